@@ -1,0 +1,1 @@
+"""DermDistill: skin-lesion classification by knowledge distillation."""

@@ -1,0 +1,44 @@
+"""The command line: `python -m core --help`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+
+from core import commands
+from core.errors import UserError
+from core.settings import SETTINGS
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command of `core/commands`."""
+    variables = "\n".join(f"  {s.variable:<24}{s.help} (default: {s.default})" for s in SETTINGS)
+    parser = argparse.ArgumentParser(
+        prog="python -m core",
+        description="DermDistill: skin-lesion classification by knowledge distillation.",
+        epilog=f"environment variables:\n{variables}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in pkgutil.iter_modules(commands.__path__):
+        importlib.import_module(f"core.commands.{module.name}").register(subparsers)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 2 misused, others as the command says."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

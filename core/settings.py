@@ -1,0 +1,62 @@
+"""Every path, environment variable and limit, declared once with its meaning."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: its name, its default and what it does."""
+
+    variable: str
+    default: str
+    help: str
+
+    def path(self) -> Path:
+        """The variable's value as a path; a relative default counts from the project's root."""
+        value = os.environ.get(self.variable)
+        return Path(value).expanduser() if value else ROOT / self.default
+
+
+DATA = Setting("DERMDISTILL_DATA", "data/HAM10000", "the HAM10000 folder, in any of its layouts")
+ARTIFACTS = Setting("DERMDISTILL_ARTIFACTS", "artifacts", "trained models, predictions and their manifest")
+CACHE = Setting("DERMDISTILL_CACHE", ".cache", "decoded pixels and teachers' logits, safe to delete")
+RUNS = Setting("DERMDISTILL_RUNS", "runs", "checkpoints and histories of training runs")
+SETTINGS: tuple[Setting, ...] = (DATA, ARTIFACTS, CACHE, RUNS)
+
+
+def data_dir() -> Path:
+    """The HAM10000 folder (it may not exist)."""
+    return DATA.path()
+
+
+def artifacts_dir() -> Path:
+    """The folder of `manifest.json` and all that it lists."""
+    return ARTIFACTS.path()
+
+
+def cache_dir() -> Path:
+    """The folder of what can be computed again."""
+    return CACHE.path()
+
+
+def runs_dir() -> Path:
+    """The folder of training runs."""
+    return RUNS.path()
+
+
+INPUT_SIZE = 224
+"""Side of every network's input, in pixels."""
+
+MAX_UPLOAD_BYTES = 20 * 1024 * 1024
+MIN_SIDE = 64
+MAX_SIDE = 8192
+MAX_PIXELS = 40_000_000
+MAX_ASPECT = 4.0
+
+ARTIFACT_BUDGET_BYTES = 160 * 1000 * 1000
