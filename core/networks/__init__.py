@@ -1,0 +1,1 @@
+"""Keras graphs: raw RGB 0..255 in, logits out."""

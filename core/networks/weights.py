@@ -1,0 +1,62 @@
+"""A model's weights in one .npz: kernels as float16, statistics and biases as float32."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from core.errors import UserError
+from core.lesions import CODES, check_class_order
+
+_CLASSES = "__classes__"
+_NETWORK = "__network__"
+
+
+class WeightFileError(UserError):
+    """A weight file that does not fit the network, or is damaged."""
+
+
+def save_weights(model: keras.Model, path: Path, network: str) -> None:
+    """Write the weights, atomically.
+
+    Kernels (two dimensions and more) are float16; vectors stay float32, since a moving variance can pass
+    float16's 65,504. No pickle takes part.
+    """
+    arrays = {v.path: _compact(keras.ops.convert_to_numpy(v.value)) for v in model.weights}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays, **{_CLASSES: np.array(CODES), _NETWORK: np.array(network)})
+    os.replace(partial, path)
+
+
+def load_weights(model: keras.Model, path: Path, network: str) -> None:
+    """Fill `model` from `path`.
+
+    Raises:
+        WeightFileError: the file is damaged, belongs to another network, or lacks a variable.
+        ClassOrderError: it was trained with another class order.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise WeightFileError(f"{path}: expected a weight file (.npz), found {error}") from error
+    check_class_order(arrays.pop(_CLASSES, np.array([])).tolist(), str(path))
+    stored = str(arrays.pop(_NETWORK, ""))
+    if stored != network:
+        raise WeightFileError(f"{path}: expected weights of {network}, found {stored or 'none named'}")
+    expected = {v.path: tuple(v.shape) for v in model.weights}
+    found = {key: array.shape for key, array in arrays.items()}
+    if expected != found:
+        odd = sorted(set(expected.items()) ^ set(found.items()))[:3]
+        raise WeightFileError(f"{path}: expected the variables of {network}, found differences such as {odd}")
+    for variable in model.weights:
+        variable.assign(arrays[variable.path].astype(np.float32))
+
+
+def _compact(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float16 if array.ndim >= 2 else np.float32)
