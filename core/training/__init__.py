@@ -1,0 +1,1 @@
+"""Recipes, losses, batches and the loop that trains teachers and students."""

@@ -1,0 +1,93 @@
+"""Batches of augmented views, made in worker processes ahead of the training step that needs them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.data.augmentation import Augmentation, random_view
+
+_AHEAD = 6
+"""Batches in the making: enough to hide a worker's hiccup, few enough to stay small in memory."""
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """What a worker needs to make a batch: no pixels travel towards it, it maps the store itself."""
+
+    store: Path
+    augmentation: Augmentation
+    seed: int
+    size: int
+    rows: tuple[int, ...]
+    view: int
+
+
+class ViewMaker:
+    """A pool of processes that turn requests into (B, size, size, 3) uint8, in order.
+
+    Args:
+        workers: processes; 0 makes the views in this process.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        # spawn, since a forked TensorFlow deadlocks.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context) if workers else None
+
+    def __enter__(self) -> ViewMaker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def make(self, requests: list[ViewRequest]) -> Iterator[np.ndarray]:
+        """Views of each request, in order, a few ahead of the reader."""
+        if not self._pool:
+            yield from map(make_views, requests)
+            return
+        waiting = iter(requests)
+        queue: deque = deque()
+        for request in waiting:
+            queue.append(self._pool.submit(make_views, request))
+            if len(queue) >= _AHEAD:
+                yield queue.popleft().result()
+        while queue:
+            yield queue.popleft().result()
+
+
+_stores: dict[Path, np.ndarray] = {}
+
+
+def make_views(request: ViewRequest) -> np.ndarray:
+    """(B, size, size, 3) uint8 views of the request's rows."""
+    if request.store not in _stores:
+        _stores[request.store] = np.load(request.store, mmap_mode="r")
+    pixels = _stores[request.store]
+    return np.stack(
+        [
+            random_view(
+                np.asarray(pixels[row]),
+                request.augmentation,
+                seed=request.seed,
+                index=row,
+                view=request.view,
+                size=request.size,
+            )
+            for row in request.rows
+        ]
+    )
+
+
+def mix(x: np.ndarray, labels: np.ndarray, alpha: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Mixup (Zhang et al. 2018) of a batch with itself reversed in order: pixels (B, s, s, 3) and labels (B, 7)."""
+    share = rng.beta(alpha, alpha)
+    mixed = share * x.astype(np.float32) + (1 - share) * x[::-1].astype(np.float32)
+    return mixed, (share * labels + (1 - share) * labels[::-1]).astype(np.float32)

@@ -1,0 +1,196 @@
+"""Recipes: everything that decides what a training run gives, as frozen dataclasses, stored with every model."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some epochs at one resolution.
+
+    Attributes:
+        epochs: passes over the training images.
+        size: side of the input in pixels.
+        head_only: train the head alone, on frozen features (its batch normalisation in inference mode).
+        learning_rate: peak of this stage's schedule; None continues the recipe's one schedule over all stages
+            that train the whole network.
+    """
+
+    epochs: int
+    size: int = 224
+    head_only: bool = False
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a student learns from teachers.
+
+    loss = alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - alpha) * cross-entropy
+
+    Attributes:
+        teachers: names of trained models.
+        temperature: T.
+        alpha: weight of the soft term. (The report's section 4.2 and code use the same sense, its sections 3.1
+            and 4.1 the opposite.)
+        average: what of several teachers is averaged: their `logits` or their softened `probabilities`.
+        teacher_size: side of the teachers' input in pixels.
+    """
+
+    teachers: tuple[str, ...]
+    temperature: float = 2.0
+    alpha: float = 0.7
+    average: str = "logits"
+    teacher_size: int = 224
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run, whole.
+
+    Attributes:
+        network: key of `core.networks.classifiers.NETWORKS`.
+        stages: resolutions and epochs, in order.
+        learning_rate: peak rate; warm-up and cosine decay run over all stages that train the whole network.
+        final_rate: share of the peak at the end of the decay.
+        warmup_epochs: epochs (fractions allowed) of linear warm-up.
+        weight_decay: AdamW's, on kernels only; 0 gives Adam's behaviour.
+        batch_size: images a step.
+        label_smoothing: share of the hard target spread over all classes.
+        balance: `none`, `oversample` (the report's) or `sqrt` weights.
+        focal_gamma: exponent of the focal loss; 0 is cross-entropy.
+        logit_adjustment: tau of Menon et al. (2021): tau * log(prior) is added to the logits of the hard loss.
+        augmentation: key of `core.data.augmentation.AUGMENTATIONS`.
+        views: number of fixed augmented views of each image, used in turn; None draws a new one every epoch.
+            Distillation from cached logits needs a number, and its baseline the same number.
+        mixup: alpha of mixup's Beta distribution; 0 is off. Needs teachers to answer online.
+        ema: decay of the average of weights, per step; None is off. Validation and the result use the average.
+        precision: Keras' dtype policy.
+        seed: of initial weights, order, views and dropout.
+        split: `lesion` or `report`.
+        patience: epochs without a better validation score before stopping; None never stops early.
+        distillation: None for a model that learns from labels alone.
+    """
+
+    network: str
+    stages: tuple[Stage, ...]
+    learning_rate: float
+    final_rate: float = 0.01
+    warmup_epochs: float = 0.5
+    weight_decay: float = 0.05
+    batch_size: int = 32
+    label_smoothing: float = 0.0
+    balance: str = "sqrt"
+    focal_gamma: float = 0.0
+    logit_adjustment: float = 0.0
+    augmentation: str = "strong"
+    views: int | None = None
+    mixup: float = 0.0
+    ema: float | None = 0.99
+    precision: str = "float32"
+    seed: int = 1
+    split: str = "lesion"
+    patience: int | None = None
+    distillation: Distillation | None = None
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise UserError("recipe: expected at least one stage, found none")
+        if self.distillation and not 0 <= self.distillation.alpha <= 1:
+            raise UserError(f"alpha: expected a number from 0 to 1, found {self.distillation.alpha}")
+        if self.distillation and self.distillation.temperature <= 0:
+            raise UserError(f"temperature: expected a number above 0, found {self.distillation.temperature}")
+        if self.distillation and self.distillation.average not in ("logits", "probabilities"):
+            raise UserError(f"average: expected logits or probabilities, found {self.distillation.average!r}")
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """The inverse of `to_dict`, also after JSON has turned tuples into lists."""
+        values = dict(values)
+        values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
+        if values.get("distillation"):
+            distillation = dict(values["distillation"])
+            distillation["teachers"] = tuple(distillation["teachers"])
+            values["distillation"] = Distillation(**distillation)
+        return cls(**values)
+
+
+def _report(network: str) -> Recipe:
+    """The report's hyperparameters as it states them: 20 epochs of Adam at 1e-4, its augmentation and oversampling.
+
+    Repaired are its mistakes alone: raw pixels with each network's own scaling, the split by lesion. Its teachers'
+    frozen backbones stay frozen; its student starts from nothing, as it did.
+    """
+    frozen = network != "mobilenetv2"
+    return Recipe(
+        network=network,
+        stages=(Stage(20, head_only=frozen, learning_rate=1e-4 if frozen else None),),
+        learning_rate=1e-4 if frozen else 1e-3,
+        final_rate=1.0,
+        warmup_epochs=0.0,
+        weight_decay=0.0,
+        balance="oversample",
+        augmentation="report",
+        ema=None,
+        patience=10,
+    )
+
+
+TUNED: dict[str, Recipe] = {
+    "resnet50": Recipe(
+        network="resnet50",
+        stages=(Stage(3, 112), Stage(1, 160), Stage(1, 224)),
+        learning_rate=3e-4,
+        precision="mixed_bfloat16",
+        ema=0.98,
+    ),
+    "densenet169": Recipe(
+        network="densenet169",
+        stages=(Stage(16, 64), Stage(4, 128), Stage(1, 224)),
+        learning_rate=1e-3,
+        precision="mixed_bfloat16",
+        ema=0.98,
+    ),
+    "mobilenetv2": Recipe(
+        network="mobilenetv2",
+        stages=(Stage(3, 128), Stage(2, 160), Stage(2, 224)),
+        learning_rate=5e-4,
+        views=4,
+        ema=0.98,
+    ),
+}
+"""Our recipes, chosen on validation. Those of the student and its baseline are one: distillation is added to it."""
+
+
+def recipe_for(name: str, network: str) -> Recipe:
+    """The named recipe for a network.
+
+    Raises:
+        UserError: there is no such recipe or network.
+    """
+    if network not in TUNED:
+        raise UserError(f"network: expected one of {', '.join(TUNED)}, found {network!r}")
+    if name == "tuned":
+        return TUNED[network]
+    if name == "report":
+        return _report(network)
+    raise UserError(f"recipe: expected report or tuned, found {name!r}")
+
+
+def distilled(recipe: Recipe, distillation: Distillation) -> Recipe:
+    """The same recipe with teachers: nothing else changes, so that the difference is distillation's."""
+    return dataclasses.replace(recipe, distillation=distillation)
