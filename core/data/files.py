@@ -26,7 +26,7 @@ MAX_FILES = 300_000
 """More files than this and the folder is somebody's home, not a dataset."""
 
 MAX_IMAGE_BYTES = 50 * 1024 * 1024
-"""A dermatoscopic photograph is below 1 MB; a member of a zip that claims more is not read."""
+"""A dermatoscopic photograph is below 1 MB; a file that claims more is not read."""
 
 # Published beside the images: lesion masks, and the challenge's own test set, which has other ids.
 # The rest is what operating systems leave behind.
@@ -104,20 +104,24 @@ def _scan_folder(folder: Path, parts: tuple[str, ...], listing: Listing, visited
     for item in found:
         if IGNORED.search(item.name):
             continue
-        below = (*parts, item.name)
-        path = folder / item.name
-        if item.is_dir():
-            real = os.path.realpath(path)
-            if len(parts) < MAX_DEPTH and real not in visited:
-                visited.add(real)
-                _scan_folder(path, below, listing, visited)
-        elif item.is_file() and path.suffix.lower() == ".zip":
-            _scan_zip(path, (*parts, path.stem), listing)
-        elif item.is_file():
-            _add(Entry(path, None, below, item.stat().st_size), listing)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            text = "the file is a link to nowhere, or no file"
-            listing.findings.append(Finding("unreadable_file", "warning", text, (str(path),)))
+        try:
+            _scan_item(item, (*parts, item.name), listing, visited)
+        except OSError as error:
+            text = f"the file cannot be reached ({error.strerror})"
+            listing.findings.append(Finding("unreadable_file", "warning", text, (item.path,)))
+
+
+def _scan_item(item: os.DirEntry[str], parts: tuple[str, ...], listing: Listing, visited: set[str]) -> None:
+    path = Path(item.path)
+    if item.is_dir():
+        real = os.path.realpath(path)
+        if len(parts) <= MAX_DEPTH and real not in visited:
+            visited.add(real)
+            _scan_folder(path, parts, listing, visited)
+    elif path.suffix.lower() == ".zip":
+        _scan_zip(path, (*parts[:-1], path.stem), listing)
+    else:
+        _add(Entry(path, None, parts, item.stat().st_size), listing)
 
 
 def _scan_zip(path: Path, parts: tuple[str, ...], listing: Listing) -> None:
@@ -129,21 +133,18 @@ def _scan_zip(path: Path, parts: tuple[str, ...], listing: Listing) -> None:
         text = f"the zip is damaged or was not downloaded to its end ({error})"
         listing.findings.append(Finding("unreadable_zip", "damage", text, (str(path),)))
         return
-    refused = []
     for member in members:
         inner = PurePosixPath(member.filename.replace("\\", "/"))
         if member.is_dir() or any(IGNORED.search(part) for part in inner.parts if part != ".."):
             continue
-        if inner.is_absolute() or ".." in inner.parts or member.file_size > MAX_IMAGE_BYTES:
-            refused.append(f"{path}:{member.filename}")
+        if inner.is_absolute() or ".." in inner.parts:
+            text = "a member of a zip whose path leads out of it is not read"
+            listing.findings.append(Finding("refused_file", "warning", text, (f"{path}:{member.filename}",)))
         elif inner.suffix.lower() == ".zip":
             text = "a zip inside a zip is not read: unpack the outer one once"
             listing.findings.append(Finding("nested_zip", "warning", text, (f"{path}:{member.filename}",)))
         else:
             _add(Entry(path, member.filename, (*parts, *inner.parts), member.file_size), listing)
-    if refused:
-        text = "members of a zip with a path outside it or an absurd size are not read"
-        listing.findings.append(Finding("refused_member", "warning", text, tuple(sorted(refused))))
 
 
 def _add(entry: Entry, listing: Listing) -> None:
@@ -154,7 +155,10 @@ def _add(entry: Entry, listing: Listing) -> None:
             "of the dataset itself"
         )
     suffix = PurePosixPath(entry.name).suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES and entry.size > MAX_IMAGE_BYTES:
+        text = f"an image file of {entry.size:,} bytes is not read"
+        listing.findings.append(Finding("refused_file", "warning", text, (str(entry),)))
+    elif suffix in IMAGE_SUFFIXES:
         listing.images.append(entry)
     elif suffix in TABLE_SUFFIXES or entry.name.lower() == METADATA_STEM:
         listing.tables.append(entry)

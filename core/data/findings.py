@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.errors import UserError
@@ -43,3 +44,12 @@ class Finding:
         rest = len(self.items) - examples
         listed = ", ".join(self.items[:examples])
         return f"{self.text}: {listed}" + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings that say the same of different items become one; damage comes first, then warnings."""
+    items: dict[Finding, set[str]] = {}
+    for finding in findings:
+        items.setdefault(replace(finding, items=()), set()).update(finding.items)
+    merged = [replace(finding, items=tuple(sorted(names))) for finding, names in items.items()]
+    return tuple(sorted(merged, key=lambda finding: ("damage", "warning", "note").index(finding.severity)))

@@ -15,14 +15,15 @@ from core.lesions import CODES
 COLUMNS: tuple[str, ...] = ("image_id", "lesion_id", "dx", "dx_type", "age", "sex", "localization")
 REQUIRED: tuple[str, ...] = ("image_id", "lesion_id", "dx")
 UNKNOWN = "unknown"
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
+
+MAX_TABLE_BYTES = 20 * 1024 * 1024
+"""HAM10000's table is below 1 MB; Kaggle ships tables of pixels beside it that are larger."""
 
 
 def header(data: bytes) -> list[str]:
-    """The column names in the first line of a table, [] when it is no text."""
-    try:
-        line = (_decode(data).splitlines() or [""])[0]
-    except UnicodeDecodeError:
-        return []
+    """The column names in the first line of a table, in lower case; `data` may be only its beginning."""
+    line = (_decode(data, "replace").splitlines() or [""])[0]
     return [name.strip().strip('"').strip().lower() for name in line.split(_separator(line))]
 
 
@@ -50,15 +51,15 @@ def read_metadata(data: bytes, source: str) -> tuple[pd.DataFrame, list[Finding]
     for name in ("dx", "dx_type", "sex", "localization"):
         frame[name] = frame[name].str.lower()
     for name in ("dx_type", "sex", "localization"):
-        frame[name] = frame[name].where(~frame[name].isin(["", "nan", "na", "n/a"]), UNKNOWN)
+        frame[name] = frame[name].where(~frame[name].isin(MISSING), UNKNOWN)
     frame["age"] = _ages(frame, findings)
     frame = _usable_rows(frame, findings, source)
     return frame.sort_values("image_id", kind="stable").reset_index(drop=True), findings
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes, errors: str = "strict") -> str:
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return data.decode(encoding)
+    return data.decode(encoding, errors)
 
 
 def _separator(line: str) -> str:
@@ -94,9 +95,10 @@ def _parse(data: bytes, source: str) -> pd.DataFrame:
 
 
 def _ages(frame: pd.DataFrame, findings: list[Finding]) -> pd.Series:
-    text = frame["age"].str.lower()
+    # A spreadsheet set to another language writes 45,0.
+    text = frame["age"].str.lower().str.replace(",", ".", regex=False)
     ages = pd.to_numeric(text, errors="coerce").astype(float)
-    odd = (ages.isna() & ~text.isin(["", "nan", "na", "n/a", UNKNOWN])) | (ages < 0) | (ages > 120)
+    odd = (ages.isna() & ~text.isin({*MISSING, UNKNOWN})) | (ages < 0) | (ages > 120)
     if odd.any():
         items = tuple(sorted(frame["image_id"][odd]))
         findings.append(Finding("odd_ages", "warning", "ages that are none count as unknown", items))
