@@ -1,0 +1,43 @@
+# DermDistill. `make app` starts the dashboard, `make test` runs every check.
+
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install app test lint format clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: .venv/installed ## Make .venv with what the dashboard needs
+
+app: install ## Start the dashboard on http://localhost:8501 (another port: make app PORT=8600)
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: lint ## Check style and run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev ## Check style and format, change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed-dev ## Mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Delete .venv and caches (never data, runs or artifacts)
+	rm -rf .venv .pytest_cache .ruff_cache .cache
+
+# The stamps make an install happen once, and again when the pins change.
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); try make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(PIP) install -r requirements-dev.txt
+	@touch $@
