@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +73,7 @@ class Recipe:
         mixup: alpha of mixup's Beta distribution; 0 is off. Needs teachers to answer online.
         ema: decay of the average of weights, per step; None is off. Validation and the result use the average.
         precision: Keras' dtype policy.
+        xla: compile the step with XLA (always so on jax; on TensorFlow's CPU it is several times slower).
         seed: of initial weights, order, views and dropout.
         split: `lesion` or `report`.
         patience: epochs without a better validation score before stopping; None never stops early.
@@ -93,6 +96,7 @@ class Recipe:
     mixup: float = 0.0
     ema: float | None = 0.99
     precision: str = "float32"
+    xla: bool = False
     seed: int = 1
     split: str = "lesion"
     patience: int | None = None
@@ -153,8 +157,8 @@ def _report(network: str) -> Recipe:
 TUNED: dict[str, Recipe] = {
     "resnet50": Recipe(
         network="resnet50",
-        stages=(Stage(3, 112), Stage(1, 160), Stage(1, 224)),
-        learning_rate=3e-4,
+        stages=(Stage(2, 112), Stage(1, 160), Stage(1, 224)),
+        learning_rate=2e-4,
         precision="mixed_bfloat16",
         ema=0.98,
     ),
@@ -167,9 +171,9 @@ TUNED: dict[str, Recipe] = {
     ),
     "mobilenetv2": Recipe(
         network="mobilenetv2",
-        stages=(Stage(3, 128), Stage(2, 160), Stage(2, 224)),
+        stages=(Stage(3, 128), Stage(1, 160), Stage(1, 224)),
         learning_rate=5e-4,
-        views=4,
+        views=3,
         ema=0.98,
     ),
 }
@@ -194,3 +198,51 @@ def recipe_for(name: str, network: str) -> Recipe:
 def distilled(recipe: Recipe, distillation: Distillation) -> Recipe:
     """The same recipe with teachers: nothing else changes, so that the difference is distillation's."""
     return dataclasses.replace(recipe, distillation=distillation)
+
+
+def customised(
+    recipe: Recipe, changes: list[str], stages: str | None = None, split: str | None = None, seed: int | None = None
+) -> Recipe:
+    """A recipe with some fields replaced, as given on the command line.
+
+    Args:
+        recipe: where to begin.
+        changes: `FIELD=VALUE`, the value in JSON (bare words are taken as text).
+        stages: `EPOCHSxSIZE,...`, each with `head` before it for the head alone.
+        split, seed: replacements, None to keep.
+
+    Raises:
+        UserError: an unknown field, or a value of another type than the field's.
+    """
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, _, text = change.partition("=")
+        values[key] = _parse_field(recipe, key, text)
+    if stages:
+        values["stages"] = tuple(_parse_stage(text) for text in stages.split(","))
+    if split:
+        values["split"] = split
+    if seed is not None:
+        values["seed"] = seed
+    return dataclasses.replace(recipe, **values)
+
+
+def _parse_field(recipe: Recipe, key: str, text: str) -> Any:
+    plain = [f.name for f in dataclasses.fields(Recipe) if f.name not in ("network", "stages", "distillation")]
+    if key not in plain:
+        raise UserError(f"--set: expected one of the fields {', '.join(plain)}, found {key!r}")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    current = getattr(recipe, key)
+    if current is not None and value is not None and isinstance(current, str) != isinstance(value, str):
+        raise UserError(f"--set {key}: expected a value like {current!r}, found {value!r}")
+    return value
+
+
+def _parse_stage(text: str) -> Stage:
+    match = re.fullmatch(r"(head)?(\d+)x(\d+)", text.strip())
+    if not match:
+        raise UserError(f"--stages: expected EPOCHSxSIZE such as 4x128 or head4x128, found {text!r}")
+    return Stage(int(match[2]), int(match[3]), head_only=bool(match[1]))

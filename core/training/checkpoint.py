@@ -1,0 +1,113 @@
+"""A training run's state in one file, replaced atomically: a run killed at any moment finds the last one whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core.errors import UserError
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch: epochs finished.
+        step: steps finished of the epoch under way.
+        loss, correct, seen: sums over the epoch under way.
+        seconds: training time so far.
+        history: one row for each finished epoch.
+        best_epoch: epoch (from 1) whose weights are kept, 0 before the first that counts.
+        best_score: its validation score.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    correct: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_score: float = -1.0
+
+
+def save_checkpoint(
+    path: Path, progress: Progress, recipe: dict, network: keras.Model, optimizer, average: list[np.ndarray] | None
+) -> None:
+    """Write everything that a resumed run needs: weights, optimizer, average, random state, progress, recipe."""
+    state = json.dumps({"progress": vars(progress), "recipe": recipe})
+    arrays = {f"network/{i}": _numpy(v) for i, v in enumerate(state_variables(network))}
+    arrays |= {f"optimizer/{i}": _numpy(v) for i, v in enumerate(optimizer.variables)}
+    arrays |= {f"average/{i}": a for i, a in enumerate(average or [])}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, state=np.frombuffer(state.encode(), np.uint8), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A read checkpoint: progress and the arrays to put back."""
+
+    progress: Progress
+    network: list[np.ndarray]
+    optimizer: list[np.ndarray]
+    average: list[np.ndarray] | None
+
+    @classmethod
+    def read(cls, path: Path, recipe: dict) -> Checkpoint:
+        """Read `path`, made by the same recipe.
+
+        Raises:
+            UserError: it was made by another recipe; both are named where they differ.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            state = json.loads(file["state"].tobytes())
+            groups = {
+                kind: [file[key] for key in sorted((k for k in file.files if k.startswith(kind)), key=_number)]
+                for kind in ("network/", "optimizer/", "average/")
+            }
+        stored, wanted = state["recipe"], json.loads(json.dumps(recipe))
+        if stored != wanted:
+            keys = [k for k in sorted(stored.keys() | wanted.keys()) if stored.get(k) != wanted.get(k)]
+            raise UserError(
+                f"{path}: expected a checkpoint of this recipe, found one that differs in {', '.join(keys)}; "
+                "finish that run with its own options or start afresh with --restart"
+            )
+        return cls(
+            Progress(**state["progress"]), groups["network/"], groups["optimizer/"], groups["average/"] or None
+        )
+
+    def restore(self, network: keras.Model, optimizer) -> None:
+        """Put the arrays back into the network and the (built) optimizer."""
+        for variable, value in zip(state_variables(network), self.network, strict=True):
+            variable.assign(value)
+        for variable, value in zip(optimizer.variables, self.optimizer, strict=True):
+            variable.assign(value)
+
+
+def state_variables(network: keras.Model) -> list:
+    """Every variable that training changes in a network, in one order: weights and dropout's random state.
+
+    Taken layer by layer, since a compiled model's own list holds its metrics too and changes with `trainable`.
+    """
+    return [variable for layer in network.layers for variable in layer.variables]
+
+
+def _numpy(variable) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable.value if hasattr(variable, "value") else variable))
+
+
+def _number(key: str) -> int:
+    return int(key.split("/")[1])

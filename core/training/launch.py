@@ -1,0 +1,111 @@
+"""From a recipe's name to a finished run: data, network, teachers, and the loop."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from core.data.ham10000 import open_dataset
+from core.data.pixels import PixelStore
+from core.data.splits import assign
+from core.errors import UserError
+from core.lesions import INDEX
+from core.networks.classifiers import build
+from core.settings import cache_dir, runs_dir
+from core.training.batches import ViewMaker
+from core.training.checkpoint import Progress
+from core.training.loop import Trainer, TrainingData
+from core.training.recipes import Recipe
+from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, its recipe, the trained network and its progress."""
+
+    folder: Path
+    recipe: Recipe
+    network: keras.Model
+    progress: Progress
+
+
+def load_training_data(split: str, limit: int | None = None) -> TrainingData:
+    """The dataset at `settings.data_dir()` as pixels, labels and rows; the test part is left out.
+
+    Args:
+        split: `lesion` or `report`.
+        limit: use at most that many images of each part, drawn evenly over it, to try a command out.
+    """
+    dataset = open_dataset()
+    records = dataset.records
+    store = PixelStore.open(dataset, records["image_id"].tolist())
+    parts = assign(records, split)
+    labels = records["dx"].map(INDEX).to_numpy()
+    return TrainingData(
+        store, labels, _take(np.flatnonzero(parts == "train"), limit), _take(np.flatnonzero(parts == "validation"), limit)
+    )
+
+
+def run_recipe(
+    name: str,
+    recipe: Recipe,
+    *,
+    init: str | None = None,
+    teachers: list[Teacher] | None = None,
+    restart: bool = False,
+    limit: int | None = None,
+    workers: int = 1,
+    on_epoch: Callable[[dict], None] | None = None,
+) -> Run:
+    """Train `recipe` in the run folder `name`, going on from its checkpoint if there is one.
+
+    Args:
+        name: of the run's folder under `settings.runs_dir()`.
+        recipe: what to train.
+        init: initial weights: `imagenet`, a file, or None.
+        teachers: for a recipe with distillation.
+        restart: forget what the folder holds.
+        limit: at most that many training and validation images.
+        workers: processes that make augmented views.
+        on_epoch: called with each epoch's history row.
+    """
+    folder = runs_dir() / name
+    if restart and folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = load_training_data(recipe.split, limit)
+    keras.utils.set_random_seed(recipe.seed)
+    keras.config.set_dtype_policy(recipe.precision)
+    network = build(recipe.network, init=init)
+    print(
+        f"{name}: {len(data.train)} training and {len(data.validation)} validation images, "
+        f"{network.count_params():,} parameters, {recipe.epochs} epochs, in {folder}",
+        flush=True,
+    )
+    with ViewMaker(workers) as maker:
+        answers = _answers(recipe, teachers, data, maker)
+        progress = Trainer(recipe, data, network, folder, maker, answers, on_epoch).run()
+    return Run(folder, recipe, network, progress)
+
+
+def _answers(recipe: Recipe, teachers: list[Teacher] | None, data: TrainingData, maker: ViewMaker):
+    if recipe.distillation is None:
+        return None
+    if not teachers:
+        raise UserError(f"distillation: expected the teachers {', '.join(recipe.distillation.teachers)}, found none")
+    if recipe.views is None:
+        return OnlineTeachers(teachers, recipe.distillation)
+    if recipe.mixup:
+        raise UserError("mixup: expected teachers that answer online (no fixed views), found cached logits")
+    return CachedTeachers(teachers, recipe, data.store, data.train, cache_dir(), maker)
+
+
+def _take(rows: np.ndarray, limit: int | None) -> np.ndarray:
+    if limit is None or limit >= len(rows):
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, limit).astype(int)]

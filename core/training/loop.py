@@ -1,0 +1,295 @@
+"""The loop that every training run goes through: stages, batches, validation, checkpoints, the best epoch kept."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from core.data.augmentation import AUGMENTATIONS
+from core.data.balance import class_weights, epoch_rows
+from core.data.pixels import PixelStore
+from core.lesions import N_CLASSES
+from core.networks.classifiers import backbone
+from core.networks.weights import load_weights, save_weights
+from core.training.average import WeightAverage
+from core.training.batches import ViewMaker, ViewRequest, mix
+from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from core.training.inference import predict_logits
+from core.training.losses import DistillationLoss
+from core.training.recipes import Recipe, Stage
+from core.training.schedule import WarmupCosine
+
+CHECKPOINT_SECONDS = 300
+TeacherAnswers = Callable[[Sequence[int], int, np.ndarray], np.ndarray]
+"""(rows, view, pixels) -> (B, 7) averaged teacher logits."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A pixel store with its labels and the rows that may be seen.
+
+    Attributes:
+        store: pixels of the whole dataset.
+        labels: (N,) class indices.
+        train, validation: row numbers.
+    """
+
+    store: PixelStore
+    labels: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+
+class Trainer:
+    """One run of a recipe in a folder: `checkpoint.npz`, `history.csv` and in the end `best.npz`.
+
+    Args:
+        recipe: everything that decides the result.
+        data: pixels, labels and rows.
+        network: the graph to train, with any input size.
+        folder: where the run's files lie; a checkpoint found there is continued.
+        maker: makes the augmented views.
+        teachers: their answers, for a recipe with distillation.
+        on_epoch: called with each history row (TensorBoard, a page).
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: TrainingData,
+        network: keras.Model,
+        folder: Path,
+        maker: ViewMaker,
+        teachers: TeacherAnswers | None = None,
+        on_epoch: Callable[[dict], None] | None = None,
+    ) -> None:
+        self.recipe, self.data, self.network, self.folder = recipe, data, network, folder
+        self.maker, self.teachers, self.on_epoch = maker, teachers, on_epoch
+        self.stages = [stage for stage in recipe.stages for _ in range(stage.epochs)]
+        self.labels = data.labels[data.train]
+        self.weights = class_weights(self.labels, recipe.balance)
+        self.progress = Progress()
+        self.average: WeightAverage | None = None
+        self._saved_at = time.monotonic()
+
+    def run(self) -> Progress:
+        """Train to the end (or from the checkpoint to the end); the network then holds the best epoch's weights."""
+        self._begin()
+        while self.progress.epoch < len(self.stages) and not self._out_of_patience():
+            self._epoch(self.stages[self.progress.epoch])
+        load_weights(self.network, self.folder / "best.npz", self.recipe.network)
+        return self.progress
+
+    # Beginning ---------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        path = self.folder / "checkpoint.npz"
+        if not path.exists():
+            self._compile(self.stages[0])
+            if self.recipe.ema:
+                self.average = WeightAverage(self.network, self.recipe.ema)
+            return
+        checkpoint = Checkpoint.read(path, self.recipe.to_dict())
+        self.progress = checkpoint.progress
+        self._compile(self.stages[min(self.progress.epoch, len(self.stages) - 1)])
+        checkpoint.restore(self.network, self.network.optimizer)
+        if self.recipe.ema:
+            self.average = WeightAverage(self.network, self.recipe.ema, checkpoint.average)
+        print(f"resuming {self.folder.name} after epoch {self.progress.epoch}, step {self.progress.step}", flush=True)
+
+    def _compile(self, stage: Stage) -> None:
+        """Optimizer and loss of the phase that `stage` belongs to: stages with one schedule in common."""
+        recipe = self.recipe
+        for layer in backbone(self.network):
+            layer.trainable = not stage.head_only
+        epochs = sum(s.epochs for s in recipe.stages if _phase(s) == _phase(stage))
+        per_epoch = self._steps_per_epoch()
+        schedule = WarmupCosine(
+            stage.learning_rate or recipe.learning_rate,
+            epochs * per_epoch,
+            round(recipe.warmup_epochs * per_epoch),
+            recipe.final_rate,
+        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+        # Biases and batch normalisation do not overfit; decaying them only shifts the activations.
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in self.network.trainable_variables if len(v.shape) < 2]
+        )
+        distillation = recipe.distillation
+        loss = DistillationLoss(
+            alpha=distillation.alpha if distillation else 0.0,
+            temperature=distillation.temperature if distillation else 1.0,
+            focal_gamma=recipe.focal_gamma,
+            logit_offset=self._logit_offset(),
+        )
+        self.network.compile(optimizer, loss, metrics=[hard_accuracy], jit_compile=recipe.xla or keras.config.backend() == "jax")
+        optimizer.build(self.network.trainable_variables)
+
+    def _logit_offset(self) -> np.ndarray | None:
+        if not self.recipe.logit_adjustment:
+            return None
+        counts = np.bincount(self.labels, minlength=N_CLASSES)
+        return self.recipe.logit_adjustment * np.log(np.maximum(counts, 1) / counts.sum())
+
+    def _steps_per_epoch(self) -> int:
+        rows = epoch_rows(self.labels, self.recipe.balance, np.random.default_rng(0))
+        return max(len(rows) // self.recipe.batch_size, 1)
+
+    # One epoch ---------------------------------------------------------------------------------------------------
+
+    def _epoch(self, stage: Stage) -> None:
+        progress = self.progress
+        previous = self.stages[progress.epoch - 1] if progress.epoch else stage
+        if progress.step == 0 and _phase(previous) != _phase(stage):
+            self._compile(stage)
+        elif previous.size != stage.size:
+            # A graph traced for one size is slower for two.
+            self.network.make_train_function(force=True)
+            self.network.make_predict_function(force=True)
+        view = progress.epoch % self.recipe.views if self.recipe.views else progress.epoch
+        batches = self._batches()
+        bar = tqdm(
+            zip(batches[progress.step :], self._views(batches[progress.step :], view, stage.size), strict=True),
+            f"{self.folder.name} epoch {progress.epoch + 1}/{len(self.stages)} at {stage.size} px",
+            total=len(batches),
+            initial=progress.step,
+            unit="step",
+            mininterval=2,
+            leave=False,
+        )
+        started = time.monotonic()
+        for rows, x in bar:
+            self._step(rows, x, view)
+            bar.set_postfix_str(f"loss {progress.loss / progress.seen:.3f}", refresh=False)
+            if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+                progress.seconds += time.monotonic() - started
+                started = time.monotonic()
+                self._save()
+        progress.seconds += time.monotonic() - started
+        self._finish_epoch(stage)
+
+    def _batches(self) -> list[tuple[int, ...]]:
+        """Rows of each step of this epoch: a function of seed and epoch alone, so that a resumed run sees the same."""
+        rng = np.random.default_rng([self.recipe.seed, self.progress.epoch])
+        rows = self.data.train[epoch_rows(self.labels, self.recipe.balance, rng)]
+        size = self.recipe.batch_size
+        return [tuple(int(r) for r in rows[i * size : (i + 1) * size]) for i in range(self._steps_per_epoch())]
+
+    def _views(self, batches: list[tuple[int, ...]], view: int, size: int):
+        augmentation = AUGMENTATIONS[self.recipe.augmentation]
+        store, seed = self.data.store.path, self.recipe.seed
+        return self.maker.make([ViewRequest(store, augmentation, seed, size, rows, view) for rows in batches])
+
+    def _step(self, rows: tuple[int, ...], x: np.ndarray, view: int) -> None:
+        progress, recipe = self.progress, self.recipe
+        labels = smooth(self.data.labels[list(rows)], recipe.label_smoothing)
+        if recipe.mixup:
+            rng = np.random.default_rng([recipe.seed, progress.epoch, progress.step])
+            x, labels = mix(x, labels, recipe.mixup, rng)
+        targets = [labels * self.weights]
+        if self.teachers:
+            targets.append(self.teachers(rows, view, x))
+        self.network.reset_metrics()
+        loss, accuracy = self.network.train_on_batch(x.astype(np.float32), np.stack(targets, axis=1))
+        progress.step += 1
+        progress.loss += float(loss) * len(rows)
+        progress.correct += float(accuracy) * len(rows)
+        progress.seen += len(rows)
+        if self.average:
+            self.average.update(progress.epoch * self._steps_per_epoch() + progress.step)
+
+    def _finish_epoch(self, stage: Stage) -> None:
+        """Validate, keep the weights if they are the best so far, write history and checkpoint."""
+        progress = self.progress
+        row = {
+            "epoch": progress.epoch + 1,
+            "size": stage.size,
+            "head_only": stage.head_only,
+            "loss": progress.loss / progress.seen,
+            "accuracy": progress.correct / progress.seen,
+        }
+        if self.average:
+            with self.average.applied():
+                self._validate(stage, row)
+        else:
+            self._validate(stage, row)
+        row["seconds"] = round(progress.seconds, 1)
+        progress.history.append(row)
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        progress.loss, progress.correct, progress.seen = 0.0, 0.0, 0
+        self._save()
+        write_history(self.folder / "history.csv", progress.history)
+        shown = ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+        print(f"{self.folder.name}: {shown}", flush=True)
+        if self.on_epoch:
+            self.on_epoch(row)
+
+    def _validate(self, stage: Stage, row: dict) -> None:
+        logits = predict_logits(self.network, self.data.store.pixels, self.data.validation, size=stage.size)
+        row.update(validation_figures(logits, self.data.labels[self.data.validation]))
+        score = (row["val_accuracy"] + row["val_balanced_accuracy"]) / 2
+        # A score at a lower resolution says little about the last one's; the epochs that count are the last stage's.
+        if stage.size == self.stages[-1].size and score > self.progress.best_score:
+            self.progress.best_score, self.progress.best_epoch = score, row["epoch"]
+            save_weights(self.network, self.folder / "best.npz", self.recipe.network)
+
+    def _save(self) -> None:
+        average = self.average.values if self.average else None
+        save_checkpoint(
+            self.folder / "checkpoint.npz",
+            self.progress,
+            self.recipe.to_dict(),
+            self.network,
+            self.network.optimizer,
+            average,
+        )
+        self._saved_at = time.monotonic()
+
+    def _out_of_patience(self) -> bool:
+        progress, patience = self.progress, self.recipe.patience
+        return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
+
+
+def hard_accuracy(y_true, y_pred):
+    """Share of images whose largest logit is their label; targets (batch, rows, 7), labels in row 0."""
+    return keras.ops.mean(
+        keras.ops.cast(keras.ops.argmax(y_true[:, 0], axis=-1) == keras.ops.argmax(y_pred, axis=-1), "float32")
+    )
+
+
+def smooth(labels: np.ndarray, smoothing: float) -> np.ndarray:
+    """(B, 7) label distributions: 1 - smoothing on the label, the rest spread over all classes."""
+    return ((1 - smoothing) * np.eye(N_CLASSES)[labels] + smoothing / N_CLASSES).astype(np.float32)
+
+
+def validation_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Loss, accuracy, balanced accuracy and macro F1 of (M, 7) logits."""
+    from sklearn.metrics import balanced_accuracy_score, f1_score
+
+    log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    predicted = logits.argmax(axis=1)
+    return {
+        "val_loss": float(-log_p[np.arange(len(labels)), labels].mean()),
+        "val_accuracy": float((predicted == labels).mean()),
+        "val_balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
+        "val_macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+    }
+
+
+def write_history(path: Path, rows: list[dict]) -> None:
+    """Write the epochs' rows as CSV."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _phase(stage: Stage) -> tuple[bool, float | None]:
+    return stage.head_only, stage.learning_rate

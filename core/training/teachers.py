@@ -1,0 +1,91 @@
+"""The teachers' answers to the very pixels that the student sees: from a cache of fixed views, or online."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from core.data.augmentation import AUGMENTATIONS
+from core.data.pixels import PixelStore
+from core.training.batches import ViewMaker, ViewRequest
+from core.training.inference import predict_batch
+from core.training.losses import average_logits
+from core.training.recipes import Distillation, Recipe
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained teacher: its name, its network and the sha256 of its weight file."""
+
+    name: str
+    network: keras.Model
+    sha256: str
+
+
+class CachedTeachers:
+    """Logits of every teacher for `recipe.views` fixed views of each training image.
+
+    An epoch then costs what plain training costs. One file for each teacher and view, so that a killed
+    computation goes on where it was.
+    """
+
+    def __init__(
+        self, teachers: Sequence[Teacher], recipe: Recipe, store: PixelStore, rows: np.ndarray, folder: Path,
+        maker: ViewMaker,
+    ) -> None:
+        self._distillation: Distillation = recipe.distillation
+        self._position = {int(row): i for i, row in enumerate(rows)}
+        answers = [
+            [_cached(teacher, recipe, store, rows, view, folder, maker) for view in range(recipe.views)]
+            for teacher in teachers
+        ]
+        self._logits = average_logits(np.array(answers), self._distillation.average, self._distillation.temperature)
+
+    def __call__(self, rows: Sequence[int], view: int, x: np.ndarray) -> np.ndarray:
+        """(B, 7) averaged logits for these rows' view; `x` is not looked at."""
+        return self._logits[view, [self._position[int(row)] for row in rows]]
+
+
+class OnlineTeachers:
+    """Teachers that answer each batch as it comes: for a GPU, mixup, and views that never repeat."""
+
+    def __init__(self, teachers: Sequence[Teacher], distillation: Distillation) -> None:
+        self._teachers, self._distillation = teachers, distillation
+
+    def __call__(self, rows: Sequence[int], view: int, x: np.ndarray) -> np.ndarray:
+        """(B, 7) averaged logits for the batch (B, s, s, 3)."""
+        logits = np.stack([predict_batch(t.network, x, len(x)) for t in self._teachers])
+        return average_logits(logits, self._distillation.average, self._distillation.temperature)
+
+
+def _cached(
+    teacher: Teacher, recipe: Recipe, store: PixelStore, rows: np.ndarray, view: int, folder: Path, maker: ViewMaker
+) -> np.ndarray:
+    """(M, 7) logits of one teacher for one view of the rows."""
+    augmentation, size = AUGMENTATIONS[recipe.augmentation], recipe.distillation.teacher_size
+    identity = [teacher.sha256, dataclasses.asdict(augmentation), recipe.seed, view, size, store.path.name]
+    key = hashlib.sha256(json.dumps([identity, rows.tolist()]).encode()).hexdigest()[:16]
+    path = folder / f"teacher-{teacher.name}-{key}.npy"
+    if path.exists():
+        return np.load(path)
+    chunks = [tuple(int(r) for r in rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
+    requests = [ViewRequest(store.path, augmentation, recipe.seed, size, chunk, view) for chunk in chunks]
+    title = f"{teacher.name} answers view {view + 1}/{recipe.views}"
+    shown = tqdm(maker.make(requests), title, len(requests), unit="batch", leave=False, mininterval=5)
+    logits = np.concatenate([predict_batch(teacher.network, x, _BATCH) for x in shown])
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npy")
+    np.save(partial, logits)
+    os.replace(partial, path)
+    return logits
