@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.training.recipes import Recipe
+    from core.training.teachers import Teacher
 
 
 def register(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("train", help="train a network on HAM10000 from its labels")
     parser.add_argument("--network", required=True, help="resnet50, densenet169 or mobilenetv2")
-    parser.add_argument("--name", help="name of the run and of the model (default: the network's)")
+    parser.add_argument("--name", help="name of the run and of the model (default: the network's; baseline for mobilenetv2)")
     add_training_options(parser)
     parser.set_defaults(run=run)
 
@@ -33,18 +39,63 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train and publish."""
-    from core.training.launch import run_recipe
-    from core.training.recipes import customised, recipe_for
+    """Train from labels and publish: a teacher, or `baseline` for the student's network."""
+    from core.training.recipes import recipe_for
 
-    recipe = customised(recipe_for(options.recipe, options.network), options.set, options.stages, options.split, options.seed)
+    recipe = chosen_recipe(options, recipe_for(options.recipe, options.network))
+    name = options.name or ("baseline" if options.network == "mobilenetv2" else options.network)
+    return train_and_publish(options, name, "baseline" if name == "baseline" else "teacher", recipe)
+
+
+def chosen_recipe(options: argparse.Namespace, recipe: Recipe) -> Recipe:
+    """The recipe with what the command line replaces."""
+    from core.training.recipes import customised
+
+    return customised(recipe, options.set, options.stages, options.split, options.seed)
+
+
+def train_and_publish(
+    options: argparse.Namespace, name: str, role: str, recipe: Recipe, teachers: list[Teacher] | None = None
+) -> int:
+    """Run the recipe to its end and enter the model in the manifest."""
+    from core.training.launch import run_recipe
+    from core.training.publish import publish
+
     finished = run_recipe(
-        options.name or options.network,
+        name,
         recipe,
         init=options.init,
+        init_note=options.init_note,
+        teachers=teachers,
         restart=options.restart,
         limit=options.limit,
         workers=options.workers,
+        on_epoch=_tensorboard(options.tensorboard, name),
     )
-    print(f"best epoch {finished.progress.best_epoch}; weights and history in {finished.folder}")
+    progress = finished.progress
+    print(f"{name}: best epoch {progress.best_epoch} of {progress.epoch}; weights and history in {finished.folder}")
+    if options.no_publish or options.limit:
+        return 0
+    manifest = publish(
+        finished.folder, name, role, recipe, finished.network, progress.seconds, progress.best_epoch
+    )
+    print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
     return 0
+
+
+def _tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:
+    """A writer of each epoch's figures, on request (needs tensorflow, on any backend)."""
+    if folder is None:
+        return None
+    from tensorflow import summary
+
+    writer = summary.create_file_writer(f"{folder}/{name}")
+
+    def write(row: dict) -> None:
+        with writer.as_default(step=row["epoch"]):
+            for key, value in row.items():
+                if isinstance(value, float):
+                    summary.scalar(key, value)
+        writer.flush()
+
+    return write

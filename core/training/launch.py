@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from core.artifacts import load_manifest
 from core.data.ham10000 import open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
 from core.errors import UserError
 from core.lesions import INDEX
 from core.networks.classifiers import build
+from core.networks.weights import load_weights
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
 from core.training.loop import Trainer, TrainingData
+from core.training.publish import note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
 
@@ -56,6 +59,7 @@ def run_recipe(
     recipe: Recipe,
     *,
     init: str | None = None,
+    init_note: str | None = None,
     teachers: list[Teacher] | None = None,
     restart: bool = False,
     limit: int | None = None,
@@ -68,6 +72,7 @@ def run_recipe(
         name: of the run's folder under `settings.runs_dir()`.
         recipe: what to train.
         init: initial weights: `imagenet`, a file, or None.
+        init_note: where that file comes from and under which terms, for the model's provenance.
         teachers: for a recipe with distillation.
         restart: forget what the folder holds.
         limit: at most that many training and validation images.
@@ -78,6 +83,7 @@ def run_recipe(
     if restart and folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    note_start(folder, init, init_note)
     data = load_training_data(recipe.split, limit)
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
@@ -109,3 +115,26 @@ def _take(rows: np.ndarray, limit: int | None) -> np.ndarray:
     if limit is None or limit >= len(rows):
         return rows
     return rows[np.linspace(0, len(rows) - 1, limit).astype(int)]
+
+
+def load_teachers(names: Sequence[str]) -> list[Teacher]:
+    """Trained models from the artifacts folder, as teachers.
+
+    Raises:
+        ArtifactError: one is not there, or its weights differ from the manifest's hash.
+    """
+    manifest = load_manifest()
+    teachers = []
+    for name in names:
+        entry = manifest.model(name)
+        path = entry.files.get("weights")
+        if path is None:
+            raise UserError(f"teacher {name}: expected weights in the artifacts, found none; train it first")
+        manifest.read(path)  # Checks the hash before the file is parsed.
+        recipe = Recipe.from_dict(dict(entry.recipe))
+        keras.config.set_dtype_policy(recipe.precision)
+        network = build(entry.network)
+        load_weights(network, manifest.folder / path, entry.network)
+        network.trainable = False
+        teachers.append(Teacher(name, network, manifest.files[path].sha256))
+    return teachers
