@@ -1,7 +1,7 @@
 """The image files and tables below a folder, whether they lie open or inside zips.
 
-Nothing is ever unpacked: a member of a zip is read where it is, and its name is only ever compared, never used as
-a path to write to.
+Nothing is ever unpacked: a member of a zip is read where it is, and its name is only ever compared, never
+used as a path to write to.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Entry:
 
 @dataclass
 class Listing:
-    """What lies below a folder: images and tables, shallow and alphabetical first, and what could not be read."""
+    """What lies below a folder: images and tables, shallow ones first, and what could not be read."""
 
     images: list[Entry] = field(default_factory=list)
     tables: list[Entry] = field(default_factory=list)
@@ -96,7 +96,7 @@ def _scan_folder(folder: Path, parts: tuple[str, ...], listing: Listing, visited
     except OSError as error:
         if not parts:
             raise DatasetError(
-                f"expected a folder that can be read, found {folder} ({error.strerror}); check its permissions"
+                f"expected a readable folder, found {folder} ({error.strerror}); check its permissions"
             ) from error
         text = f"the folder cannot be read ({error.strerror})"
         listing.findings.append(Finding("unreadable_folder", "damage", text, (str(folder),)))
@@ -151,8 +151,8 @@ def _add(entry: Entry, listing: Listing) -> None:
     listing.seen += 1
     if listing.seen > MAX_FILES:
         raise DatasetError(
-            f"expected a HAM10000 folder, found more than {MAX_FILES:,} files around {entry.file}; name the folder "
-            "of the dataset itself"
+            f"expected a HAM10000 folder, found more than {MAX_FILES:,} files around {entry.file}; "
+            "name the folder of the dataset itself"
         )
     suffix = PurePosixPath(entry.name).suffix.lower()
     if suffix in IMAGE_SUFFIXES and entry.size > MAX_IMAGE_BYTES:
@@ -167,8 +167,8 @@ def _add(entry: Entry, listing: Listing) -> None:
 class Reader:
     """Reads entries; keeps zips open, one handle per process.
 
-    It can be pickled, and used after a fork: an open zip is never shared between processes, because they would
-    move each other's file position.
+    It can be pickled, and used after a fork: an open zip is never shared between processes, because they
+    would move each other's file position.
     """
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class Reader:
                     return file.read(count)
             with self._archive(entry.file).open(entry.member) as file:
                 return file.read(count)
-        # RuntimeError: encrypted; NotImplementedError: an unknown compression; KeyError: the zip was replaced.
+        # RuntimeError: encrypted or compressed in an unknown way; KeyError: the zip was replaced.
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise DatasetError(f"expected a readable file, found {entry} ({reason})") from error

@@ -27,7 +27,7 @@ class Finding:
 
     Attributes:
         kind: a stable key for programs, such as "missing_files".
-        severity: a "note" is for information, a "warning" deserves a look, "damage" makes the dataset unusable.
+        severity: a "note" informs, a "warning" deserves a look, "damage" makes the dataset unusable.
         text: one sentence for people.
         items: what it concerns, such as image ids or file names, sorted.
     """

@@ -1,13 +1,14 @@
 """A HAM10000 dataset in whatever layout it was downloaded or unpacked.
 
-Read are: the Kaggle folder (`HAM10000_images_part_1/`, `HAM10000_images_part_2/` and the metadata), one flat folder
-(the images beside the metadata or in a folder of their own), one folder per class (with or without metadata), and
-zips of any of these, as Kaggle (`archive.zip`) and Harvard Dataverse serve them, without unpacking.
+Read are: the Kaggle folder (`HAM10000_images_part_1/`, `HAM10000_images_part_2/` and the metadata), one flat
+folder (the images beside the metadata or in a folder of their own), one folder per class (with or without
+metadata), and zips of any of these, as Kaggle (`archive.zip`) and Harvard Dataverse serve them, without
+unpacking.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ EXPECTED = (
     "a HAM10000 folder (HAM10000_metadata.csv with HAM10000_images_part_1/ and _2/, with one flat folder of "
     f"ISIC_*.jpg, or with zips of these; or one folder per class: {' '.join(CODES)})"
 )
+SYNTHETIC_PREFIX = "SYN_"
 REMEDY = f"set {DATA.variable} to the dataset's folder, or get it with: python -m core data download"
 
 
@@ -35,10 +37,10 @@ class Dataset:
     Attributes:
         root: the folder (or zip) that it lies in; not the one asked for when that was too high or too low.
         layout: "image parts", "flat folder" or "class folders", and ", zipped" where the images are in zips.
-        records: one row per image, sorted by image_id, columns image_id, lesion_id, dx, dx_type, age (float years,
-            NaN where unknown), sex, localization.
+        records: one row per image, sorted by image_id, columns image_id, lesion_id, dx, dx_type, age (float
+            years, NaN where unknown), sex, localization.
         metadata: the metadata file, None where the labels are folder names.
-        files: image id in lower case -> its files; the first is read, further ones are copies in other folders.
+        files: image id in lower case -> its files; the first is read, others are copies in other folders.
         findings: what was noticed on opening, damage first.
     """
 
@@ -52,6 +54,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether any of its images was drawn by `core.data.synthetic`, not photographed."""
+        return bool(self.records["image_id"].str.startswith(SYNTHETIC_PREFIX).any())
 
     def entries(self, image_id: str) -> tuple[Entry, ...]:
         """The files of an image, the one that is read first.
@@ -77,22 +84,23 @@ def open_dataset(folder: Path | str | None = None, strict: bool = True) -> Datas
     """Open the HAM10000 dataset in a folder or zip. No image is decoded.
 
     Args:
-        folder: where it lies; the default is the setting DERMDISTILL_DATA. One level too high or too low is found
-            and becomes a finding.
-        strict: refuse a damaged dataset. Otherwise `records` are the rows whose image file exists and `findings`
-            say the rest, which is what `data check` wants.
+        folder: where it lies; the default is the setting DERMDISTILL_DATA. One level too high or too low is
+            found and becomes a finding.
+        strict: refuse a damaged dataset. Otherwise `records` are the rows whose image file exists and
+            `findings` say the rest, which is what `data check` wants.
 
     Raises:
         DatasetError: there is no such dataset.
-        DamagedDatasetError: there is one, but rows, files or whole zips of it are missing or wrong. The split is
-            made of all ids, so that carrying on with a part would mix training and test images.
+        DamagedDatasetError: there is one, but rows, files or whole zips of it are missing or wrong. The split
+            is made of all ids, so that carrying on with a part would mix training and test images.
     """
     asked = Path(folder).expanduser() if folder is not None else data_dir()
     _check_place(asked)
     dataset = _find(asked)
     if strict and dataset.findings and dataset.findings[0].severity == "damage":
+        damage = dataset.findings[0].sentence()
         raise DamagedDatasetError(
-            f"expected a whole HAM10000 dataset, found damage in {dataset.root}: {dataset.findings[0].sentence()}; "
+            f"expected a whole HAM10000 dataset, found damage in {dataset.root}: {damage}; "
             "see all of it with: python -m core data check"
         )
     return dataset
@@ -156,8 +164,8 @@ def _records(
     frame = frame.assign(lesion_id=frame["image_id"], age=np.nan)
     frame = frame.assign(dx_type=UNKNOWN, sex=UNKNOWN, localization=UNKNOWN)[list(COLUMNS)]
     text = (
-        "no metadata file: the folder names are the labels, and every image counts as a lesion of its own, so that "
-        "images of one lesion can come to lie on both sides of a split"
+        "no metadata file: the folder names are the labels, and every image counts as a lesion of its own, "
+        "so that images of one lesion can come to lie on both sides of a split"
     )
     return frame, [Finding("no_metadata", "warning", text)]
 
@@ -166,28 +174,47 @@ def _mismatches(
     metadata: pd.DataFrame, files: Mapping[str, tuple[Entry, ...]], has_table: bool
 ) -> list[Finding]:
     """What metadata and files do not agree on."""
-    findings = []
-
-    def say(kind: str, severity: Severity, text: str, items: Iterable[str]) -> None:
-        if found := tuple(sorted(items)):
-            findings.append(Finding(kind, severity, text.format(f"{len(found):,}"), found))
-
-    rows = {
-        name.casefold(): (name, dx) for name, dx in zip(metadata["image_id"], metadata["dx"], strict=True)
-    }
-    say("missing_files", "damage", "images named in the metadata have no file ({})",
-        (name for key, (name, _) in rows.items() if key not in files))  # fmt: skip
+    names, labels = list(metadata["image_id"]), list(metadata["dx"])
+    found = [files.get(name.casefold(), ()) for name in names]
+    known = {name.casefold() for name in names}
     where = "the metadata" if has_table else "any class folder"
-    say("no_metadata_row", "warning", f"image files are not in {where} and are left out ({{}})",
-        (copies[0].stem for key, copies in files.items() if key not in rows))  # fmt: skip
-    both = [(*rows[key], copies) for key, copies in files.items() if key in rows]
-    say("folder_conflicts", "damage", "images lie in the folder of another class than their label ({})",
-        (name for name, dx, copies in both if stated_classes(copies) - {dx}))  # fmt: skip
-    say("empty_files", "damage", "image files are empty ({})",
-        (name for name, _, copies in both if copies[0].size == 0))  # fmt: skip
-    say("copies", "note", "images have a second file, and the first in the order of folders is read ({})",
-        (name for name, _, copies in both if len(copies) > 1))  # fmt: skip
-    return findings
+    lists: tuple[tuple[str, Severity, str, list[str]], ...] = (
+        (
+            "missing_files",
+            "damage",
+            "images named in the metadata have no file",
+            [name for name, copies in zip(names, found, strict=True) if not copies],
+        ),
+        (
+            "empty_files",
+            "damage",
+            "image files are empty",
+            [name for name, copies in zip(names, found, strict=True) if copies and copies[0].size == 0],
+        ),
+        (
+            "folder_conflicts",
+            "damage",
+            "images lie in the folder of another class than their label",
+            [n for n, dx, copies in zip(names, labels, found, strict=True) if stated_classes(copies) - {dx}],
+        ),
+        (
+            "no_metadata_row",
+            "warning",
+            f"image files are not in {where} and are left out",
+            [copies[0].stem for key, copies in files.items() if key not in known],
+        ),
+        (
+            "copies",
+            "note",
+            "images have more than one file, of which the first by depth and alphabet is read",
+            [name for name, copies in zip(names, found, strict=True) if len(copies) > 1],
+        ),
+    )
+    return [
+        Finding(kind, severity, f"{len(items):,} {text}", tuple(items))
+        for kind, severity, text, items in lists
+        if items
+    ]
 
 
 def _no_dataset(root: Path, listing: Listing, table: Entry | None) -> DatasetError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.data.files import METADATA_STEM, Entry, Listing, Reader
 from core.data.findings import DatasetError, Finding
-from core.data.metadata import MAX_TABLE_BYTES, header
+from core.data.metadata import MAX_TABLE_BYTES, header, read_metadata
 from core.lesions import CODES
 
 _PART = re.compile(r"images_part_\d", re.IGNORECASE)
@@ -28,17 +28,23 @@ def find_metadata(listing: Listing, reader: Reader) -> Entry | None:
     """The metadata table: the shallowest one with the published name, else with the needed columns.
 
     Raises:
-        DatasetError: several at the same depth differ, so that none is the one.
+        DatasetError: several at the same depth say different things, so that none is the one.
     """
     candidates = [entry for entry in listing.tables if entry.name.lower().startswith(METADATA_STEM)]
     candidates = candidates or [entry for entry in listing.tables if _has_columns(entry, listing, reader)]
     level = [entry for entry in candidates if len(entry.parts) == len(candidates[0].parts)]
-    if len(level) > 1 and len({reader.read(entry) for entry in level}) > 1:
+    if len(level) > 1 and not _are_equal(level, reader):
         raise DatasetError(
             f"expected one metadata file, found {len(level)} that differ: {', '.join(map(str, level))}; "
             "name the folder of one dataset, or move the other file away"
         )
     return level[0] if level else None
+
+
+def _are_equal(tables: list[Entry], reader: Reader) -> bool:
+    """Whether tables say the same, such as Dataverse's tab-separated one beside the original."""
+    first, *others = (read_metadata(reader.read(entry), str(entry))[0] for entry in tables)
+    return all(first.equals(other) for other in others)
 
 
 def _has_columns(entry: Entry, listing: Listing, reader: Reader) -> bool:

@@ -35,8 +35,8 @@ def read_metadata(data: bytes, source: str) -> tuple[pd.DataFrame, list[Finding]
         source: what errors call it.
 
     Returns:
-        A frame with exactly `COLUMNS`, sorted by image_id, one row per image: strings, except age (float years,
-        NaN where unknown); and the findings. Rows that cannot be used are left out and are findings.
+        A frame with exactly `COLUMNS`, sorted by image_id, one row per image: strings, except age (float
+        years, NaN where unknown); and the findings. Rows that cannot be used are left out and are findings.
 
     Raises:
         DatasetError: it is no table, has no rows, or lacks a required column.

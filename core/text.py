@@ -1,0 +1,23 @@
+"""Plain-text tables for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str | int]], indent: str = "  ") -> str:
+    """Rows as aligned columns, a column of whole numbers to the right and with thousands separators.
+
+    Args:
+        header: one name per column.
+        rows: each as long as the header.
+        indent: what every line begins with.
+    """
+    columns = list(zip(*rows, strict=True)) or [()] * len(header)
+    aligned = []
+    for name, cells in zip(header, columns, strict=True):
+        is_number = all(isinstance(cell, int) for cell in cells)
+        texts = [name, *(f"{cell:,}" if isinstance(cell, int) else cell for cell in cells)]
+        width = max(map(len, texts))
+        aligned.append([text.rjust(width) if is_number else text.ljust(width) for text in texts])
+    return "\n".join((indent + "  ".join(line)).rstrip() for line in zip(*aligned, strict=True))
