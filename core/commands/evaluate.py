@@ -1,0 +1,156 @@
+"""`python -m core evaluate`: figures of merit of the trained models, into the manifest."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.evaluation.assess import Assessment
+    from core.evaluation.evaluate import Figures
+    from core.evaluation.intervals import Interval
+    from core.evaluation.refresh import Refreshed
+
+SOME_REFUSED = 3
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="recompute the figures of the trained models from their predictions",
+        description="From the predictions in the artifacts folder: temperature and operating point on "
+        "validation, figures of merit of validation and test with 95 %% intervals over lesions, cohorts (with "
+        "HAM10000 at hand), the ensemble. Writes them into the manifest.",
+        epilog="exit status: 0 every model was evaluated, 3 some were refused, 2 misused",
+    )
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="only this model, repeatable (default: all)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
+    parser.add_argument(
+        "--resamples", type=_at_least_100, default=2000, help="of the bootstrap (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def _at_least_100(text: str) -> int:
+    # Fewer have no 2.5 % tail to speak of.
+    if not text.isdecimal() or int(text) < 100:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 100, found {text!r}")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, write, print."""
+    import sys
+
+    from tqdm import tqdm
+
+    from core.evaluation.refresh import refresh
+    from core.settings import artifacts_dir
+
+    folder = artifacts_dir()
+    records, note = _records()
+    with tqdm(desc="evaluating", unit=" models", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(name: str, done: int, total: int) -> None:
+            bar.total = total
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(done - bar.n)
+            bar.refresh()
+
+        refreshed = refresh(
+            folder, options.model, records=records, resamples=options.resamples, progress=progress
+        )
+    for name, reason in refreshed.refused.items():
+        print(f"refused: {name}: {reason}", file=sys.stderr)
+    print(report(refreshed))
+    if note:
+        print(f"\nCohorts were not computed: {note}")
+    if options.json:
+        _write_json(options.json, refreshed)
+    if refreshed.assessments:
+        print(f"\nThe figures are in {folder / 'manifest.json'}")
+    return SOME_REFUSED if refreshed.refused else 0
+
+
+def _records() -> tuple[pd.DataFrame | None, str]:
+    """The dataset's records, or None and why there are none."""
+    from core.data.findings import DatasetError
+    from core.data.ham10000 import open_dataset
+
+    try:
+        return open_dataset().records, ""
+    except DatasetError as error:
+        return None, str(error)
+
+
+def _write_json(path: Path, refreshed: Refreshed) -> None:
+    import json
+
+    from core.artifacts import write_atomically
+    from core.errors import UserError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(refreshed.to_dict(), indent=1, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise UserError(f"expected to write {path}, found: {error.strerror or error}") from error
+    print(f"\nAll figures are in {path}")
+
+
+def report(refreshed: Refreshed) -> str:
+    """The table that people read."""
+    assessments = refreshed.assessments.values()
+    if not assessments:
+        return "No model was evaluated."
+    lines = []
+    for part in ("validation", "test"):
+        lines += [*_table(part, {a.model: getattr(a, part) for a in assessments}), ""]
+    lines += [_operating_line(a) for a in assessments if a.operating_point]
+    for c in refreshed.comparisons:
+        lines.append(
+            f"{c.first} - {c.second} on test: accuracy {_signed(c.differences['accuracy'])}, balanced accuracy "
+            f"{_signed(c.differences['balanced_accuracy'])}, McNemar mid-p {c.mcnemar.p_mid:.3g}"
+        )
+    return "\n".join(lines).rstrip()
+
+
+def _table(part: str, models: dict[str, Figures]) -> list[str]:
+    columns = {
+        "accuracy": lambda f: f.intervals["accuracy"].text(),
+        "balanced accuracy": lambda f: f.intervals["balanced_accuracy"].text(),
+        "macro F1": lambda f: f.intervals["macro_f1"].text(),
+        "macro AUC": lambda f: f.intervals["macro_auc"].text(),
+        "mel sensitivity": lambda f: f.classes["mel"].intervals["sensitivity"].text(),
+        "ECE": lambda f: f"{f.intervals['ece_before'].value:.3f} -> {f.intervals['ece_after'].text()}",
+    }
+    rows = [["", *columns]]
+    for name, figures in models.items():
+        mark = ["COLLAPSED"] if figures.collapsed else []
+        rows.append([name, *(cell(figures) for cell in columns.values()), *mark])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns) + 1)]
+    first = next(iter(models.values()))
+    heading = f"{part}: {first.n_images} images of {first.n_lesions} lesions, 95 % intervals over lesions"
+    body = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=False)).rstrip() for row in rows
+    ]
+    majority = f"always {first.majority}".ljust(widths[0]) + f"  {first.majority_share:.3f}"
+    return [heading, *body, majority]
+
+
+def _operating_line(assessment: Assessment) -> str:
+    point = assessment.operating_point
+    assert point is not None
+    return (
+        f"{assessment.model}: temperature {assessment.temperature:.3f}; malignant at {point.threshold:.3f} or above: "
+        f"sensitivity {point.test.sensitivity.text()}, specificity {point.test.specificity.text()} on test"
+    )
+
+
+def _signed(interval: Interval) -> str:
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

@@ -1,0 +1,118 @@
+"""Models on the same images, two by two: paired differences over lesions and McNemar's test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from core.evaluation.intervals import (
+    RESAMPLES,
+    SEED,
+    Estimates,
+    Interval,
+    McNemar,
+    bootstrap,
+    mcnemar,
+    paired_difference,
+    resample,
+)
+from core.evaluation.metrics import classification, ranking, together
+from core.evaluation.predictions import Predictions
+from core.lesions import CODES, N_CLASSES
+
+DIFFERENCES: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """first - second.
+
+    Attributes:
+        first, second: names of the models.
+        n_images, n_lesions: that both answered.
+        differences: of the figures of `DIFFERENCES`.
+        sensitivity: difference of each class' sensitivity, by code.
+        mcnemar: of the images that only one of them gets right.
+    """
+
+    first: str
+    second: str
+    n_images: int
+    n_lesions: int
+    differences: Mapping[str, Interval]
+    sensitivity: Mapping[str, Interval]
+    mcnemar: McNemar
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "n_images": self.n_images,
+            "n_lesions": self.n_lesions,
+            "differences": {name: interval.to_dict() for name, interval in self.differences.items()},
+            "sensitivity": {code: interval.to_dict() for code, interval in self.sensitivity.items()},
+            "mcnemar": self.mcnemar.to_dict(),
+        }
+
+
+def compare(
+    first: Predictions,
+    second: Predictions,
+    temperatures: Mapping[str, float],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Comparison:
+    """`compare_all` for two models."""
+    return compare_all([first, second], temperatures, resamples=resamples, seed=seed)[0]
+
+
+def compare_all(
+    models: Sequence[Predictions],
+    temperatures: Mapping[str, float],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> list[Comparison]:
+    """Compare every two of some models; each is resampled once.
+
+    Args:
+        models: on the same images of one part, in any order.
+        temperatures: by model's name; 1 where it is not there (it only matters for the AUC).
+        resamples: number of bootstrap resamples, the same for all models.
+        seed: of the resamples.
+
+    Returns:
+        (earlier, later) in the order of `models`; none for fewer than two.
+
+    Raises:
+        PredictionsError: they hold different images.
+    """
+    if len(models) < 2:
+        return []
+    aligned = [models[0], *(model.aligned_to(models[0]) for model in models[1:])]
+    drawn = resample(models[0].lesion_id, resamples, seed)
+    answered = []
+    for model in aligned:
+        probabilities = model.probabilities(temperatures.get(model.model, 1.0))
+        statistic = together(
+            classification(model.label, model.predicted), ranking(probabilities, model.label)
+        )
+        answered.append((model, bootstrap(statistic, drawn)))
+    return [_comparison(*first, *second) for first, second in combinations(answered, 2)]
+
+
+def _comparison(first: Predictions, figures: Estimates, second: Predictions, others: Estimates) -> Comparison:
+    difference = paired_difference(figures, others)
+    return Comparison(
+        first=first.model,
+        second=second.model,
+        n_images=len(first),
+        n_lesions=difference.resamples.n_lesions,
+        differences={name: difference.interval(name) for name in DIFFERENCES},
+        sensitivity={CODES[k]: difference.interval("sensitivity", k) for k in range(N_CLASSES)},
+        mcnemar=mcnemar(first.predicted == first.label, second.predicted == second.label),
+    )

@@ -1,0 +1,224 @@
+"""Malignant or not: the score, its operating point, and any one-against-the-rest decision at a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from core.errors import UserError
+from core.evaluation.intervals import Interval, Resamples, Statistic, bootstrap
+from core.evaluation.metrics import Ranking, divide
+from core.lesions import MALIGNANT
+
+SENSITIVITY_TARGET = 0.95
+
+
+class OperatingError(UserError):
+    """A threshold or prevalence that makes no sense."""
+
+
+def malignancy_score(probabilities: np.ndarray) -> np.ndarray:
+    """(N,) sum of the calibrated probabilities (N, 7) of the malignant classes, within [0, 1]."""
+    return np.clip(np.asarray(probabilities, dtype=np.float64)[:, list(MALIGNANT)].sum(axis=1), 0, 1)
+
+
+def is_malignant(labels: np.ndarray) -> np.ndarray:
+    """(N,) bool: melanoma, basal cell carcinoma or akiec."""
+    return np.isin(labels, MALIGNANT)
+
+
+def threshold_for_sensitivity(
+    score: np.ndarray, positive: np.ndarray, target: float = SENSITIVITY_TARGET
+) -> float | None:
+    """The highest threshold at which at least `target` of the positives score at or above it.
+
+    It lies halfway between the last score that must be kept and the next lower one of any image, so that
+    another runtime's rounding does not move an image across.
+
+    Args:
+        score: (N,) in [0, 1].
+        positive: (N,) bool.
+        target: in (0, 1].
+
+    Returns:
+        the threshold, or None without positives.
+
+    Raises:
+        OperatingError: the target is no share.
+    """
+    if not 0 < target <= 1:
+        raise OperatingError(f"expected a sensitivity above 0 and at most 1, found {target}")
+    score, positive = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=bool)
+    positives = np.sort(score[positive])[::-1]
+    if not len(positives):
+        return None
+    # The small allowance keeps 0.95 * 20 = 19.000000000000004 from asking for a twentieth.
+    needed = int(np.ceil(target * len(positives) - 1e-9))
+    last = positives[needed - 1]
+    lower = score[score < last]
+    return float((last + (lower.max() if len(lower) else 0.0)) / 2)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The 2x2 table of `score >= threshold` against the truth, and what follows from it.
+
+    Attributes:
+        threshold: a case at or above it counts as positive.
+        tp, fp, fn, tn: images.
+        sensitivity, specificity, ppv, npv, f1: with intervals over lesions; NaN where undefined. With a
+            prevalence, ppv and npv are those at that prevalence instead of this sample's.
+        prevalence: the one asked for, or None for the sample's own.
+    """
+
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    sensitivity: Interval
+    specificity: Interval
+    ppv: Interval
+    npv: Interval
+    f1: Interval
+    prevalence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: v.to_dict() if isinstance(v, Interval) else v for name, v in values.items()}
+
+
+def predictive_values(
+    sensitivity: np.ndarray | float, specificity: np.ndarray | float, prevalence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """PPV and NPV by Bayes' theorem where a share `prevalence` of those examined has the disease.
+
+    Raises:
+        OperatingError: the prevalence is no share.
+    """
+    if not 0 <= prevalence <= 1:
+        raise OperatingError(f"expected a prevalence between 0 and 1, found {prevalence}")
+    sensitivity, specificity = np.asarray(sensitivity), np.asarray(specificity)
+    found, missed = sensitivity * prevalence, (1 - sensitivity) * prevalence
+    spared, alarmed = specificity * (1 - prevalence), (1 - specificity) * (1 - prevalence)
+    return divide(found, found + alarmed), divide(spared, spared + missed)
+
+
+def decision_statistic(
+    chosen: np.ndarray, positive: np.ndarray, prevalence: float | None = None
+) -> Statistic:
+    """`table` (B, 4) as tp, fp, fn, tn, and (B,) sensitivity, specificity, ppv, npv, f1.
+
+    Args:
+        chosen: (N,) bool, what is called positive.
+        positive: (N,) bool, what is.
+        prevalence: for ppv and npv, or None for the sample's own.
+    """
+    cells = np.stack([chosen & positive, chosen & ~positive, ~chosen & positive, ~chosen & ~positive], axis=1)
+    cells = cells.astype(np.float64)
+
+    def statistic(weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        table = weights @ cells
+        tp, fp, fn, tn = table.T
+        sensitivity, specificity = divide(tp, tp + fn), divide(tn, tn + fp)
+        if prevalence is None:
+            ppv, npv = divide(tp, tp + fp), divide(tn, tn + fn)
+        else:
+            ppv, npv = predictive_values(sensitivity, specificity, prevalence)
+        return {
+            "table": table,
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "ppv": ppv,
+            "npv": npv,
+            "f1": divide(2 * tp, 2 * tp + fp + fn),
+        }
+
+    return statistic
+
+
+def at_threshold(
+    score: np.ndarray,
+    positive: np.ndarray,
+    threshold: float,
+    resamples: Resamples,
+    prevalence: float | None = None,
+) -> Decision:
+    """What one threshold does, with intervals over lesions.
+
+    Args:
+        score: (N,) the malignancy score, or one class's probability.
+        positive: (N,) bool.
+        threshold: cases at or above it are called positive.
+        resamples: of the same N images; draw them once and move the threshold freely.
+        prevalence: for ppv and npv, or None for the sample's own.
+    """
+    positive = np.asarray(positive, dtype=bool)
+    chosen = np.asarray(score) >= threshold
+    estimates = bootstrap(decision_statistic(chosen, positive, prevalence), resamples)
+    # With a prevalence asked for, ppv and npv are no simple shares of the sample.
+    shares = {"sensitivity": positive, "specificity": ~positive}
+    if prevalence is None:
+        shares |= {"ppv": chosen, "npv": ~chosen}
+    intervals = {
+        name: estimates.interval(
+            name, proportion_of=len(np.unique(resamples.lesion[shares[name]])) if name in shares else None
+        )
+        for name in ("sensitivity", "specificity", "ppv", "npv", "f1")
+    }
+    tp, fp, fn, tn = (int(n) for n in estimates.values["table"])
+    return Decision(float(threshold), tp, fp, fn, tn, **intervals, prevalence=prevalence)
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A ROC or precision-recall curve of one class against the rest.
+
+    Attributes:
+        x, y: (P,) false positive rate and sensitivity, or recall (falling) and precision.
+        threshold: (P,) the score at or above which a case counts as positive; the end at which nothing does
+            has infinity.
+        area: under the ROC curve, or average precision.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    threshold: np.ndarray
+    area: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; an infinite threshold becomes None."""
+        return {
+            "x": self.x.tolist(),
+            "y": self.y.tolist(),
+            "threshold": [float(t) if np.isfinite(t) else None for t in self.threshold],
+            "area": None if np.isnan(self.area) else self.area,
+        }
+
+
+def roc(score: np.ndarray, positive: np.ndarray) -> Curve:
+    """The ROC curve of (N,) scores for (N,) bool cases; empty, with area NaN, without both kinds."""
+    from sklearn.metrics import roc_curve
+
+    positive = np.asarray(positive, dtype=bool)
+    if positive.all() or not positive.any():
+        return Curve(*(np.empty(0),) * 3, area=float("nan"))
+    x, y, threshold = roc_curve(positive, score)
+    area, _ = Ranking.of(score, positive).areas(np.ones((1, len(positive))))
+    return Curve(x, y, threshold, float(area[0]))
+
+
+def precision_recall(score: np.ndarray, positive: np.ndarray) -> Curve:
+    """The precision-recall curve of (N,) scores for (N,) bool cases; empty, with area NaN, without positives."""
+    from sklearn.metrics import precision_recall_curve
+
+    positive = np.asarray(positive, dtype=bool)
+    if not positive.any():
+        return Curve(*(np.empty(0),) * 3, area=float("nan"))
+    precision, recall, threshold = precision_recall_curve(positive, score)
+    _, area = Ranking.of(score, positive).areas(np.ones((1, len(positive))))
+    return Curve(recall, precision, np.append(threshold, np.inf), float(area[0]))
