@@ -121,14 +121,14 @@ def _persist(attempt: Callable[[], Any], reached: Callable[[], int], url: str, p
         try:
             return attempt()
         except BrokenOffError as error:
-            failures = failures + 1 if reached() <= best else 1
+            failures = failures + 1 if reached() <= best else 0
             best = max(best, reached())
             if failures >= patience.attempts:
                 raise DownloadError(
                     f"expected an answer from {url}, found none in {failures} attempts ({error}); "
                     "start the command again to go on from here"
                 ) from error
-            wait = patience.wait * 2 ** (failures - 1) if error.wait is None else error.wait
+            wait = patience.wait * 2 ** max(failures - 1, 0) if error.wait is None else error.wait
             time.sleep(min(wait, LONGEST_WAIT))
 
 
@@ -153,7 +153,7 @@ def _receive(
     response: requests.Response, url: str, part: Path, size: int | None, report: Callable[[int], None]
 ) -> None:
     """Write an answer's body behind what `part` holds, or from the start where the server ignored the range."""
-    import requests
+    import urllib3
 
     offset = size_of(part)
     if response.status_code == 416:
@@ -175,10 +175,11 @@ def _receive(
         )
     try:
         with part.open("ab" if is_rest else "wb") as file:
-            for chunk in response.iter_content(CHUNK):
+            # Not `iter_content`: it throws away what came of a chunk when the connection breaks within it.
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
                 file.write(chunk)
                 report(file.tell())
-    except requests.RequestException as error:
+    except urllib3.exceptions.HTTPError as error:
         raise BrokenOffError(_reason(error)) from error
     except OSError as error:
         raise DownloadError(f"expected to write {part}, found: {error.strerror}") from error
@@ -200,8 +201,11 @@ def _refuse_status(response: requests.Response, url: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause, which says it in the fewest words."""
-    text = str(error)
-    for mark in (": ", "("):
-        text = text.rsplit(mark, 1)[-1] if len(text) > 120 else text
-    return text.strip(" )'\"") or type(error).__name__
+    """The innermost cause in a few words: requests wraps urllib3's errors, which wrap those of the socket."""
+    while True:
+        inner = getattr(error, "reason", None) or next(
+            (a for a in error.args if isinstance(a, Exception)), None
+        )
+        if not isinstance(inner, Exception):
+            return str(error).rsplit(": ", 1)[-1] or type(error).__name__
+        error = inner
