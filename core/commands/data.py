@@ -183,6 +183,21 @@ def leak_command(options: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_to_mix(folder: Path) -> None:
+    """Keep a download out of a folder where a dataset lies already, unpacked or from elsewhere."""
+    from core.data.findings import DatasetError
+    from core.data.ham10000 import open_dataset
+
+    try:
+        dataset = open_dataset(folder, strict=False)
+    except DatasetError:
+        return
+    raise UserError(
+        f"expected a folder without a dataset, found one of {len(dataset):,} images in {dataset.root} "
+        f"({dataset.layout}); name another folder, or check this one with: python -m core data check {folder}"
+    )
+
+
 def download_command(options: argparse.Namespace) -> int:
     """Fetch what is not there yet."""
     from core.data.download import SERVER, TERMS, download, list_files
@@ -194,6 +209,8 @@ def download_command(options: argparse.Namespace) -> int:
     print(table(("file", "bytes"), [(file.name, file.size or "unknown") for file in files]), flush=True)
     if options.list:
         return 0
+    if not any((folder / file.name).exists() for file in files if file.name.lower().endswith(".zip")):
+        _refuse_to_mix(folder)
     download(folder, files, say=lambda text: print(text, flush=True))
     print(f"\nHAM10000 lies in {folder}; it is read from the zips as it is.")
     print(f"Check it with: python -m core data check {folder}")

@@ -359,6 +359,22 @@ def test_the_command_says_where_the_data_lie(server, published, tmp_path, capsys
     assert main(["data", "check", str(tmp_path / "data")]) == 0
 
 
+def test_the_command_does_not_mix_datasets(server, published, small_folder, capsys):
+    before = sorted(small_folder.rglob("*"))
+    assert main(["data", "download", str(small_folder), "--from", server.address]) == 2
+    assert "found one of 84 images" in capsys.readouterr().err
+    assert sorted(small_folder.rglob("*")) == before
+
+
+def test_the_command_goes_on_after_a_failure(server, published, tmp_path, capsys):
+    server.plans[published[PART_1]] = ["break after 1000", "404"]
+    command = ["data", "download", str(tmp_path), "--from", server.address]
+    assert main(command) == 1
+    assert main(command) == 0
+    assert main(command) == 0
+    assert server.asked(published[PART_1]) == [None, "bytes=1000-", "bytes=1000-"]
+
+
 def test_the_command_lists_without_fetching(server, published, tmp_path, capsys):
     assert main(["data", "download", str(tmp_path / "data"), "--from", server.address, "--list"]) == 0
     assert not (tmp_path / "data").exists()

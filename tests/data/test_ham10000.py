@@ -489,6 +489,14 @@ def test_images_without_metadata_are_left_out_and_said(small_set, small_folder):
     assert "ISIC_1111111" not in set(dataset.records["image_id"])
 
 
+def test_synthetic_lesions_are_told_apart(tmp_path):
+    from core.data.synthetic import make_dataset
+
+    dataset = open_dataset(make_dataset(tmp_path / "drawn", per_class=1, seed=3, size=(96, 72)))
+    assert dataset.is_synthetic
+    assert len(dataset) == len(CODES)
+
+
 METADATA = "HAM10000_metadata.csv"
 
 
