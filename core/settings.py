@@ -58,5 +58,13 @@ MIN_SIDE = 64
 MAX_SIDE = 8192
 MAX_PIXELS = 40_000_000
 MAX_ASPECT = 4.0
+MAX_DECODE_BYTES = 300_000_000
+"""Working memory that decoding one upload may take; refused from the header beyond that."""
+MAX_DISPLAY_SIDE = 1024
+"""Longest side of the copy of an upload that pages show."""
+MAX_NAME_LENGTH = 60
+"""Characters of an upload's file name that are shown."""
+MAX_FILES = 100
+"""How many uploads a page reads at once."""
 
 ARTIFACT_BUDGET_BYTES = 160 * 1000 * 1000

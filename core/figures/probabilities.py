@@ -1,0 +1,149 @@
+"""Probabilities of the seven classes, of one model or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.figures.style import NEUTRAL, class_colour, figure, model_colour, model_symbol
+from core.lesions import LESIONS, N_CLASSES
+from core.numbers import percent
+
+ROW_HEIGHT = 44
+BAR_WIDTH = 0.34
+
+
+def probability_bars(
+    probabilities: Sequence[float], *, chosen: str | None = None, ink: str | None = None
+) -> go.Figure:
+    """The seven probabilities as bars, the largest on top, each named above its bar so that it fits a phone.
+
+    Args:
+        probabilities: (7,) in the order of `core.lesions.CODES`, calibrated.
+        chosen: code of the class to mark, as that of the map beside it.
+        ink: colour of text; None leaves it to the page's theme.
+
+    Raises:
+        ValueError: there are not seven finite probabilities.
+    """
+    shares = np.asarray(probabilities, dtype=float)
+    if shares.shape != (N_CLASSES,) or not np.isfinite(shares).all():
+        raise ValueError(f"expected {N_CLASSES} finite probabilities, found {probabilities!r}")
+    order = np.argsort(-shares, kind="stable")
+    lesions = [LESIONS[i] for i in order]
+    rows = np.arange(N_CLASSES)
+    result = figure(ROW_HEIGHT * N_CLASSES + 16, ink, bargap=0)
+    result.add_bar(
+        x=np.ones(N_CLASSES),
+        y=rows,
+        width=BAR_WIDTH,
+        orientation="h",
+        marker={"color": NEUTRAL, "opacity": 0.18},
+        hoverinfo="skip",
+    )
+    result.add_bar(
+        x=shares[order],
+        y=rows,
+        width=BAR_WIDTH,
+        orientation="h",
+        marker={"color": [class_colour(lesion.code) for lesion in lesions]},
+        customdata=[(lesion.name, lesion.note) for lesion in lesions],
+        hovertemplate="<b>%{customdata[0]}</b>: %{x:.1%}<br>%{customdata[1]}<extra></extra>",
+    )
+    for row, lesion in zip(rows, lesions, strict=True):
+        name = f"<b>{lesion.name}</b>" if lesion.code == chosen else lesion.name
+        kind = " · malignant" if lesion.malignant else ""
+        beside = {"y": row - 0.42, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
+        result.add_annotation(text=name + kind, x=0, xanchor="left", **beside)
+        result.add_annotation(text=percent(shares[order][row]), x=1, xanchor="right", **beside)
+    result.update_xaxes(range=[0, 1], visible=False, fixedrange=True)
+    result.update_yaxes(range=[N_CLASSES - 0.7, -0.7], visible=False, fixedrange=True)
+    return result.update_layout(barmode="overlay", margin={"l": 2, "r": 2, "t": 2, "b": 2})
+
+
+def malignancy_bar(score: float, threshold: float | None, *, ink: str | None = None) -> go.Figure:
+    """The malignancy score on its scale from 0 to 1, with the operating point from which it counts as suspicious.
+
+    Args:
+        score: probability of all malignant classes together.
+        threshold: the operating point; None draws none.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    suspicious = threshold is not None and score >= threshold
+    result = figure(84, ink, barmode="overlay")
+    result.add_bar(
+        x=[1],
+        y=[0],
+        width=BAR_WIDTH,
+        orientation="h",
+        marker={"color": NEUTRAL, "opacity": 0.18},
+        hoverinfo="skip",
+    )
+    result.add_bar(
+        x=[score],
+        y=[0],
+        width=BAR_WIDTH,
+        orientation="h",
+        marker={"color": class_colour("bcc") if suspicious else class_colour("nv")},
+        hovertemplate="malignancy score %{x:.3f}<extra></extra>",
+    )
+    if threshold is not None:
+        result.add_shape(
+            type="line", x0=threshold, x1=threshold, y0=-0.3, y1=0.3, line={"color": NEUTRAL, "width": 3}
+        )
+        left = threshold > 0.5
+        result.add_annotation(
+            text=f"operating point {threshold:.2f}",
+            x=threshold,
+            y=-0.4,
+            showarrow=False,
+            xanchor="right" if left else "left",
+            xshift=0,
+            yanchor="bottom",
+        )
+    result.update_xaxes(
+        range=[-0.002, 1.002],
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+        fixedrange=True,
+        showgrid=False,
+        zeroline=False,
+    )
+    result.update_yaxes(range=[0.35, -1.0], visible=False, fixedrange=True)
+    return result.update_layout(margin={"l": 10, "r": 14, "t": 0, "b": 22})
+
+
+def agreement_dots(
+    probabilities: Mapping[str, Sequence[float]], titles: Mapping[str, str], *, ink: str | None = None
+) -> go.Figure:
+    """Every model's probability of every class on one line per class: dots that lie together agree.
+
+    Args:
+        probabilities: model -> (7,) calibrated.
+        titles: model -> the name that people read.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    mean = np.mean([np.asarray(row, dtype=float) for row in probabilities.values()], axis=0)
+    order = np.argsort(-mean, kind="stable")
+    names = [LESIONS[i].name for i in order]
+    result = figure(34 * N_CLASSES + 96, ink, showlegend=True)
+    for model, row in probabilities.items():
+        result.add_scatter(
+            x=np.asarray(row, dtype=float)[order],
+            y=names,
+            mode="markers",
+            name=titles.get(model, model),
+            marker={
+                "color": model_colour(model),
+                "symbol": model_symbol(model),
+                "size": 13,
+                "line": {"width": 1.5, "color": model_colour(model)},
+            },
+            hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
+        )
+    result.update_xaxes(
+        range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1], fixedrange=True
+    )
+    result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=True, automargin=True)
+    return result.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})

@@ -1,0 +1,78 @@
+"""What all figures share: one colour per class and per model, and a ground that suits both themes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from core.lesions import BY_CODE
+
+TRANSPARENT = "rgba(0,0,0,0)"
+NEUTRAL = "#7C8791"
+"""Grey with a contrast above 3 on the light and the dark ground; for lines, ticks and what is not chosen."""
+
+INK_ON_LIGHT = "#545D66"
+"""For text on the light ground, where Streamlit's own grey has a contrast of 3.7; on the dark ground its own is
+better than anything that would do for both."""
+
+MODEL_COLOURS: dict[str, str] = {
+    "resnet50": "#D55E00",
+    "densenet169": "#AA7700",
+    "student": "#0083C4",
+    "student-fp16": "#3D90E0",
+    "student-int8": "#7A86E0",
+    "student-pruned": "#9B6FD0",
+    "baseline": NEUTRAL,
+    "ensemble": "#0A9271",
+}
+"""Teachers warm, the student and what was made of it blue to violet, the ensemble of all green."""
+
+MODEL_SYMBOLS: dict[str, str] = {
+    "resnet50": "diamond",
+    "densenet169": "diamond-tall",
+    "student": "circle",
+    "student-fp16": "circle-open",
+    "student-int8": "circle-dot",
+    "student-pruned": "circle-x",
+    "baseline": "square",
+    "ensemble": "star",
+}
+"""A shape as well, so that no figure needs its colours to be told apart."""
+
+
+def class_colour(code: str) -> str:
+    """The colour of a class."""
+    return BY_CODE[code].colour
+
+
+def model_colour(name: str) -> str:
+    """The colour of a model; neutral for one that is not ours."""
+    return MODEL_COLOURS.get(name, NEUTRAL)
+
+
+def model_symbol(name: str) -> str:
+    """The marker of a model."""
+    return MODEL_SYMBOLS.get(name, "cross")
+
+
+def figure(height: int, ink: str | None = None, **layout: Any) -> go.Figure:
+    """An empty figure on a transparent ground, without tools that its reader does not need.
+
+    Args:
+        height: pixels.
+        ink: colour of text; None leaves it to the page's theme.
+        layout: what else goes to `update_layout`.
+    """
+    result = go.Figure()
+    result.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        paper_bgcolor=TRANSPARENT,
+        plot_bgcolor=TRANSPARENT,
+        showlegend=False,
+        dragmode=False,
+        font={"size": 14, "color": ink},
+        hoverlabel={"font": {"size": 13}},
+    )
+    return result.update_layout(**layout)

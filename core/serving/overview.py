@@ -1,0 +1,74 @@
+"""One row per upload: what a person with many images sorts and takes away."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from core.lesions import BY_CODE, CODES
+from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
+from core.serving.overlay import shrink
+from core.serving.panel import FAILED, Reading
+from core.serving.tables import to_csv
+
+VERDICTS = {
+    OK: "read",
+    OUT_OF_DISTRIBUTION: "not judged: no dermatoscopic image",
+    REJECTED: "rejected",
+    FAILED: "no answer",
+}
+THUMBNAIL_SIDE = 96
+
+
+def overview(readings: Sequence[Reading]) -> pd.DataFrame:
+    """The table of several readings, in their order.
+
+    Returns:
+        Columns `image` (text), `verdict`, `diagnosis`, `confidence`, `malignancy` (0 to 1), `suspicious`, one
+        `p_CODE` for each class, `reason`. What was not judged has no diagnosis and no numbers.
+    """
+    return pd.DataFrame([_row(reading) for reading in readings], columns=_COLUMNS)
+
+
+def overview_csv(readings: Sequence[Reading]) -> str:
+    """`overview` as CSV, in which no cell can be run as a formula."""
+    return to_csv(overview(readings))
+
+
+def thumbnail(display: np.ndarray | None) -> str | None:
+    """(height, width, 3) uint8 as a small JPEG in a data URI, for a table's cell; None stays None."""
+    if display is None:
+        return None
+    small = shrink(display, THUMBNAIL_SIDE)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+_COLUMNS = [
+    *("image", "verdict", "diagnosis", "confidence", "malignancy", "suspicious"),
+    *(f"p_{code}" for code in CODES),
+    "reason",
+]
+
+
+def _row(reading: Reading) -> dict[str, object]:
+    row: dict[str, object] = {
+        "image": reading.name,
+        "verdict": VERDICTS[reading.status],
+        "reason": reading.reason,
+    }
+    lead = reading.lead
+    if lead is None:
+        return row
+    judged = {None: None, True: "yes", False: "no"}[lead.suspicious]
+    return row | {
+        "diagnosis": BY_CODE[lead.label].name,
+        "confidence": lead.confidence,
+        "malignancy": lead.malignancy,
+        "suspicious": judged,
+        **{f"p_{code}": float(p) for code, p in zip(CODES, lead.probabilities, strict=True)},
+    }

@@ -1,0 +1,115 @@
+"""Several models asked about one upload: the leading one behind intake and gate, the others beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.serving.answer import OK, REJECTED, Diagnoser
+from core.serving.classifier import Diagnosis, ModelOutputError
+from core.serving.intake import Upload, display_name
+from core.serving.registry import ModelUnavailable, Registry
+
+PREFERRED = ("student", "resnet50", "densenet169")
+"""Asked unless somebody chooses others: the student leads, its teachers stand beside it."""
+
+FAILED = "failed"
+"""The status of a readable image that no model could answer for, beside those of `core.serving.answer`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What several models say of one upload, without the upload's bytes and full-size pixels.
+
+    Attributes:
+        name: the file's name, made safe to show.
+        status: one of `core.serving.answer.STATUSES`, or `FAILED`.
+        reason: why it is not "ok", in a sentence.
+        notes: what was changed on the way in, and which checks are off.
+        display: (height, width, 3) uint8 on the original's own aspect; None when rejected.
+        diagnoses: one per model that answered, the leading one first. Empty unless the status is "ok": what the
+            gate refuses gets no class.
+        failures: model -> why it gave no answer.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    display: np.ndarray | None = None
+    diagnoses: tuple[Diagnosis, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def lead(self) -> Diagnosis | None:
+        """The leading model's diagnosis."""
+        return self.diagnoses[0] if self.diagnoses else None
+
+    def of(self, model: str) -> Diagnosis | None:
+        """A model's diagnosis, None if it gave none."""
+        return next((diagnosis for diagnosis in self.diagnoses if diagnosis.model == model), None)
+
+
+def choose_models(usable: Sequence[str]) -> tuple[str, ...]:
+    """The models to ask by default: the preferred ones that can be used, else the first that can."""
+    return tuple(name for name in PREFERRED if name in usable) or tuple(usable[:1])
+
+
+def fingerprint(registry: Registry) -> str:
+    """Changes whenever an answer could: with any file, calibration or operating point. A part of caches' keys."""
+    manifest = registry.manifest
+    if manifest is None:
+        return ""
+    models = [
+        (e.name, e.files, e.members, e.calibration, e.operating_point) for e in manifest.models.values()
+    ]
+    return hashlib.sha256(repr((manifest.files, models)).encode()).hexdigest()
+
+
+def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None = None) -> Reading:
+    """Read one file's bytes and ask the models.
+
+    Args:
+        registry: where the models are.
+        models: the leading one first; one that cannot answer is named in `failures` and the next one leads.
+        data: the file's bytes.
+        name: its name.
+    """
+    failures: dict[str, str] = {}
+    upload: Upload | None = None
+    for position, lead in enumerate(models):
+        try:
+            diagnoser = Diagnoser.open(registry, lead)
+            answer = diagnoser.answer(data, name)
+        except (ModelUnavailable, ModelOutputError) as error:
+            failures[lead] = str(error)
+            continue
+        upload = answer.upload
+        shown = display_name(name)
+        if answer.status == REJECTED or upload is None or answer.diagnosis is None:
+            return Reading(shown, answer.status, answer.reason)
+        notes = (*upload.notes, *([diagnoser.note] if diagnoser.note else []))
+        if answer.status != OK:
+            return Reading(shown, answer.status, answer.reason, notes, upload.display)
+        others, failed = _ask_others(registry, models[position + 1 :], upload, answer.diagnosis)
+        diagnoses = (answer.diagnosis, *others)
+        return Reading(shown, OK, "", notes, upload.display, diagnoses, {**failures, **failed})
+    reason = "No model could answer." if models else "No model was chosen."
+    return Reading(display_name(name), FAILED, reason, failures=failures)
+
+
+def _ask_others(
+    registry: Registry, models: Sequence[str], upload: Upload, lead: Diagnosis
+) -> tuple[tuple[Diagnosis, ...], dict[str, str]]:
+    """The other models' diagnoses in the order asked for; a member of the leading ensemble is not run again."""
+    found: list[Diagnosis] = []
+    failures: dict[str, str] = {}
+    for name in models:
+        try:
+            found.append(lead.of(name) or registry.get(name).classify(upload.pixels))
+        except (ModelUnavailable, ModelOutputError) as error:
+            failures[name] = str(error)
+    return tuple(found), failures

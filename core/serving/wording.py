@@ -1,0 +1,100 @@
+"""Diagnoses in words: what is read first, and so must not say more than the numbers do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.lesions import BY_CODE, INDEX
+from core.numbers import percent
+from core.serving.classifier import Diagnosis
+
+LIKELY = 0.5
+"""Below this, the leading class is less probable than all others together, and the words say so."""
+
+
+def headline(diagnosis: Diagnosis) -> str:
+    """The leading class in a few words."""
+    name = BY_CODE[diagnosis.label].name
+    if diagnosis.confidence >= LIKELY:
+        return f"Most likely: {name}"
+    return f"Uncertain; leading: {name}"
+
+
+def malignancy_sentence(diagnosis: Diagnosis, threshold: float | None, sensitivity: float | None) -> str:
+    """The malignancy score against its operating point.
+
+    Args:
+        diagnosis: whose score.
+        threshold: the model's operating point, None where it has none.
+        sensitivity: share of malignant validation images at or above it, None where unknown.
+    """
+    score = f"{diagnosis.malignancy:.2f}"
+    if threshold is None:
+        return f"Malignancy score {score}. No operating point was chosen for this model, so it is not judged."
+    known = (
+        "" if sensitivity is None else f", which {percent(sensitivity)} of malignant validation images reach"
+    )
+    if diagnosis.suspicious:
+        return f"Malignancy score {score}: at or above the operating point of {threshold:.2f}{known}."
+    return f"Malignancy score {score}: below the operating point of {threshold:.2f}{known}. Below is not harmless."
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far several models say the same of one image.
+
+    Attributes:
+        label: the class that most models lead with (ties: the larger mean probability).
+        agreeing: models that lead with it.
+        dissenting: model -> the class that it leads with instead.
+        divided: whether some models find the image suspicious and others do not.
+    """
+
+    label: str
+    agreeing: tuple[str, ...]
+    dissenting: Mapping[str, str]
+    divided: bool
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether all models lead with the same class."""
+        return not self.dissenting
+
+    def sentence(self, titles: Mapping[str, str]) -> str:
+        """The agreement in words; `titles` are the models' names for people."""
+        total = len(self.agreeing) + len(self.dissenting)
+        name = BY_CODE[self.label].name
+        if self.unanimous:
+            said = f"All {total} models lead with {name}."
+        else:
+            others = "; ".join(
+                f"{titles.get(m, m)} with {BY_CODE[code].name}" for m, code in self.dissenting.items()
+            )
+            said = f"{len(self.agreeing)} of {total} models lead with {name}; {others}."
+        if self.divided:
+            said += " They are divided on whether it is suspicious."
+        return said
+
+
+def agreement(diagnoses: Sequence[Diagnosis]) -> Agreement:
+    """Compare the leading classes of several models.
+
+    Raises:
+        ValueError: there are fewer than two.
+    """
+    if len(diagnoses) < 2:
+        raise ValueError(f"expected at least two diagnoses, found {len(diagnoses)}")
+
+    def support(label: str) -> tuple[int, float]:
+        votes = sum(diagnosis.label == label for diagnosis in diagnoses)
+        return votes, sum(float(diagnosis.probabilities[INDEX[label]]) for diagnosis in diagnoses)
+
+    label = max({diagnosis.label for diagnosis in diagnoses}, key=support)
+    judged = {diagnosis.suspicious for diagnosis in diagnoses} - {None}
+    return Agreement(
+        label=label,
+        agreeing=tuple(d.model for d in diagnoses if d.label == label),
+        dissenting={d.model: d.label for d in diagnoses if d.label != label},
+        divided=len(judged) == 2,
+    )

@@ -1,0 +1,55 @@
+"""Colours: one per class and per model, to be seen on the light and on the dark ground."""
+
+import tomllib
+
+import pytest
+
+from core.figures.style import MODEL_COLOURS, MODEL_SYMBOLS, NEUTRAL, TRANSPARENT, figure
+from core.lesions import LESIONS
+from core.serving.registry import KNOWN
+from core.settings import ROOT
+
+THEMES = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["theme"]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_known_model_has_a_colour_and_a_symbol_of_its_own() -> None:
+    assert set(MODEL_COLOURS) == set(MODEL_SYMBOLS) == set(KNOWN)
+    assert len(set(MODEL_COLOURS.values())) == len(MODEL_COLOURS)
+    assert len(set(MODEL_SYMBOLS.values())) == len(MODEL_SYMBOLS)
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    assert len({lesion.colour for lesion in LESIONS}) == len(LESIONS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("colour", [*MODEL_COLOURS.values(), NEUTRAL])
+def test_model_colours_are_seen_on_both_grounds(theme: str, colour: str) -> None:
+    """WCAG asks for 3 between parts of a figure and their ground."""
+    assert contrast(colour, THEMES[theme]["backgroundColor"]) >= 3
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_contrast_of_the_themes(theme: str) -> None:
+    """4.5 for text, on the page and on the ground of widgets; links too."""
+    for ground in ("backgroundColor", "secondaryBackgroundColor"):
+        for text in ("textColor", "linkColor"):
+            assert contrast(THEMES[theme][text], THEMES[theme][ground]) >= 4.5, (ground, text)
+    assert contrast(THEMES[theme]["primaryColor"], THEMES[theme]["backgroundColor"]) >= 3
+
+
+def test_figures_lie_on_the_page_s_own_ground() -> None:
+    layout = figure(100).layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == TRANSPARENT

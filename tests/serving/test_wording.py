@@ -1,0 +1,87 @@
+"""The words of a verdict say no more than its numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from core.lesions import CODES, INDEX
+from core.serving.classifier import Diagnosis
+from core.serving.wording import agreement, headline, malignancy_sentence
+
+
+def diagnosis(model: str, label: str, confidence: float = 0.7, suspicious: bool | None = None) -> Diagnosis:
+    probabilities = np.full(7, (1 - confidence) / 6)
+    probabilities[INDEX[label]] = confidence
+    return Diagnosis(
+        model=model,
+        label=label,
+        confidence=confidence,
+        malignancy=0.25,
+        suspicious=suspicious,
+        probabilities=probabilities,
+        logits=np.log(probabilities),
+        temperature=1.0,
+        maps=np.zeros((7, 7, 7), np.float32),
+        embedding=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(0.5, "Most likely: Melanoma"), (0.99, "Most likely: Melanoma"), (0.49, "Uncertain; leading: Melanoma")],
+)
+def test_headline_admits_doubt(confidence: float, words: str) -> None:
+    assert headline(diagnosis("student", "mel", confidence)) == words
+
+
+@pytest.mark.parametrize(
+    ("suspicious", "threshold", "sensitivity", "parts"),
+    [
+        (True, 0.2, 0.95, ["0.25", "at or above the operating point of 0.20", "95 %"]),
+        (False, 0.4, 0.95, ["below the operating point of 0.40", "95 %", "Below is not harmless"]),
+        (True, 0.2, None, ["at or above the operating point of 0.20."]),
+        (None, None, None, ["0.25", "not judged"]),
+    ],
+)
+def test_malignancy_in_words(suspicious, threshold, sensitivity, parts: list[str]) -> None:
+    said = malignancy_sentence(diagnosis("student", "nv", suspicious=suspicious), threshold, sensitivity)
+    for part in parts:
+        assert part in said
+
+
+def test_unanimous_models() -> None:
+    found = agreement([diagnosis(name, "bkl") for name in ("a", "b", "c")])
+    assert found.unanimous
+    assert found.sentence({}) == "All 3 models lead with Benign keratosis."
+
+
+def test_the_majority_leads_and_the_others_are_named() -> None:
+    found = agreement([diagnosis("a", "nv"), diagnosis("b", "mel"), diagnosis("c", "mel")])
+    assert found.label == "mel"
+    assert found.agreeing == ("b", "c")
+    said = found.sentence({"a": "Model A"})
+    assert said == "2 of 3 models lead with Melanoma; Model A with Melanocytic nevus."
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_tie_goes_to_the_larger_probability_whatever_the_order(order: int) -> None:
+    pair = [diagnosis("a", "nv", 0.6), diagnosis("b", "mel", 0.8)][::order]
+    assert agreement(pair).label == "mel"
+
+
+@pytest.mark.parametrize(
+    ("suspicions", "divided"),
+    [((True, False), True), ((True, True), False), ((None, True), False), ((None, None), False)],
+)
+def test_division_over_suspicion_is_said(suspicions: tuple, divided: bool) -> None:
+    pair = [dataclasses.replace(diagnosis(str(i), "nv"), suspicious=s) for i, s in enumerate(suspicions)]
+    assert agreement(pair).divided is divided
+    assert ("divided" in agreement(pair).sentence({})) is divided
+
+
+def test_one_model_agrees_with_nobody() -> None:
+    with pytest.raises(ValueError, match="at least two diagnoses, found 1"):
+        agreement([diagnosis("a", CODES[0])])
