@@ -1,0 +1,197 @@
+"""The table of a batch, written row by row: CSV at once, Parquet from a journal that a killed run leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from core.errors import UserError
+from core.lesions import CODES
+from core.serving.tables import csv_line, restore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PROBABILITIES = tuple(f"p_{code}" for code in CODES)
+COLUMNS = ("image", "model", "status", "label", "confidence", *PROBABILITIES, "reason")
+NUMBERS = frozenset(("confidence", *PROBABILITIES))
+ENDINGS = (".csv", ".parquet")
+
+_CHUNK = 4096  # rows that a conversion holds at once
+
+
+class OutputError(UserError):
+    """The table cannot be written, or what is there is no table of this command."""
+
+
+class RowWriter:
+    """Appends rows to a table; a context, whose clean end makes the Parquet file.
+
+    Attributes:
+        path: the table.
+        done: images of the rows that an earlier run left.
+        counts: how many rows have each status, of this run and an earlier one.
+    """
+
+    def __init__(self, path: Path, model: str, *, resume: bool = False) -> None:
+        """
+        Args:
+            path: ends with `.csv` or `.parquet`.
+            model: the model of all rows.
+            resume: keep the rows of an earlier run instead of starting anew.
+
+        Raises:
+            OutputError: another ending; the file cannot be written; there are rows of another model.
+        """
+        if path.suffix.lower() not in ENDINGS:
+            raise OutputError(f"expected an output ending with {' or '.join(ENDINGS)}, found {path}")
+        self.path = path
+        self.done: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        self._parquet = path.suffix.lower() == ".parquet"
+        self._rows = path.with_name(f"{path.name}.part") if self._parquet else path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not (resume and self._recover(model)):
+                self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
+            self._stream = self._rows.open("a", encoding="utf-8", newline="")
+        except OSError as error:
+            raise OutputError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+
+    def write(self, row: Sequence[object]) -> None:
+        """Append one row of `COLUMNS`; it is in the file when this returns."""
+        try:
+            self._stream.write(csv_line(row))
+            self._stream.flush()
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(
+                f"{self._rows}: {reason}; run again with --resume to go on from here"
+            ) from error
+        self.counts[str(row[COLUMNS.index("status")])] += 1
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        if kind is None and self._parquet:
+            to_parquet(self._rows, self.path)
+            self._rows.unlink()
+
+    def _recover(self, model: str) -> bool:
+        """Keep the complete rows of an earlier run; False where there was none."""
+        if self._parquet and not self._rows.exists() and self.path.exists():
+            source: Iterator[Sequence[object]] = parquet_rows(self.path)
+        elif self._rows.exists():
+            source = csv_rows(self._rows)
+        else:
+            return False
+        kept = self._rows.with_name(f"{self._rows.name}.kept")
+        with kept.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(csv_line(COLUMNS))
+            for row in source:
+                image, made_by, status = row[:3]
+                if made_by != model:
+                    raise OutputError(
+                        f"{self.path}: expected rows of {model} to resume, found rows of {made_by}"
+                    )
+                self.done.add(str(image))
+                self.counts[str(status)] += 1
+                stream.write(csv_line(row))
+        os.replace(kept, self._rows)
+        return True
+
+
+def own_files(path: Path) -> list[Path]:
+    """The table and every file that stands for it while it is written."""
+    return [path.with_name(path.name + ending) for ending in ("", ".kept", ".part", ".part.kept", ".new")]
+
+
+def csv_rows(path: Path) -> Iterator[list[str]]:
+    """The complete rows of a table that `RowWriter` wrote, texts restored; a torn last one is left out.
+
+    Raises:
+        OutputError: it is another table.
+    """
+    with path.open("rb") as raw:
+        raw.seek(max(0, path.stat().st_size - 1))
+        torn = raw.read(1) != b"\n"
+    with path.open(encoding="utf-8", newline="", errors="replace") as stream:
+        rows = csv.reader(stream)
+        header = next(rows, None)
+        if header is None or (torn and header != list(COLUMNS)):
+            return
+        if header != list(COLUMNS):
+            raise OutputError(
+                f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(header)[:200]}"
+            )
+        waiting: list[str] | None = None
+        for row in rows:
+            if waiting is not None:
+                yield _complete(waiting, path)
+            waiting = row
+        if waiting is not None and not torn and len(waiting) == len(COLUMNS):
+            yield _complete(waiting, path)
+
+
+def parquet_rows(path: Path) -> Iterator[list[object]]:
+    """The rows of a Parquet table that `RowWriter` wrote.
+
+    Raises:
+        OutputError: it is another table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as table:
+            if table.schema_arrow.names != list(COLUMNS):
+                raise OutputError(f"{path}: expected the columns {', '.join(COLUMNS)}, found others")
+            for batch in table.iter_batches(_CHUNK):
+                for row in batch.to_pylist():
+                    yield [row[column] for column in COLUMNS]
+    except pa.ArrowInvalid as error:
+        raise OutputError(f"{path}: expected a Parquet table, found: {error}") from error
+
+
+def to_parquet(source: Path, path: Path) -> None:
+    """Turn the rows of a CSV journal into a Parquet file, a chunk at a time, visible only when it is whole."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(column, pa.float64() if column in NUMBERS else pa.string()) for column in COLUMNS])
+    partial = path.with_name(f"{path.name}.new")
+    rows = csv_rows(source)
+    try:
+        with pq.ParquetWriter(partial, schema) as writer:
+            while chunk := list(islice(rows, _CHUNK)):
+                writer.write_table(_table(chunk, schema))
+        os.replace(partial, path)
+    except OSError as error:
+        raise OutputError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _table(rows: list[list[str]], schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    columns = []
+    for name, values in zip(COLUMNS, zip(*rows, strict=True), strict=True):
+        columns.append([float(v) if v else None for v in values] if name in NUMBERS else list(values))
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _complete(row: list[str], path: Path) -> list[str]:
+    if len(row) != len(COLUMNS):
+        raise OutputError(f"{path}: expected {len(COLUMNS)} cells in every row, found {len(row)}: {row[:1]}")
+    return [restore(cell) for cell in row]

@@ -1,0 +1,98 @@
+"""`python -m core models`: the table, the health check, and their exit status."""
+
+import json
+
+import pytest
+
+from core.__main__ import main
+from core.serving.registry import KNOWN
+
+FIGURES = {
+    "split": "lesion",
+    "test": {
+        "accuracy": {"value": 0.8521, "low": 0.835, "high": 0.868},
+        "balanced_accuracy": {"value": 0.7514, "low": 0.71, "high": None},
+    },
+}
+
+
+def lines(capsys):
+    captured = capsys.readouterr()
+    return {line.split()[0].rstrip(":"): line for line in captured.out.splitlines()}, captured.err
+
+
+def test_table(make_artifacts, capsys):
+    make_artifacts("student", figures=FIGURES, parameters=2_950_000)
+    make_artifacts("resnet50")
+    assert main(["models"]) == 0
+    table, remarks = lines(capsys)
+    assert list(table)[:9] == ["model", *KNOWN]
+    assert "2.95 M" in table["student"]
+    assert "0.852 (0.835 to 0.868)" in table["student"]
+    assert "  0.751  " in table["student"]
+    assert table["student"].endswith("ready")
+    assert table["resnet50"].split()[2] == "-"
+    assert table["baseline"].endswith("absent")
+    assert "make it with: python -m core train --network mobilenetv2 --name baseline" in remarks
+
+
+def test_json(make_artifacts, tiny, capsys):
+    make_artifacts("student", figures=FIGURES, parameters=2_950_000)
+    assert main(["models", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["student"]["accuracy"] == FIGURES["test"]["accuracy"]
+    assert rows["student"]["bytes"] == len(tiny.files["student"])
+    assert rows["student"]["usable"]
+    assert not rows["ensemble"]["usable"]
+    assert rows["ensemble"]["absent"]
+    assert "check" not in rows["student"]
+
+
+def test_check_of_sound_models_is_0(make_artifacts, capsys):
+    make_artifacts("resnet50", "densenet169", "student", "student-int8", "ensemble")
+    assert main(["models", "--check", "--json"]) == 0
+    rows = {row["name"]: row["check"] for row in json.loads(capsys.readouterr().out)}
+    sound = {name for name, check in rows.items() if check and check["works"]}
+    assert sound == {"resnet50", "densenet169", "student", "student-int8", "ensemble"}
+    assert rows["baseline"] is None
+
+
+def flip(folder):
+    path = folder / "models/student.tflite"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [flip, lambda folder: (folder / "models/student.tflite").unlink()])
+def test_check_of_a_damaged_model_is_1_and_names_it(make_artifacts, capsys, damage):
+    folder = make_artifacts("resnet50", "student")
+    damage(folder)
+    assert main(["models"]) == 0
+    table, remarks = lines(capsys)
+    assert table["student"].endswith("REFUSED")
+    assert "models/student.tflite" in remarks
+    assert main(["models", "--check"]) == 1
+    table, remarks = lines(capsys)
+    assert table["student"].endswith("BROKEN")
+    assert "works (" in table["resnet50"]
+    assert "models/student.tflite" in remarks
+
+
+def test_check_of_a_model_that_answers_nan_is_1(make_artifacts, capsys):
+    make_artifacts("nan", "student")
+    assert main(["models", "--check"]) == 1
+    table, remarks = lines(capsys)
+    assert table["nan"].endswith("BROKEN")
+    assert "expected finite logits" in remarks
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_without_a_manifest(make_artifacts, capsys, text):
+    folder = make_artifacts("student")
+    (folder / "manifest.json").unlink()
+    if text:
+        (folder / "manifest.json").write_text(text)
+    assert main(["models"]) == 0
+    assert "student" in lines(capsys)[0]
+    assert main(["models", "--check"]) == 1

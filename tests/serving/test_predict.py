@@ -1,0 +1,388 @@
+"""`python -m core predict` as scripts use it: columns, statuses, exit status, resuming, bad files."""
+
+import csv
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.__main__ import main
+from core.data.pixels import to_input
+from core.lesions import CODES
+from core.serving import answer as answer_module
+from core.serving.gate import Verdict
+from core.serving.output import COLUMNS
+from core.serving.overlay import encode_png
+from core.serving.registry import Registry
+
+
+@pytest.fixture
+def folder(make_artifacts, images, tmp_path):
+    """Five good images in subfolders, with the student at hand."""
+    make_artifacts("student")
+    root = tmp_path / "images"
+    for k, image in enumerate(images[:5]):
+        path = root / f"part_{k % 2}" / f"lesion_{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(image))
+    return root
+
+
+def read(path):
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def spoil(folder):
+    """Files of every bad kind, and what their reason speaks of."""
+    good = (folder / "part_0/lesion_0.png").read_bytes()
+    bad = {
+        "empty.jpg": b"",
+        "one_byte.png": b"\x89",
+        "truncated.png": good[: len(good) // 2],
+        "text.jpg": b"this is no picture at all " * 100,
+        "page.png": b"<html><body>no</body></html>",
+        "archive.jpg": b"PK\x03\x04" + bytes(200),
+    }
+    for name, data in bad.items():
+        (folder / name).write_bytes(data)
+    return set(bad)
+
+
+def test_columns_and_values(folder, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--model", "student", "--output", str(out)]) == 0
+    with out.open() as stream:
+        assert stream.readline() == (
+            "image,model,status,label,confidence,p_akiec,p_bcc,p_bkl,p_df,p_mel,p_nv,p_vasc,reason\n"
+        )
+    rows = read(out)
+    student = Registry.open().get("student")
+    assert [row["image"] for row in rows] == sorted(map(str, folder.rglob("*.png")))
+    for row in rows:
+        image = cv2.imread(row["image"])[..., ::-1]
+        diagnosis = student.classify(np.ascontiguousarray(image))
+        assert (row["model"], row["status"], row["reason"]) == ("student", "ok", "")
+        assert row["label"] == diagnosis.label
+        assert float(row["confidence"]) == pytest.approx(diagnosis.confidence, abs=1e-6)
+        found = [float(row[f"p_{code}"]) for code in CODES]
+        assert found == pytest.approx(diagnosis.probabilities.tolist(), abs=1e-6)
+    captured = capsys.readouterr()
+    assert captured.out == f"{out}: 5 ok, 0 out of distribution, 0 rejected\n"
+    assert "classifying with student: 100%" in captured.err
+
+
+def test_bad_files_are_rows_and_stop_nothing(folder, tmp_path):
+    bad = spoil(folder)
+    good = folder / "part_0/lesion_0.png"
+    (folder / "no ending at all").write_bytes(good.read_bytes())
+    (folder / "wrong.txt").write_bytes(good.read_bytes())
+    out = tmp_path / "out.csv"
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "predict", str(folder), "--output", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    rows = {os.path.relpath(row["image"], folder): row for row in read(out)}
+    assert {name for name, row in rows.items() if row["status"] == "rejected"} == bad
+    assert len(rows) == 5 + len(bad) + 2
+    for name in bad:
+        assert re.fullmatch(r"[^\n]{10,}", rows[name]["reason"]), name
+        assert {rows[name][column] for column in COLUMNS[3:12]} == {""}
+        (line,) = [line for line in done.stderr.splitlines() if f"/{name}: " in line]
+        assert line.startswith("rejected: ")
+    assert "Traceback" not in done.stderr
+    original = rows["part_0/lesion_0.png"]
+    for name in ("no ending at all", "wrong.txt"):
+        assert [rows[name][c] for c in COLUMNS[1:]] == [original[c] for c in COLUMNS[1:]]
+
+
+def test_pipes_and_broken_links_do_not_block(folder, tmp_path):
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), str(tmp_path / "missing.jpg"), "--output", str(out)]) == 3
+    reasons = {Path(row["image"]).name: row["reason"] for row in read(out) if row["status"] == "rejected"}
+    assert sorted(reasons) == ["gone.jpg", "missing.jpg", "pipe.jpg"]
+    assert "No such file" in reasons["gone.jpg"]
+    assert "pipe" in reasons["pipe.jpg"]
+
+
+def test_original_and_224_copy_agree(make_artifacts, images, tmp_path):
+    make_artifacts("student")
+    tall = cv2.resize(images[0], (600, 450), interpolation=cv2.INTER_CUBIC)
+    (tmp_path / "a.png").write_bytes(encode_png(tall))
+    (tmp_path / "b.png").write_bytes(encode_png(to_input(tall)))
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--output", str(out)]) == 0
+    one, two = read(out)
+    assert [one[c] for c in COLUMNS[1:]] == [two[c] for c in COLUMNS[1:]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--output", "o.csv"], "error: expected an image or a folder, found nothing at nowhere"),
+        (["empty", "--output", "o.csv"], "error: expected images, found no file in empty"),
+        (
+            ["images", "--output", "o.txt"],
+            r"error: expected an output ending with \.csv or \.parquet, found o\.txt",
+        ),
+        (
+            ["images", "--model", "teacher", "--output", "o.csv"],
+            "error: expected one of the models student, found 'teacher'",
+        ),
+        (
+            ["images", "--model", "baseline", "--output", "o.csv"],
+            "error: model baseline is not in .*; make it with: python",
+        ),
+        (["images", "--workers", "-1", "--output", "o.csv"], "error: expected 1 to 256 workers, found -1"),
+    ],
+)
+def test_misuse_is_one_line_and_2(folder, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", *arguments]) == 2
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if not line.startswith(("INFO", "note:"))]
+    assert len(lines) == 1
+    assert re.match(message, lines[0])
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["x.jpg"], ["x.jpg", "--output", "o.csv", "--orientations", "3"]])
+def test_misuse_that_argparse_finds_is_2(arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", *arguments])
+    assert caught.value.code == 2
+
+
+def test_damaged_model_is_named_and_the_other_works(make_artifacts, folder, tmp_path, capsys):
+    artifacts = make_artifacts("resnet50")
+    path = artifacts / "models/student.tflite"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--model", "student", "--output", str(out)]) == 2
+    assert "models/student.tflite: expected sha256" in capsys.readouterr().err
+    assert main(["predict", str(folder), "--model", "resnet50", "--output", str(out)]) == 0
+
+
+def test_nan_is_a_rejected_row(make_artifacts, folder, tmp_path):
+    make_artifacts("nan")
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--model", "nan", "--output", str(out)]) == 3
+    for row in read(out):
+        assert (row["status"], row["label"]) == ("rejected", "")
+        assert "expected finite logits" in row["reason"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_same_table_whatever_the_workers(folder, tmp_path, ending):
+    tables = []
+    for workers in ("1", "4"):
+        out = tmp_path / f"{workers}.{ending}"
+        assert main(["predict", str(folder), "--output", str(out), "--workers", workers]) == 0
+        tables.append(pd.read_csv(out) if ending == "csv" else pd.read_parquet(out))
+    pd.testing.assert_frame_equal(*tables)
+    assert tuple(tables[0].columns) == COLUMNS
+    assert tables[0]["confidence"].dtype == np.float64
+
+
+def test_formulas_as_names(make_artifacts, images, tmp_path, monkeypatch):
+    make_artifacts("student")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    names = ["=cmd().png", "+1.png", "@x.png", "plain.png"]
+    for name in names:
+        (work / name).write_bytes(encode_png(images[0]))
+    assert main(["predict", *names, "--output", "o.csv"]) == 0
+    assert [row["image"] for row in read(work / "o.csv")] == [
+        "'=cmd().png",
+        "'+1.png",
+        "'@x.png",
+        "plain.png",
+    ]
+    before = (work / "o.csv").read_bytes()
+    assert main(["predict", *names, "--output", "o.csv", "--resume"]) == 0
+    assert (work / "o.csv").read_bytes() == before
+
+
+def test_names_that_are_no_text(folder, tmp_path, capsys):
+    source = folder / "part_0/lesion_0.png"
+    (folder / os.fsdecode(b"bad\xff.png")).write_bytes(source.read_bytes())
+    (folder / "new\nline\x1b[31m.png").write_bytes(b"")
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--output", str(out)]) == 3
+    names = {Path(row["image"]).name for row in read(out)}
+    assert {"bad\\udcff.png", "new\nline\x1b[31m.png"} <= names
+    assert "\x1b[31m" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_killed_run_resumes_to_the_same_table(make_artifacts, images, tmp_path, ending):
+    """A process that is killed without warning leaves rows that the next run keeps."""
+    make_artifacts("student")
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for k in range(400):
+        (folder / f"{k:03}.png").write_bytes(encode_png(images[k % 25]))
+    out, whole = tmp_path / f"out.{ending}", tmp_path / f"whole.{ending}"
+    rows = out if ending == "csv" else tmp_path / "out.parquet.part"
+    command = [sys.executable, "-m", "core", "predict", str(folder), "--output", str(out)]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while running.poll() is None and (not rows.exists() or rows.read_bytes().count(b"\n") < 20):
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    kept = rows.read_bytes().count(b"\n")
+    assert 20 <= kept < 400
+    assert main(["predict", str(folder), "--output", str(out), "--resume"]) == 0
+    assert main(["predict", str(folder), "--output", str(whole)]) == 0
+    if ending == "csv":
+        assert out.read_bytes() == whole.read_bytes()
+    else:
+        pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet(whole))
+
+
+def test_resume_asks_only_for_what_is_missing(folder, tmp_path, monkeypatch, images):
+    out = tmp_path / "out.csv"
+    (folder / "bad.jpg").write_bytes(b"")
+    assert main(["predict", str(folder), "--output", str(out)]) == 3
+    (folder / "new.png").write_bytes(encode_png(images[7]))
+    asked = []
+    original = answer_module.Diagnoser.answer_file
+    monkeypatch.setattr(
+        answer_module.Diagnoser,
+        "answer_file",
+        lambda self, path: asked.append(path.name) or original(self, path),
+    )
+    assert main(["predict", str(folder), "--output", str(out), "--resume"]) == 3
+    assert asked == ["new.png"]
+    assert len(read(out)) == 7
+
+
+def test_full_disk_keeps_the_rows_so_far(folder, tmp_path, monkeypatch, capsys):
+    from core.serving import output
+
+    out = tmp_path / "out.csv"
+    original = output.RowWriter.write
+
+    class Full:
+        def __init__(self, stream):
+            self.stream = stream
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def __getattr__(self, name):
+            return getattr(self.stream, name)
+
+    def third_fails(self, row):
+        if sum(self.counts.values()) == 2:
+            self._stream = Full(self._stream)
+        original(self, row)
+
+    monkeypatch.setattr(output.RowWriter, "write", third_fails)
+    assert main(["predict", str(folder), "--output", str(out)]) == 2
+    assert "No space left on device; run again with --resume" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert len(read(out)) == 2
+
+
+def test_explain_draws_each_image_in_its_own_aspect(folder, tmp_path, capsys):
+    spoil(folder)
+    (folder / "part_1/lesion_0.png").write_bytes((folder / "part_0/lesion_2.png").read_bytes())
+    out, maps = tmp_path / "out.csv", folder / "maps"
+    command = ["predict", str(folder), "--output", str(out), "--explain", str(maps)]
+    assert main(command) == 3
+    names = sorted(path.name for path in maps.iterdir())
+    assert names == [
+        "lesion_0.2.png",
+        "lesion_0.png",
+        "lesion_1.png",
+        "lesion_2.png",
+        "lesion_3.png",
+        "lesion_4.png",
+    ]
+    for name in names:
+        assert cv2.imread(str(maps / name)).shape == (300, 400, 3)
+    assert np.array_equal(cv2.imread(str(maps / "lesion_0.2.png")), cv2.imread(str(maps / "lesion_2.png")))
+    assert f"overlays in {maps}" in capsys.readouterr().out
+    rows = len(read(out))
+    assert main(command) == 3
+    assert len(read(out)) == rows
+
+
+def test_explain_with_empty_maps_is_a_note(make_artifacts, folder, tmp_path, capsys):
+    make_artifacts("nomaps")
+    out, maps = tmp_path / "out.csv", tmp_path / "maps"
+    arguments = ["--model", "nomaps", "--output", str(out), "--explain", str(maps)]
+    assert main(["predict", str(folder), *arguments]) == 0
+    assert list(maps.iterdir()) == []
+    captured = capsys.readouterr()
+    assert f"overlays in {maps}; 5 maps are zero" in captured.out
+    assert captured.err.count("its map is zero everywhere") == 5
+
+
+def test_explain_into_a_file_is_an_error(folder, tmp_path, capsys):
+    (tmp_path / "maps").write_text("")
+    arguments = ["--output", str(tmp_path / "o.csv"), "--explain", str(tmp_path / "maps")]
+    assert main(["predict", str(folder), *arguments]) == 2
+    assert "expected to make this folder" in capsys.readouterr().err
+
+
+class RefusesAll:
+    model = "student"
+
+    def check(self, embedding, upload):
+        return Verdict(False, "This does not look like a dermatoscopic image.", 2.0, 1.0)
+
+
+def test_out_of_distribution_keeps_probabilities_and_exit_status_0(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(answer_module, "load_gate", lambda registry: RefusesAll())
+    out, maps = tmp_path / "out.csv", tmp_path / "maps"
+    assert main(["predict", str(folder), "--output", str(out), "--explain", str(maps)]) == 0
+    for row in read(out):
+        assert row["status"] == "out_of_distribution"
+        assert row["reason"] == "This does not look like a dermatoscopic image."
+        assert sum(float(row[f"p_{code}"]) for code in CODES) == pytest.approx(1, abs=1e-5)
+    assert list(maps.iterdir()) == []
+    assert main(["predict", str(folder), "--output", str(out), "--no-gate"]) == 0
+    assert {row["status"] for row in read(out)} == {"ok"}
+
+
+def test_gate_whose_model_is_missing_is_said(make_artifacts, folder, tmp_path, monkeypatch, capsys):
+    artifacts = make_artifacts("resnet50")
+    (artifacts / "models/student.tflite").unlink()
+    monkeypatch.setattr(answer_module, "load_gate", lambda registry: RefusesAll())
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--model", "resnet50", "--output", str(out)]) == 0
+    assert "note: images are not checked for being dermatoscopic" in capsys.readouterr().err
+
+
+def test_orientations(folder, tmp_path):
+    tables = {}
+    for orientations in ("1", "8"):
+        out = tmp_path / f"{orientations}.csv"
+        assert main(["predict", str(folder), "--output", str(out), "--orientations", orientations]) == 0
+        tables[orientations] = read(out)
+    diagnosis = (
+        Registry.open()
+        .get("student")
+        .classify(np.ascontiguousarray(cv2.imread(tables["8"][0]["image"])[..., ::-1]), orientations=8)
+    )
+    assert float(tables["8"][0]["confidence"]) == pytest.approx(diagnosis.confidence, abs=1e-6)
+    assert tables["8"][0]["confidence"] != tables["1"][0]["confidence"]
