@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "evaluate",
         help="recompute the figures of the trained models from their predictions",
         description="From the predictions in the artifacts folder: temperature and operating point on "
-        "validation, figures of merit of validation and test with 95 %% intervals over lesions, cohorts (with "
+        "validation, figures of merit of validation and test with 95 % intervals over lesions, cohorts (with "
         "HAM10000 at hand), the ensemble. Writes them into the manifest.",
         epilog="exit status: 0 every model was evaluated, 3 some were refused, 2 misused",
     )
@@ -110,14 +111,21 @@ def report(refreshed: Refreshed) -> str:
         return "No model was evaluated."
     lines = []
     for part in ("validation", "test"):
-        lines += [*_table(part, {a.model: getattr(a, part) for a in assessments}), ""]
-    lines += [_operating_line(a) for a in assessments if a.operating_point]
+        # Models of another split have other images, hence a table and a majority of their own.
+        tables: dict[tuple[int, int, float], dict[str, Figures]] = {}
+        for assessment in assessments:
+            figures: Figures = getattr(assessment, part)
+            key = (figures.n_images, figures.n_lesions, figures.majority_share)
+            tables.setdefault(key, {})[assessment.model] = figures
+        for models in tables.values():
+            lines += [*_table(part, models), ""]
+    lines += [_calibration_line(assessment) for assessment in assessments]
     for c in refreshed.comparisons:
         lines.append(
             f"{c.first} - {c.second} on test: accuracy {_signed(c.differences['accuracy'])}, balanced accuracy "
             f"{_signed(c.differences['balanced_accuracy'])}, McNemar mid-p {c.mcnemar.p_mid:.3g}"
         )
-    return "\n".join(lines).rstrip()
+    return "\n".join(lines)
 
 
 def _table(part: str, models: dict[str, Figures]) -> list[str]:
@@ -129,26 +137,26 @@ def _table(part: str, models: dict[str, Figures]) -> list[str]:
         "mel sensitivity": lambda f: f.classes["mel"].intervals["sensitivity"].text(),
         "ECE": lambda f: f"{f.intervals['ece_before'].value:.3f} -> {f.intervals['ece_after'].text()}",
     }
+    first = next(iter(models.values()))
     rows = [["", *columns]]
     for name, figures in models.items():
         mark = ["COLLAPSED"] if figures.collapsed else []
         rows.append([name, *(cell(figures) for cell in columns.values()), *mark])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns) + 1)]
-    first = next(iter(models.values()))
+    rows.append([f"always {first.majority}", f"{first.majority_share:.3f}"])
+    widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
     heading = f"{part}: {first.n_images} images of {first.n_lesions} lesions, 95 % intervals over lesions"
-    body = [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0], strict=False)).rstrip() for row in rows
-    ]
-    majority = f"always {first.majority}".ljust(widths[0]) + f"  {first.majority_share:.3f}"
-    return [heading, *body, majority]
+    body = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows)
+    return [heading, *(line.rstrip() for line in body)]
 
 
-def _operating_line(assessment: Assessment) -> str:
+def _calibration_line(assessment: Assessment) -> str:
+    line = f"{assessment.model}: temperature {assessment.temperature:.3f}"
     point = assessment.operating_point
-    assert point is not None
+    if point is None:
+        return f"{line}; no malignant image in validation, hence no operating point"
     return (
-        f"{assessment.model}: temperature {assessment.temperature:.3f}; malignant at {point.threshold:.3f} or above: "
-        f"sensitivity {point.test.sensitivity.text()}, specificity {point.test.specificity.text()} on test"
+        f"{line}; malignant at {point.threshold:.3f} or above: sensitivity {point.test.sensitivity.text()}, "
+        f"specificity {point.test.specificity.text()} on test"
     )
 
 

@@ -58,8 +58,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     The likelihood is convex in 1 / T, hence has one minimum in log T, which is searched between
     `MIN_TEMPERATURE` and `MAX_TEMPERATURE`. Where the data do not determine T the answer errs on the
-    side of doubt: 1 when the logits are all alike or when every image is right by a margin (the
-    likelihood then asks for T -> 0, certainty), and `MAX_TEMPERATURE` when the logits are worse than
+    side of doubt: 1 when no image has a larger logit than its true class' (the likelihood then asks for
+    T -> 0, certainty, or is the same for every T), and `MAX_TEMPERATURE` when the logits are worse than
     saying nothing (T -> infinity, even odds).
 
     Args:
@@ -80,6 +80,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         raise CalibrationError(
             f"expected labels 0 to {logits.shape[1] - 1}, found {labels.min()} to {labels.max()}"
         )
+    if (logits[np.arange(len(labels)), labels] == logits.max(axis=1)).all():
+        return 1.0
     bounds = np.log([MIN_TEMPERATURE, MAX_TEMPERATURE])
     found = minimize_scalar(
         lambda log_t: negative_log_likelihood(logits, labels, float(np.exp(log_t))),
@@ -87,9 +89,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         method="bounded",
         options={"xatol": 1e-6},
     )
-    flat = negative_log_likelihood(logits, labels) - found.fun < 1e-12
-    if flat or found.x - bounds[0] < 1e-3:
-        return 1.0
     return MAX_TEMPERATURE if bounds[1] - found.x < 1e-3 else float(np.exp(found.x))
 
 

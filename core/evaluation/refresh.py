@@ -111,13 +111,14 @@ def refresh(
 
 def split_of(manifest: Manifest, name: str) -> str:
     """The split that a model was trained on: its recipe's, or that of its parent or first member."""
-    entry = manifest.models.get(name)
-    if entry is None:
-        return DEFAULT_SPLIT
-    if "split" in entry.recipe:
-        return str(entry.recipe["split"])
-    origins = [origin for origin in (entry.parent, *entry.members) if origin and origin != name]
-    return split_of(manifest, origins[0]) if origins else DEFAULT_SPLIT
+    seen: set[str] = set()
+    while name in manifest.models and name not in seen:
+        seen.add(name)
+        entry = manifest.models[name]
+        if "split" in entry.recipe:
+            return str(entry.recipe["split"])
+        name = entry.parent or next(iter(entry.members), "")
+    return DEFAULT_SPLIT
 
 
 def _chosen(manifest: Manifest, names: list[str] | None, refused: dict[str, str]) -> list[str]:
@@ -248,6 +249,9 @@ def _compare(run: _Run) -> list[Comparison]:
         if not pair & set(run.assessments) or not pair <= set(models) or pair & set(run.refused):
             continue
         if split_of(run.manifest, first) != split_of(run.manifest, second):
+            continue
+        # A model that was never evaluated is compared when it is.
+        if any(name not in run.assessments and not models[name].calibration for name in pair):
             continue
         try:
             found.append(_comparison(run, first, second))
