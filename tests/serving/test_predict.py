@@ -113,7 +113,18 @@ def test_pipes_and_broken_links_do_not_block(folder, tmp_path):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
     out = tmp_path / "out.csv"
-    assert main(["predict", str(folder), str(tmp_path / "missing.jpg"), "--output", str(out)]) == 3
+    # In a process of its own: a command that waits for the pipe can be ended.
+    command = [
+        sys.executable,
+        "-m",
+        "core",
+        "predict",
+        str(folder),
+        str(tmp_path / "missing.jpg"),
+        "--output",
+        str(out),
+    ]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 3
     reasons = {Path(row["image"]).name: row["reason"] for row in read(out) if row["status"] == "rejected"}
     assert sorted(reasons) == ["gone.jpg", "missing.jpg", "pipe.jpg"]
     assert "No such file" in reasons["gone.jpg"]
