@@ -172,12 +172,16 @@ def test_reads_on_after_pickling_and_forking(write, small_set, tmp_path):
     again = pickle.loads(pickle.dumps(dataset))
     assert again.read_bytes(first) == small_set.images[first]
     script = (
-        "import sys, multiprocessing; from core.data.ham10000 import open_dataset\n"
+        "import os, sys, multiprocessing; from core.data.ham10000 import open_dataset\n"
         "dataset = open_dataset(sys.argv[1]); ids = list(dataset.records['image_id'])\n"
         "alone = [dataset.read_bytes(i) for i in ids] * 5\n"
+        "opened = [archive.fp.fileno() for archive in dataset.reader._archives.values()]\n"
+        "for number in opened: os.lseek(number, 0, os.SEEK_SET)\n"
         "pool = multiprocessing.get_context('fork').Pool(3)\n"
         "assert pool.map(dataset.read_bytes, ids * 5, chunksize=7) == alone\n"
-        "pool.close(); pool.join()"
+        "pool.close(); pool.join()\n"
+        "moved = [number for number in opened if os.lseek(number, 0, os.SEEK_CUR)]\n"
+        "assert not moved, 'a child read from its parent\\'s open zip'"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "data")], cwd=ROOT, capture_output=True, text=True
@@ -523,6 +527,16 @@ def test_metadata_as_programs_write_it(rewrite, small_set, small_folder):
     dataset = open_dataset(small_folder)
     expected = small_set.rows.assign(age=pd.to_numeric(small_set.rows["age"]))
     pd.testing.assert_frame_equal(dataset.records, expected[list(COLUMNS)], check_dtype=False)
+
+
+def test_a_table_of_another_name_is_known_by_its_columns(small_set, small_folder):
+    (small_folder / METADATA).unlink()
+    rows = small_set.rows[["image_id", "dx", "lesion_id", "dx_type", "age", "sex", "localization"]]
+    rows.to_csv(small_folder / "labels.csv", index=False, encoding="utf-8-sig")
+    (small_folder / "notes.txt").write_text("image_id of what?\n")
+    dataset = open_dataset(small_folder)
+    assert dataset.metadata.name == "labels.csv"
+    assert len(dataset) == len(small_set.images)
 
 
 def test_optional_columns_may_be_missing(small_set, small_folder):
