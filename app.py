@@ -9,11 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-# A file of our own: Streamlit's icon fonts and emoji as a page icon are fetched from the network.
-ICON = str(Path(__file__).parent / "pages/icon.svg")
+PAGES = Path(__file__).parent / "pages"
 
-st.set_page_config(page_title="DermDistill", page_icon=ICON, layout="wide")
-st.logo(ICON, size="large")
+# A file of our own, since Streamlit has the browser fetch its own page icons from the network.
+st.set_page_config(page_title="DermDistill", page_icon=str(PAGES / "icon.svg"), layout="wide")
+st.logo(str(PAGES / "logo.svg"), size="large")
 
 page = st.navigation(
     [

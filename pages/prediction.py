@@ -17,6 +17,7 @@ from core.serving.classifier import Diagnosis
 from core.serving.overlay import COLOUR_MAPS, draw_overlay
 from core.serving.overview import overview, overview_csv, thumbnail
 from core.serving.panel import Reading, choose_models
+from core.serving.tables import neutralise
 from core.serving.wording import agreement, headline, malignancy_sentence
 from core.settings import MAX_FILES, MAX_UPLOAD_BYTES
 from pages import _shared
@@ -134,6 +135,7 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
     if len(readings) == 1:
         return 0
     table = overview(readings)
+    table["image"] = table["image"].map(neutralise)  # the table has a CSV button of its own
     table.insert(0, "picture", [thumbnail(reading.display) for reading in readings])
     worst = int(table["malignancy"].astype(float).fillna(-1).to_numpy().argmax())
     share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
@@ -156,6 +158,7 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
             "malignancy": st.column_config.ProgressColumn("malignancy score", **share),
         },
         row_height=56,
+        placeholder="",
         on_select="rerun",
         selection_mode="single-row",
         selection_default={"selection": {"rows": [worst]}},

@@ -93,14 +93,12 @@ def malignancy_bar(score: float, threshold: float | None, *, ink: str | None = N
         result.add_shape(
             type="line", x0=threshold, x1=threshold, y0=-0.3, y1=0.3, line={"color": NEUTRAL, "width": 3}
         )
-        left = threshold > 0.5
         result.add_annotation(
             text=f"operating point {threshold:.2f}",
             x=threshold,
             y=-0.4,
             showarrow=False,
-            xanchor="right" if left else "left",
-            xshift=0,
+            xanchor="right" if threshold > 0.5 else "left",
             yanchor="bottom",
         )
     result.update_xaxes(
@@ -127,23 +125,40 @@ def agreement_dots(
     mean = np.mean([np.asarray(row, dtype=float) for row in probabilities.values()], axis=0)
     order = np.argsort(-mean, kind="stable")
     names = [LESIONS[i].name for i in order]
-    result = figure(34 * N_CLASSES + 96, ink, showlegend=True)
-    for model, row in probabilities.items():
+    rows = np.arange(N_CLASSES)
+    result = figure(ROW_HEIGHT * N_CLASSES + 90, ink, showlegend=True)
+    for row, name in zip(rows, names, strict=True):
+        result.add_shape(
+            type="line", x0=0, x1=1, y0=row, y1=row, line={"color": NEUTRAL, "width": 1}, opacity=0.5
+        )
+        result.add_annotation(
+            text=name, x=0, xref="paper", xanchor="left", y=row - 0.42, showarrow=False, yanchor="middle"
+        )
+    for model, shares in probabilities.items():
         result.add_scatter(
-            x=np.asarray(row, dtype=float)[order],
-            y=names,
+            x=np.asarray(shares, dtype=float)[order],
+            y=rows,
             mode="markers",
             name=titles.get(model, model),
+            customdata=names,
             marker={
                 "color": model_colour(model),
                 "symbol": model_symbol(model),
                 "size": 13,
                 "line": {"width": 1.5, "color": model_colour(model)},
             },
-            hovertemplate="%{y}: %{x:.1%}<extra>%{fullData.name}</extra>",
+            hovertemplate="%{customdata}: %{x:.1%}<extra>%{fullData.name}</extra>",
         )
     result.update_xaxes(
-        range=[-0.03, 1.03], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1], fixedrange=True
+        range=[-0.02, 1.02],
+        tickformat=".0%",
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+        fixedrange=True,
+        showgrid=False,
     )
-    result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=True, automargin=True)
-    return result.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    result.update_xaxes(zeroline=False)
+    result.update_yaxes(range=[N_CLASSES - 0.6, -0.8], visible=False, fixedrange=True)
+    return result.update_layout(
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        margin={"l": 4, "r": 16, "t": 40, "b": 24},
+    )

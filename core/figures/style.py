@@ -74,5 +74,8 @@ def figure(height: int, ink: str | None = None, **layout: Any) -> go.Figure:
         dragmode=False,
         font={"size": 14, "color": ink},
         hoverlabel={"font": {"size": 13}},
+        legend={"font": {"color": ink}},
     )
+    result.update_xaxes(tickfont={"size": 13, "color": ink})
+    result.update_yaxes(tickfont={"size": 13, "color": ink})
     return result.update_layout(**layout)

@@ -71,6 +71,9 @@ def test_agreement_has_one_series_per_model_in_the_same_class_order() -> None:
     figure = agreement_dots({"student": PROBABILITIES, "mine": other}, {"student": "Student"})
     assert [series.name for series in figure.data] == ["Student", "mine"]
     assert [series.marker.color for series in figure.data] == [model_colour("student"), model_colour("mine")]
-    order = [LESIONS.index(next(x for x in LESIONS if x.name == name)) for name in figure.data[0].y]
+    names = [lesion.name for lesion in LESIONS]
+    for series in figure.data:
+        assert list(series.customdata) == texts(figure), "each row is named once, in the order of the dots"
+    order = [names.index(name) for name in texts(figure)]
     assert list(figure.data[0].x) == list(PROBABILITIES[order])
     assert list(figure.data[1].x) == list(other[order])

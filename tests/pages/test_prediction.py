@@ -142,6 +142,11 @@ def test_many_images_become_a_table_that_opens_the_most_suspicious(page: AppTest
     assert "Melanoma" in texts(page.subheader)
 
 
+def test_a_name_in_the_table_is_no_formula(page: AppTest, picture: Callable) -> None:
+    upload(page, ("=cmd().png", picture("nv")), ("b.png", picture("nv")))
+    assert page.dataframe[0].value["image"][0] == "'=cmd().png"
+
+
 def test_names_are_shortened_and_never_markup(page: AppTest, picture: Callable) -> None:
     upload(page, ("../../<img src=x onerror=alert(1)>" + "x" * 400 + ".png", picture("nv")))
     shown = page.text[0].value
