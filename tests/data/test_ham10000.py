@@ -177,8 +177,9 @@ def test_reads_on_after_pickling_and_forking(write, small_set, tmp_path):
         "alone = [dataset.read_bytes(i) for i in ids] * 5\n"
         "opened = [archive.fp.fileno() for archive in dataset.reader._archives.values()]\n"
         "for number in opened: os.lseek(number, 0, os.SEEK_SET)\n"
+        "def read(image_id): return dataset.read_bytes(image_id)\n"  # by name: a method would be pickled
         "pool = multiprocessing.get_context('fork').Pool(3)\n"
-        "assert pool.map(dataset.read_bytes, ids * 5, chunksize=7) == alone\n"
+        "assert pool.map(read, ids * 5, chunksize=7) == alone\n"
         "pool.close(); pool.join()\n"
         "moved = [number for number in opened if os.lseek(number, 0, os.SEEK_CUR)]\n"
         "assert not moved, 'a child read from its parent\\'s open zip'"
