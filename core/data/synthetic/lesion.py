@@ -95,7 +95,7 @@ def render(
     bare = dict(layers.densities)  # maps are replaced, never written into
     PAINTERS[code](scene)
     if scene.chance(_FAINT):
-        layers.fade(bare, scene.between(0.3, 0.75))
+        layers.fade(bare, scene.between(0.4, 0.8))
 
     colour = develop(layers, person.tone)
     for cover, shade in skin.hairs(frame, person, stream(_HAIR)):
