@@ -10,14 +10,20 @@ from core.commands.train import add_training_options, chosen_recipe, train_and_p
 def register(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser("distill", help="distil trained teachers into the student")
-    parser.add_argument("--network", default="mobilenetv2", help="the student's network (default: %(default)s)")
-    parser.add_argument("--name", default="student", help="name of the run and of the model (default: %(default)s)")
+    parser.add_argument(
+        "--network", default="mobilenetv2", help="the student's network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--name", default="student", help="name of the run and of the model (default: %(default)s)"
+    )
     parser.add_argument(
         "--teachers", default="resnet50,densenet169", help="trained models, by comma (default: %(default)s)"
     )
     parser.add_argument("--temperature", type=float, help="T of the soft labels")
     parser.add_argument("--alpha", type=float, help="weight of the soft term, 0 to 1")
-    parser.add_argument("--average", choices=("logits", "probabilities"), help="what of the teachers is averaged")
+    parser.add_argument(
+        "--average", choices=("logits", "probabilities"), help="what of the teachers is averaged"
+    )
     parser.add_argument("--teacher-size", type=int, help="side of the teachers' input in pixels")
     add_training_options(parser)
     parser.set_defaults(run=run)

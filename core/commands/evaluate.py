@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from core.data.ham10000 import Dataset
     from core.evaluation.assess import Assessment
     from core.evaluation.evaluate import Figures
     from core.evaluation.intervals import Interval
@@ -23,13 +22,17 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "evaluate",
         help="recompute the figures of the trained models from their predictions",
-        description="From the predictions in the artifacts folder: temperature and operating point on "
+        description="Asks the shipped files of models that have no predictions yet (with HAM10000 at hand). Then, from "
+        "the predictions in the artifacts folder: temperature and operating point on "
         "validation, figures of merit of validation and test with 95 % intervals over lesions, cohorts (with "
         "HAM10000 at hand), the ensemble. Writes them into the manifest.",
         epilog="exit status: 0 every model was evaluated, 3 some were refused, 2 misused",
     )
     parser.add_argument(
         "--model", action="append", metavar="NAME", help="only this model, repeatable (default: all)"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="ask models again that have predictions (needs HAM10000)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument(
@@ -55,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
     from core.settings import artifacts_dir
 
     folder = artifacts_dir()
-    records, note = _records()
+    dataset, note = _dataset()
+    records = None if dataset is None else dataset.records
+    _ask(options, folder, dataset, note)
     with tqdm(desc="evaluating", unit=" models", disable=not sys.stderr.isatty()) as bar:
 
         def progress(name: str, done: int, total: int) -> None:
@@ -79,15 +84,30 @@ def run(options: argparse.Namespace) -> int:
     return SOME_REFUSED if refreshed.refused else 0
 
 
-def _records() -> tuple[pd.DataFrame | None, str]:
-    """The dataset's records, or None and why there are none."""
+def _dataset() -> tuple[Dataset | None, str]:
+    """HAM10000, or None and why it is not there."""
     from core.data.findings import DatasetError
     from core.data.ham10000 import open_dataset
 
     try:
-        return open_dataset().records, ""
+        return open_dataset(), ""
     except DatasetError as error:
         return None, str(error)
+
+
+def _ask(options: argparse.Namespace, folder: Path, dataset: Dataset | None, note: str) -> None:
+    """Predictions of the models that have none yet, from the very files that are served."""
+    from core.errors import UserError
+    from core.evaluation import ensemble
+    from core.serving.survey import survey_missing
+
+    if dataset is None:
+        if options.again:
+            raise UserError(f"--again: expected HAM10000 at hand; {note}")
+        return
+    names = [name for name in options.model if name != ensemble.NAME] if options.model else None
+    for name in survey_missing(folder, dataset, names, again=options.again):
+        print(f"{name}: asked about every validation and test image")
 
 
 def _write_json(path: Path, refreshed: Refreshed) -> None:

@@ -84,7 +84,9 @@ def random_view(
     rng = np.random.default_rng([seed, index, view])
     height, width = image.shape[:2]
     warp = _affine(augmentation, rng, width, height)
-    warped = cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(
+        image, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
     coloured = cv2.transform(warped, _colour(augmentation, rng, float(image.mean())))
     return to_input(coloured, size)
 

@@ -86,7 +86,9 @@ class PixelStore:
             PixelError: an image does not decode; it is named.
         """
         ids = tuple(image_ids)
-        key = hashlib.sha256(json.dumps([str(dataset.root), dataset.layout, PREPROCESSING, ids]).encode()).hexdigest()
+        key = hashlib.sha256(
+            json.dumps([str(dataset.root), dataset.layout, PREPROCESSING, ids]).encode()
+        ).hexdigest()
         path = (folder or cache_dir()) / f"pixels-{key[:16]}.npy"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,9 @@ def _write(path: Path, dataset: ImageSource, ids: tuple[str, ...]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _map_bounded(pool: ThreadPoolExecutor, function, items: Sequence[str], ahead: int = 64) -> Iterator[np.ndarray]:
+def _map_bounded(
+    pool: ThreadPoolExecutor, function, items: Sequence[str], ahead: int = 64
+) -> Iterator[np.ndarray]:
     """`pool.map` in order, with at most `ahead` results waiting: the decoded set need not fit in memory."""
     waiting = iter(items)
     queue = [pool.submit(function, item) for item in islice(waiting, ahead)]

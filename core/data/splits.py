@@ -51,8 +51,14 @@ def crossing_lesions(records: pd.DataFrame, parts: np.ndarray) -> pd.DataFrame:
     Returns:
         One row for each such lesion: `lesion_id`, `dx`, `images`, `parts` (joined by "+").
     """
-    table = records.assign(part=parts).groupby("lesion_id").agg(
-        dx=("dx", "first"), images=("image_id", "size"), parts=("part", lambda p: "+".join(sorted(set(p))))
+    table = (
+        records.assign(part=parts)
+        .groupby("lesion_id")
+        .agg(
+            dx=("dx", "first"),
+            images=("image_id", "size"),
+            parts=("part", lambda p: "+".join(sorted(set(p)))),
+        )
     )
     return table[table["parts"].str.contains("+", regex=False)].reset_index()
 

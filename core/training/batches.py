@@ -86,7 +86,9 @@ def make_views(request: ViewRequest) -> np.ndarray:
     )
 
 
-def mix(x: np.ndarray, labels: np.ndarray, alpha: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def mix(
+    x: np.ndarray, labels: np.ndarray, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Mixup (Zhang et al. 2018) of a batch with itself reversed in order: pixels (B, s, s, 3) and labels (B, 7)."""
     share = rng.beta(alpha, alpha)
     mixed = share * x.astype(np.float32) + (1 - share) * x[::-1].astype(np.float32)

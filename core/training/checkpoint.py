@@ -40,7 +40,12 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, progress: Progress, recipe: dict, network: keras.Model, optimizer, average: list[np.ndarray] | None
+    path: Path,
+    progress: Progress,
+    recipe: dict,
+    network: keras.Model,
+    optimizer,
+    average: list[np.ndarray] | None,
 ) -> None:
     """Write everything that a resumed run needs: weights, optimizer, average, random state, progress, recipe."""
     state = json.dumps({"progress": vars(progress), "recipe": recipe})
@@ -75,7 +80,9 @@ class Checkpoint:
         with np.load(path, allow_pickle=False) as file:
             state = json.loads(file["state"].tobytes())
             groups = {
-                kind: [file[key] for key in sorted((k for k in file.files if k.startswith(kind)), key=_number)]
+                kind: [
+                    file[key] for key in sorted((k for k in file.files if k.startswith(kind)), key=_number)
+                ]
                 for kind in ("network/", "optimizer/", "average/")
             }
         stored, wanted = state["recipe"], json.loads(json.dumps(recipe))
@@ -86,7 +93,10 @@ class Checkpoint:
                 "finish that run with its own options or start afresh with --restart"
             )
         return cls(
-            Progress(**state["progress"]), groups["network/"], groups["optimizer/"], groups["average/"] or None
+            Progress(**state["progress"]),
+            groups["network/"],
+            groups["optimizer/"],
+            groups["average/"] or None,
         )
 
     def restore(self, network: keras.Model, optimizer) -> None:

@@ -12,7 +12,13 @@ from core.data.pixels import to_input
 
 
 def predict_logits(
-    network: keras.Model, pixels: np.ndarray, rows: np.ndarray, *, size: int, batch_size: int = 64, title: str = ""
+    network: keras.Model,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    *,
+    size: int,
+    batch_size: int = 64,
+    title: str = "",
 ) -> np.ndarray:
     """Logits of some images as they are, without augmentation.
 

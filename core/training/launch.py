@@ -50,7 +50,10 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
     parts = assign(records, split)
     labels = records["dx"].map(INDEX).to_numpy()
     return TrainingData(
-        store, labels, _take(np.flatnonzero(parts == "train"), limit), _take(np.flatnonzero(parts == "validation"), limit)
+        store,
+        labels,
+        _take(np.flatnonzero(parts == "train"), limit),
+        _take(np.flatnonzero(parts == "validation"), limit),
     )
 
 
@@ -103,7 +106,9 @@ def _answers(recipe: Recipe, teachers: list[Teacher] | None, data: TrainingData,
     if recipe.distillation is None:
         return None
     if not teachers:
-        raise UserError(f"distillation: expected the teachers {', '.join(recipe.distillation.teachers)}, found none")
+        raise UserError(
+            f"distillation: expected the teachers {', '.join(recipe.distillation.teachers)}, found none"
+        )
     if recipe.views is None:
         return OnlineTeachers(teachers, recipe.distillation)
     if recipe.mixup:

@@ -102,7 +102,10 @@ class Trainer:
         checkpoint.restore(self.network, self.network.optimizer)
         if self.recipe.ema:
             self.average = WeightAverage(self.network, self.recipe.ema, checkpoint.average)
-        print(f"resuming {self.folder.name} after epoch {self.progress.epoch}, step {self.progress.step}", flush=True)
+        print(
+            f"resuming {self.folder.name} after epoch {self.progress.epoch}, step {self.progress.step}",
+            flush=True,
+        )
 
     def _compile(self, stage: Stage) -> None:
         """Optimizer and loss of the phase that `stage` belongs to: stages with one schedule in common."""
@@ -129,7 +132,12 @@ class Trainer:
             focal_gamma=recipe.focal_gamma,
             logit_offset=self._logit_offset(),
         )
-        self.network.compile(optimizer, loss, metrics=[hard_accuracy], jit_compile=recipe.xla or keras.config.backend() == "jax")
+        self.network.compile(
+            optimizer,
+            loss,
+            metrics=[hard_accuracy],
+            jit_compile=recipe.xla or keras.config.backend() == "jax",
+        )
         optimizer.build(self.network.trainable_variables)
 
     def _logit_offset(self) -> np.ndarray | None:
@@ -156,7 +164,9 @@ class Trainer:
         view = progress.epoch % self.recipe.views if self.recipe.views else progress.epoch
         batches = self._batches()
         bar = tqdm(
-            zip(batches[progress.step :], self._views(batches[progress.step :], view, stage.size), strict=True),
+            zip(
+                batches[progress.step :], self._views(batches[progress.step :], view, stage.size), strict=True
+            ),
             f"{self.folder.name} epoch {progress.epoch + 1}/{len(self.stages)} at {stage.size} px",
             total=len(batches),
             initial=progress.step,
@@ -180,7 +190,9 @@ class Trainer:
         rng = np.random.default_rng([self.recipe.seed, self.progress.epoch])
         rows = self.data.train[epoch_rows(self.labels, self.recipe.balance, rng)]
         size = self.recipe.batch_size
-        return [tuple(int(r) for r in rows[i * size : (i + 1) * size]) for i in range(self._steps_per_epoch())]
+        return [
+            tuple(int(r) for r in rows[i * size : (i + 1) * size]) for i in range(self._steps_per_epoch())
+        ]
 
     def _views(self, batches: list[tuple[int, ...]], view: int, size: int):
         augmentation = AUGMENTATIONS[self.recipe.augmentation]
@@ -260,7 +272,9 @@ class Trainer:
 def hard_accuracy(y_true, y_pred):
     """Share of images whose largest logit is their label; targets (batch, rows, 7), labels in row 0."""
     return keras.ops.mean(
-        keras.ops.cast(keras.ops.argmax(y_true[:, 0], axis=-1) == keras.ops.argmax(y_pred, axis=-1), "float32")
+        keras.ops.cast(
+            keras.ops.argmax(y_true[:, 0], axis=-1) == keras.ops.argmax(y_pred, axis=-1), "float32"
+        )
     )
 
 

@@ -201,7 +201,11 @@ def distilled(recipe: Recipe, distillation: Distillation) -> Recipe:
 
 
 def customised(
-    recipe: Recipe, changes: list[str], stages: str | None = None, split: str | None = None, seed: int | None = None
+    recipe: Recipe,
+    changes: list[str],
+    stages: str | None = None,
+    split: str | None = None,
+    seed: int | None = None,
 ) -> Recipe:
     """A recipe with some fields replaced, as given on the command line.
 
@@ -228,7 +232,9 @@ def customised(
 
 
 def _parse_field(recipe: Recipe, key: str, text: str) -> Any:
-    plain = [f.name for f in dataclasses.fields(Recipe) if f.name not in ("network", "stages", "distillation")]
+    plain = [
+        f.name for f in dataclasses.fields(Recipe) if f.name not in ("network", "stages", "distillation")
+    ]
     if key not in plain:
         raise UserError(f"--set: expected one of the fields {', '.join(plain)}, found {key!r}")
     try:

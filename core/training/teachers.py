@@ -41,7 +41,12 @@ class CachedTeachers:
     """
 
     def __init__(
-        self, teachers: Sequence[Teacher], recipe: Recipe, store: PixelStore, rows: np.ndarray, folder: Path,
+        self,
+        teachers: Sequence[Teacher],
+        recipe: Recipe,
+        store: PixelStore,
+        rows: np.ndarray,
+        folder: Path,
         maker: ViewMaker,
     ) -> None:
         self._distillation: Distillation = recipe.distillation
@@ -50,7 +55,9 @@ class CachedTeachers:
             [_cached(teacher, recipe, store, rows, view, folder, maker) for view in range(recipe.views)]
             for teacher in teachers
         ]
-        self._logits = average_logits(np.array(answers), self._distillation.average, self._distillation.temperature)
+        self._logits = average_logits(
+            np.array(answers), self._distillation.average, self._distillation.temperature
+        )
 
     def __call__(self, rows: Sequence[int], view: int, x: np.ndarray) -> np.ndarray:
         """(B, 7) averaged logits for these rows' view; `x` is not looked at."""
@@ -70,7 +77,13 @@ class OnlineTeachers:
 
 
 def _cached(
-    teacher: Teacher, recipe: Recipe, store: PixelStore, rows: np.ndarray, view: int, folder: Path, maker: ViewMaker
+    teacher: Teacher,
+    recipe: Recipe,
+    store: PixelStore,
+    rows: np.ndarray,
+    view: int,
+    folder: Path,
+    maker: ViewMaker,
 ) -> np.ndarray:
     """(M, 7) logits of one teacher for one view of the rows."""
     augmentation, size = AUGMENTATIONS[recipe.augmentation], recipe.distillation.teacher_size
