@@ -7,7 +7,7 @@ import argparse
 from core.commands.train import add_training_options, chosen_recipe, train_and_publish
 
 
-def register(subparsers) -> None:
+def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
     parser = subparsers.add_parser("distill", help="distil trained teachers into the student")
     parser.add_argument(

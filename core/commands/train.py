@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from core.training.teachers import Teacher
 
 
-def register(subparsers) -> None:
+def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
     parser = subparsers.add_parser("train", help="train a network on HAM10000 from its labels")
     parser.add_argument("--network", required=True, help="resnet50, densenet169 or mobilenetv2")

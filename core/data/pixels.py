@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -27,7 +27,9 @@ class ImageSource(Protocol):
     root: Path
     layout: str
 
-    def read_bytes(self, image_id: str) -> bytes: ...
+    def read_bytes(self, image_id: str) -> bytes:
+        """The image file as it is stored."""
+        ...
 
 
 class PixelError(UserError):
@@ -113,7 +115,7 @@ def _write(path: Path, dataset: ImageSource, ids: tuple[str, ...]) -> None:
 
 
 def _map_bounded(
-    pool: ThreadPoolExecutor, function, items: Sequence[str], ahead: int = 64
+    pool: ThreadPoolExecutor, function: Callable[[str], np.ndarray], items: Sequence[str], ahead: int = 64
 ) -> Iterator[np.ndarray]:
     """`pool.map` in order, with at most `ahead` results waiting: the decoded set need not fit in memory."""
     waiting = iter(items)

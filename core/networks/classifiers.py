@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -116,7 +117,7 @@ def _head(features: keras.KerasTensor, network: Network) -> keras.KerasTensor:
     return layers.Dense(N_CLASSES, name="logits", dtype="float32")(x)
 
 
-def _load_initial(base: keras.Model, application, init: str) -> None:
+def _load_initial(base: keras.Model, application: Callable[..., keras.Model], init: str) -> None:
     """Copy ImageNet weights in from a donor with Keras' own layout, which the scaling layers do not disturb."""
     try:
         donor = application(include_top=False, weights=init, input_shape=(224, 224, 3))

@@ -44,7 +44,7 @@ def save_checkpoint(
     progress: Progress,
     recipe: dict,
     network: keras.Model,
-    optimizer,
+    optimizer: keras.optimizers.Optimizer,
     average: list[np.ndarray] | None,
 ) -> None:
     """Write everything that a resumed run needs: weights, optimizer, average, random state, progress, recipe."""
@@ -99,7 +99,7 @@ class Checkpoint:
             groups["average/"] or None,
         )
 
-    def restore(self, network: keras.Model, optimizer) -> None:
+    def restore(self, network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         """Put the arrays back into the network and the (built) optimizer."""
         for variable, value in zip(state_variables(network), self.network, strict=True):
             variable.assign(value)
@@ -115,7 +115,7 @@ def state_variables(network: keras.Model) -> list:
     return [variable for layer in network.layers for variable in layer.variables]
 
 
-def _numpy(variable) -> np.ndarray:
+def _numpy(variable: keras.Variable) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable.value if hasattr(variable, "value") else variable))
 
 

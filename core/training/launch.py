@@ -21,7 +21,7 @@ from core.networks.weights import load_weights
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
-from core.training.loop import Trainer, TrainingData
+from core.training.loop import TeacherAnswers, Trainer, TrainingData
 from core.training.publish import note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
@@ -102,7 +102,9 @@ def run_recipe(
     return Run(folder, recipe, network, progress)
 
 
-def _answers(recipe: Recipe, teachers: list[Teacher] | None, data: TrainingData, maker: ViewMaker):
+def _answers(
+    recipe: Recipe, teachers: list[Teacher] | None, data: TrainingData, maker: ViewMaker
+) -> TeacherAnswers | None:
     if recipe.distillation is None:
         return None
     if not teachers:

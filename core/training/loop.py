@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,7 +194,7 @@ class Trainer:
             tuple(int(r) for r in rows[i * size : (i + 1) * size]) for i in range(self._steps_per_epoch())
         ]
 
-    def _views(self, batches: list[tuple[int, ...]], view: int, size: int):
+    def _views(self, batches: list[tuple[int, ...]], view: int, size: int) -> Iterator[np.ndarray]:
         augmentation = AUGMENTATIONS[self.recipe.augmentation]
         store, seed = self.data.store.path, self.recipe.seed
         return self.maker.make([ViewRequest(store, augmentation, seed, size, rows, view) for rows in batches])
@@ -269,7 +269,7 @@ class Trainer:
         return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
 
 
-def hard_accuracy(y_true, y_pred):
+def hard_accuracy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
     """Share of images whose largest logit is their label; targets (batch, rows, 7), labels in row 0."""
     return keras.ops.mean(
         keras.ops.cast(

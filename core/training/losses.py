@@ -41,14 +41,14 @@ class DistillationLoss(keras.losses.Loss):
         self.focal_gamma = focal_gamma
         self.logit_offset = None if logit_offset is None else np.asarray(logit_offset, np.float32)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Per-image loss (batch,) of targets (batch, rows, 7) and student logits (batch, 7)."""
         hard = self.hard(y_true[:, 0], y_pred)
         if self.alpha == 0:
             return hard
         return (1 - self.alpha) * hard + self.alpha * self.soft(y_true[:, 1], y_pred)
 
-    def hard(self, labels, logits):
+    def hard(self, labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         """(batch,) cross-entropy of weighted label distributions (batch, 7), focal where gamma is not 0."""
         if self.logit_offset is not None:
             logits = logits + self.logit_offset
@@ -57,7 +57,7 @@ class DistillationLoss(keras.losses.Loss):
             log_p = log_p * (1 - ops.exp(log_p)) ** self.focal_gamma
         return -ops.sum(labels * log_p, axis=-1)
 
-    def soft(self, teacher_logits, logits):
+    def soft(self, teacher_logits: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         """(batch,) T^2 * KL between the softened teacher and student, both (batch, 7) logits."""
         target = ops.softmax(teacher_logits / self.temperature, axis=-1)
         log_target = ops.log_softmax(teacher_logits / self.temperature, axis=-1)

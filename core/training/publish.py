@@ -19,7 +19,10 @@ from core.networks.classifiers import NETWORKS
 from core.settings import ROOT, artifacts_dir
 from core.training.recipes import Recipe
 
-DATA_NOTE = "HAM10000: Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018), doi 10.7910/DVN/DBW86T, CC BY-NC 4.0"
+DATA_NOTE = (
+    "HAM10000: Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018), "
+    "doi 10.7910/DVN/DBW86T, CC BY-NC 4.0"
+)
 LICENCE = "CC BY-NC 4.0 (non-commercial), as the data"
 
 

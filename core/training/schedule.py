@@ -17,7 +17,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, peak: float, total: int, warmup: int, final_rate: float) -> None:
         self.peak, self.total, self.warmup, self.final_rate = peak, total, warmup, final_rate
 
-    def __call__(self, step):
+    def __call__(self, step: keras.KerasTensor | int) -> keras.KerasTensor:
         """The rate at a step (a tensor or a number)."""
         step = ops.cast(step, "float32")
         rise = (step + 1) / max(self.warmup, 1)
