@@ -1,7 +1,7 @@
 """One painter for each diagnosis: which structures it shows, how often, and on what outline.
 
-Frequencies and combinations follow the consensus descriptions of dermatoscopy (Kittler et al. 2016,
-doi 10.1016/j.jaad.2015.11.038): enough for recognition, never every criterion at once.
+The structures are named as in the consensus on dermatoscopy's terms (Kittler et al. 2016,
+doi 10.1016/j.jaad.2015.12.038). How often each is drawn was chosen for teaching and is no epidemiology.
 """
 
 from __future__ import annotations
