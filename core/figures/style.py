@@ -40,6 +40,12 @@ MODEL_SYMBOLS: dict[str, str] = {
 }
 """A shape as well, so that no figure needs its colours to be told apart."""
 
+BROUGHT = "#C44E9C"
+"""For a model that a user brought along, or any other that is not ours."""
+
+TRAINING, VALIDATION = "#2E86DE", "#D9484A"
+"""Training blue, validation red, as the report draws its curves."""
+
 
 def class_colour(code: str) -> str:
     """The colour of a class."""
@@ -47,8 +53,8 @@ def class_colour(code: str) -> str:
 
 
 def model_colour(name: str) -> str:
-    """The colour of a model; neutral for one that is not ours."""
-    return MODEL_COLOURS.get(name, NEUTRAL)
+    """The colour of a model; one of its own for whatever is not ours."""
+    return MODEL_COLOURS.get(name, BROUGHT)
 
 
 def model_symbol(name: str) -> str:

@@ -1,0 +1,300 @@
+"""Model cards: what a model is for, what it was made of, what was measured, where it falls short.
+
+After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. Everything that differs from model to model comes
+from the manifest; nothing measured is typed in here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.evaluation.contestants import EVALUATE, HEADLINE_NAMES, contestant, to_interval
+from core.evaluation.intervals import Interval
+from core.lesions import LESIONS
+from core.manifest import Manifest, ModelEntry
+
+GAP_FIGURES: dict[str, str] = {
+    "accuracy": "Accuracy",
+    "malignant_sensitivity": "Sensitivity for malignancy",
+    "melanoma_sensitivity": "Melanoma sensitivity",
+}
+
+USE: dict[str, str] = {
+    "teacher": "A large network that teaches the student; also there to show what size buys.",
+    "student": "The small network that this project is about, distilled from the teachers for phones and browsers.",
+    "variant": "A smaller or faster form of its parent, for devices.",
+    "baseline": "The student's network, start and budget without teachers: what distillation has to beat.",
+    "ensemble": "The mean of its members' calibrated probabilities, as a yardstick.",
+}
+FOR_ALL = (
+    "For teaching and research on dermatoscopic images of single pigmented skin lesions. "
+    "It is no medical device: it must not be used to diagnose, to treat, or to decide who is seen by a doctor."
+)
+SPLITS: dict[str, str] = {
+    "lesion": "by lesion: all images of a lesion lie in one part, 64/16/20 % of the lesions of each class",
+    "report": "by image, as the report did: images of one lesion can lie on both sides, which flatters the figures",
+}
+LIMITS: tuple[str, ...] = (
+    "HAM10000 was collected in Vienna and in Queensland: nearly all of its skin is light. Nothing is known of how "
+    "the model does on darker skin, and it should be expected to do worse.",
+    "It has seen dermatoscopic images only. Photographs by a phone's bare camera, clinical pictures and other "
+    "devices are outside of what it knows.",
+    f"It knows {len(LESIONS)} diagnoses and names one of them whatever it is shown; squamous cell carcinoma, Merkel "
+    "cell carcinoma, inflammation, infection and healthy skin are not among them.",
+    "It sees one image: no history, no touch, no change over time, no comparison with the patient's other moles.",
+    "About half of the diagnoses were not confirmed by histopathology but by follow-up, consensus or confocal "
+    "microscopy: see the cohorts by confirmation.",
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a card: paragraphs, then a table where there is one.
+
+    Attributes:
+        title: its heading.
+        paragraphs: plain text without markup.
+        table: columns of plain values, or None.
+    """
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    table: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card.
+
+    Attributes:
+        name, title: of the model.
+        sections: in reading order.
+    """
+
+    name: str
+    title: str
+    sections: tuple[Section, ...]
+
+    def section(self, title: str) -> Section:
+        """One section; KeyError where there is none."""
+        found = [section for section in self.sections if section.title == title]
+        if not found:
+            raise KeyError(title)
+        return found[0]
+
+
+def make_card(manifest: Manifest, name: str) -> Card:
+    """The card of a model.
+
+    Raises:
+        ArtifactError: the manifest has no such model, or refuses its entry.
+    """
+    entry = manifest.model(name)
+    return Card(
+        name=name,
+        title=entry.title,
+        sections=(
+            Section("Intended use", (USE.get(entry.role, ""), FOR_ALL)),
+            _identity(manifest, entry),
+            _data(entry),
+            _recipe(entry),
+            _figures(manifest, entry),
+            _classes(manifest, entry),
+            _gaps(entry),
+            _outside(entry),
+            Section("Limits", LIMITS),
+            Section("Licence", (str(entry.provenance.get("licence") or "not stored"),)),
+            _files(manifest, entry),
+        ),
+    )
+
+
+def _rows(values: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame([(key, plain(value)) for key, value in values.items()], columns=["what", "value"])
+
+
+def plain(value: object) -> str:
+    """A value of the manifest as text for people."""
+    if value is None or value == "" or value == [] or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')} {plain(item)}" for key, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "; ".join(plain(item) for item in value)
+    return str(value)
+
+
+def _identity(manifest: Manifest, entry: ModelEntry) -> Section:
+    shipped = contestant(manifest, entry.name).megabytes
+    point = entry.operating_point or {}
+    values = {
+        "name": entry.name,
+        "role": entry.role,
+        "network": entry.network or "none of its own",
+        "made from": entry.parent,
+        "members": list(entry.members),
+        "parameters": f"{entry.parameters:,}" if entry.parameters else "not counted",
+        "size": f"{shipped:.1f} MB" if shipped else "not stored",
+        "input": f"{entry.input['size']} x {entry.input['size']} pixels, {entry.input['channels']}, 0 to 255",
+        "calibration temperature": entry.calibration.get("temperature", "not fitted"),
+        "calibrated on": entry.calibration.get("fitted_on"),
+        "operating point of the malignancy score": point.get("malignancy_threshold", "none chosen"),
+        "made by commit": entry.commit or "not stored",
+    }
+    return Section("Model", table=_rows(values))
+
+
+def _data(entry: ModelEntry) -> Section:
+    split = str(entry.figures.get("split") or entry.recipe.get("split") or "")
+    counts = [
+        f"{part}: {figures['n_images']:,} images of {figures['n_lesions']:,} lesions"
+        for part in ("validation", "test")
+        if {"n_images", "n_lesions"} <= set(figures := _part(entry, part))
+    ]
+    provenance = {k: v for k, v in entry.provenance.items() if k not in ("licence",)}
+    paragraphs = [f"Split {SPLITS.get(split, split or 'not stored')}.", *counts]
+    return Section("Data and provenance", tuple(paragraphs), _rows(provenance))
+
+
+def _recipe(entry: ModelEntry) -> Section:
+    if not entry.recipe:
+        return Section("Recipe", ("Not stored.",))
+    recipe = {key.replace("_", " "): value for key, value in entry.recipe.items()}
+    return Section("Recipe", table=_rows(recipe))
+
+
+def _part(entry: ModelEntry, part: str) -> Mapping[str, Any]:
+    figures = entry.figures.get(part)
+    return figures if isinstance(figures, Mapping) else {}
+
+
+def _missing(what: str) -> tuple[str, ...]:
+    return (f"Not measured: {what} come from {EVALUATE}.",)
+
+
+def _figures(manifest: Manifest, entry: ModelEntry) -> Section:
+    title = "Measured figures on test"
+    found = contestant(manifest, entry.name)
+    if not found.figures:
+        return Section(title, _missing("figures"))
+    rows = [(label, *_numbers(found.interval(name))) for name, label in HEADLINE_NAMES.items()]
+    rows.append(("Log loss", *_numbers(to_interval(found.figures.get("log_loss")))))
+    majority = found.figures.get("majority")
+    text = ["Intervals hold 95 % and come from resampling lesions, not images."]
+    if isinstance(majority, Mapping) and "share" in majority:
+        text.append(
+            f"Always answering {majority.get('class')} would reach an accuracy of {majority['share']:.3f}."
+        )
+    if found.collapsed:
+        text.append("Collapsed: its accuracy is within one point of that, so it has learnt little else.")
+    return Section(title, tuple(text), pd.DataFrame(rows, columns=["figure", "value", "low", "high"]))
+
+
+def _numbers(interval: Interval) -> tuple[float, float, float]:
+    return tuple(round(v, 4) for v in (interval.value, interval.low, interval.high))  # type: ignore[return-value]
+
+
+def _classes(manifest: Manifest, entry: ModelEntry) -> Section:
+    title = "Class by class on test"
+    found = contestant(manifest, entry.name)
+    stored = found.figures.get("classes")
+    if not isinstance(stored, Mapping):
+        return Section(title, _missing("these figures"))
+    rows = []
+    for lesion in LESIONS:
+        sensitivity, specificity, precision = (
+            found.of_class(lesion.code, name) for name in ("sensitivity", "specificity", "precision")
+        )
+        images = stored.get(lesion.code, {}).get("n_images")
+        rows.append(
+            (lesion.name, images, sensitivity.text(2), specificity.text(2), precision.text(2))
+        )  # fmt: skip
+    columns = ["class", "images", "sensitivity", "specificity", "precision"]
+    return Section(title, table=pd.DataFrame(rows, columns=columns))
+
+
+def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """For each dimension and figure the worst and the best group that is not thin, and how far they are apart.
+
+    Args:
+        cohorts: as the manifest stores them.
+
+    Returns:
+        columns dimension, figure, worst, worst_value, best, best_value, gap; the largest gap first.
+    """
+    rows = []
+    for dimension in dict.fromkeys(cohort["dimension"] for cohort in cohorts):
+        groups = [c for c in cohorts if c["dimension"] == dimension and not c.get("thin", True)]
+        for name, label in GAP_FIGURES.items():
+            values = [(to_interval(c.get(name)).value, str(c["group"])) for c in groups]
+            known = sorted(value for value in values if not np.isnan(value[0]))
+            if len(known) > 1:
+                (low, worst), (high, best) = known[0], known[-1]
+                rows.append(
+                    (dimension, label, worst, round(low, 3), best, round(high, 3), round(high - low, 3))
+                )
+    columns = ["dimension", "figure", "worst", "worst_value", "best", "best_value", "gap"]
+    return pd.DataFrame(rows, columns=columns).sort_values("gap", ascending=False, ignore_index=True)
+
+
+def _gaps(entry: ModelEntry) -> Section:
+    title, stored = "Gaps between cohorts on test", entry.figures.get("cohorts")
+    if not stored:
+        return Section(
+            title, (f"Not measured: {EVALUATE} with HAM10000 at hand (DERMDISTILL_DATA) adds them.",)
+        )
+    text = (
+        "The best and the worst group of each kind, groups with few lesions left out. Groups differ in what they "
+        "have, too: a gap need not be the model's doing.",
+    )
+    return Section(title, text, cohort_gaps(stored))
+
+
+def _outside(entry: ModelEntry) -> Section:
+    title = "What it was not made for"
+    rates = entry.figures.get("out_of_distribution")
+    if isinstance(rates, Mapping) and rates:
+        text = "Share of images that are refused as no dermatoscopic images, by kind."
+        return Section(title, (text,), _rows(rates))
+    return Section(title, ("How often such images are recognised was not measured for this model.",))
+
+
+def _files(manifest: Manifest, entry: ModelEntry) -> Section:
+    rows = [
+        (key, path, manifest.files[path].format, manifest.files[path].bytes, manifest.files[path].sha256)
+        for key, path in entry.files.items()
+    ]
+    return Section("Files", table=pd.DataFrame(rows, columns=["key", "file", "format", "bytes", "sha256"]))
+
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~:])")
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def to_markdown(card: Card) -> str:
+    """The card as a Markdown file, to travel with the model."""
+    lines = [f"# {escape(card.title)}", ""]
+    for section in card.sections:
+        lines += [f"## {section.title}", ""]
+        for paragraph in section.paragraphs:
+            lines += [escape(paragraph), ""]
+        if section.table is not None and len(section.table):
+            cells = [list(map(str, section.table.columns))]
+            cells += [[escape(plain(value)) for value in row] for row in section.table.to_numpy(dtype=object)]
+            cells.insert(1, ["---"] * len(cells[0]))
+            lines += [f"| {' | '.join(row)} |" for row in cells] + [""]
+    return "\n".join(lines)

@@ -1,0 +1,83 @@
+"""How long one image takes, as a benchmark left it in the artifacts.
+
+The shared file `benchmark` is JSON: `{"hardware": "...", "models": {NAME: {"latency_ms": {"1": {"median": 5.7,
+"p95": 6.1}, "2": {...}}}}}`, the inner keys being threads. A model may carry its own `latency_ms` of that shape in its
+figures instead.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import UserError
+from core.manifest import Manifest
+
+COMMAND = "python -m core benchmark"
+KEY = "benchmark"
+ONE_THREAD = "1"
+
+
+class BenchmarkError(UserError):
+    """A benchmark's file that is no benchmark."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Measured latencies.
+
+    Attributes:
+        hardware: the machine, in words; empty where it was not stored.
+        latency_ms: model -> threads -> `median`, `p95`.
+    """
+
+    hardware: str
+    latency_ms: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+    def milliseconds(self, model: str, threads: str = ONE_THREAD) -> float | None:
+        """Median for one image; None where it was not measured."""
+        return _positive(_inside(self.latency_ms, model, threads, "median"))
+
+
+def read_benchmark(manifest: Manifest) -> Benchmark | None:
+    """The benchmark that the manifest knows of; None where none was run.
+
+    Raises:
+        ArtifactError: its file is missing or damaged.
+        BenchmarkError: it is no benchmark.
+    """
+    stored: dict[str, Any] = {
+        name: entry.figures["latency_ms"]
+        for name, entry in manifest.models.items()
+        if "latency_ms" in entry.figures
+    }
+    hardware = ""
+    if KEY in manifest.shared:
+        path = manifest.shared[KEY]
+        try:
+            raw = json.loads(manifest.read(path))
+        except ValueError as error:
+            raise BenchmarkError(
+                f"{path}: expected a benchmark's JSON, found a damaged file; run {COMMAND}"
+            ) from error
+        models = _inside(raw, "models")
+        if not isinstance(models, Mapping):
+            raise BenchmarkError(f"{path}: expected an object 'models', found none; run {COMMAND}")
+        hardware = str(raw.get("hardware") or "")
+        stored |= {name: _inside(row, "latency_ms") for name, row in models.items()}
+    return Benchmark(hardware, stored) if stored else None
+
+
+def _inside(value: object, *keys: str) -> Any:
+    """`value[key]...`, None where something on the way is no object or lacks the key."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _positive(value: object) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) and value > 0 else None

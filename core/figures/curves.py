@@ -1,0 +1,201 @@
+"""ROC and precision-recall curves, reliability diagrams, training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.evaluation.calibration import Reliability
+from core.evaluation.operating import Curve
+from core.figures.style import NEUTRAL, TRAINING, VALIDATION, figure, model_colour
+
+POINTS = 400
+"""Points of a curve that are drawn; more cannot be told apart and make the page slow."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A model's curve: `area` of it is told in the legend."""
+
+    model: str
+    title: str
+    curve: Curve
+
+
+def thinned(length: int, points: int = POINTS) -> np.ndarray:
+    """Indices of at most `points` of `length` points, evenly spread, the first and the last among them."""
+    if length <= points:
+        return np.arange(length)
+    return np.unique(np.linspace(0, length - 1, points).round().astype(int))
+
+
+def roc_curves(lines: Sequence[Line], *, ink: str | None = None) -> go.Figure:
+    """Sensitivity against false alarms; the diagonal is guessing."""
+    result = _square("False positive rate (1 - specificity)", "Sensitivity", len(lines), ink)
+    result.add_shape(
+        type="line", x0=0, y0=0, x1=1, y1=1, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    )
+    _draw(result, lines, "AUC", "false positive rate %{x:.1%}<br>sensitivity %{y:.1%}")
+    return result
+
+
+def precision_recall_curves(lines: Sequence[Line], prevalence: float, *, ink: str | None = None) -> go.Figure:
+    """Precision against sensitivity; the dashed line at the class' share is guessing.
+
+    Args:
+        lines: of one class.
+        prevalence: share of the images that are of the class.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    result = _square("Sensitivity (recall)", "Precision (PPV)", len(lines), ink)
+    result.add_shape(
+        type="line", x0=0, x1=1, y0=prevalence, y1=prevalence, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    )  # fmt: skip
+    _draw(result, lines, "AP", "sensitivity %{x:.1%}<br>precision %{y:.1%}")
+    return result
+
+
+def _square(x: str, y: str, series: int, ink: str | None) -> go.Figure:
+    result = figure(400 + 22 * series, ink, showlegend=True)
+    for axis, text in ((result.update_xaxes, x), (result.update_yaxes, y)):
+        axis(
+            range=[-0.01, 1.01], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", zeroline=False, fixedrange=True,
+            title={"text": text, "font": {"size": 13}}, automargin=True,
+        )  # fmt: skip
+    return result.update_layout(
+        legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0},
+        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+    )
+
+
+def _draw(result: go.Figure, lines: Sequence[Line], area: str, hover: str) -> None:
+    for index, line in enumerate(lines):
+        curve, rows = line.curve, thinned(len(line.curve.x))
+        result.add_scatter(
+            x=curve.x[rows],
+            y=curve.y[rows],
+            mode="lines",
+            name=f"{line.title}, {area} {curve.area:.3f}" if np.isfinite(curve.area) else line.title,
+            line={"color": model_colour(line.model), "width": 2.5, "dash": DASHES[index % len(DASHES)]},
+            customdata=curve.threshold[rows],
+            hovertemplate=hover + "<br>threshold %{customdata:.3f}<extra>" + line.title + "</extra>",
+        )
+
+
+def reliability_diagram(
+    before: Reliability, after: Reliability, model: str, *, ink: str | None = None
+) -> go.Figure:
+    """Accuracy against confidence before and after temperature scaling, and how many images each bin holds.
+
+    Args:
+        before, after: of the same images and bins.
+        model: whose colour the calibrated points have.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    result = figure(500, ink, showlegend=True, bargap=0.15)
+    result.add_shape(
+        type="line", x0=0, y0=0, x1=1, y1=1, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    )
+    for found, name, colour, symbol in (
+        (before, "before", NEUTRAL, "circle-open"),
+        (after, "after calibration", model_colour(model), "circle"),
+    ):
+        rows = found.count > 0
+        result.add_scatter(
+            x=found.confidence[rows],
+            y=found.accuracy[rows],
+            mode="lines+markers",
+            name=f"{name}, ECE {found.ece:.3f}",
+            line={"color": colour, "width": 1.5},
+            marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": (found.high - found.accuracy)[rows],
+                "arrayminus": (found.accuracy - found.low)[rows],
+                "thickness": 1.5,
+                "width": 3,
+            },
+            customdata=found.count[rows],
+            hovertemplate="says %{x:.1%}, right in %{y:.1%}<br>%{customdata} images<extra>"
+            + name
+            + "</extra>",
+        )
+    middle = (after.edges[:-1] + after.edges[1:]) / 2
+    result.add_bar(
+        x=middle, y=after.count, yaxis="y2", marker={"color": model_colour(model), "opacity": 0.6}, showlegend=False,
+        width=(after.edges[1] - after.edges[0]) * 0.85, hovertemplate="%{y} images<extra></extra>",
+    )  # fmt: skip
+    text = {"size": 13, "color": ink}
+    result.update_layout(
+        yaxis={"domain": [0.3, 1]},
+        yaxis2={"domain": [0, 0.2], "title": {"text": "images", "font": {"size": 13}}, "tickfont": text,
+                "nticks": 3, "fixedrange": True, "automargin": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+    )  # fmt: skip
+    return _shares(result, "Confidence in the leading class", "Share that is right")
+
+
+def _shares(result: go.Figure, x: str, y: str) -> go.Figure:
+    common = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True, "zeroline": False}
+    result.update_xaxes(
+        range=[-0.01, 1.01], title={"text": x, "font": {"size": 13}}, automargin=True, anchor="y2", **common
+    )
+    return result.update_layout(
+        yaxis={
+            "range": [-0.02, 1.04],
+            "title": {"text": y, "font": {"size": 13}},
+            "automargin": True,
+            **common,
+        }
+    )
+
+
+def training_curves(
+    epoch: Sequence[float],
+    training: Sequence[float] | None,
+    validation: Sequence[float],
+    *,
+    label: str,
+    share: bool,
+    ink: str | None = None,
+) -> go.Figure:
+    """One quantity by epoch, training blue and validation red.
+
+    Args:
+        epoch: (E,), rising.
+        training: (E,), or None where only validation was measured.
+        validation: (E,).
+        label: what is drawn.
+        share: whether it is written in per cent.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    result = figure(340, ink, showlegend=True)
+    style = ".1%" if share else ".3f"
+    for name, values, colour, symbol in (
+        ("training", training, TRAINING, "square"),
+        ("validation", validation, VALIDATION, "circle"),
+    ):
+        if values is not None:
+            result.add_scatter(
+                x=list(epoch), y=list(values), mode="lines+markers", name=name,
+                line={"color": colour, "width": 2.5}, marker={"color": colour, "symbol": symbol, "size": 8},
+                hovertemplate=f"epoch %{{x}}: %{{y:{style}}}<extra>{name}</extra>",
+            )  # fmt: skip
+    result.update_xaxes(
+        title={"text": "Epoch", "font": {"size": 13}}, fixedrange=True, automargin=True, zeroline=False,
+        dtick=1 if len(epoch) <= 12 else None,
+    )  # fmt: skip
+    result.update_yaxes(
+        title={"text": label, "font": {"size": 13}}, tickformat=".0%" if share else None, fixedrange=True,
+        automargin=True, zeroline=False,
+    )  # fmt: skip
+    return result.update_layout(
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+    )

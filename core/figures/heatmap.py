@@ -1,0 +1,61 @@
+"""Sensitivity of every model for every class, as a table that is coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.figures.style import figure
+from core.lesions import CODES, LESIONS, N_CLASSES
+
+
+def sensitivity_heatmap(
+    titles: Sequence[str],
+    value: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    *,
+    ink: str | None = None,
+) -> go.Figure:
+    """One row for each model, one column for each class, in per cent.
+
+    Args:
+        titles: (M,) of the models.
+        value, low, high: (M, 7) sensitivities with their intervals; NaN leaves a cell empty.
+        ink: colour of text; None leaves it to the page's theme.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    value, low, high = (np.asarray(v, dtype=float) for v in (value, low, high))
+    if not value.shape == low.shape == high.shape == (len(titles), N_CLASSES):
+        raise ValueError(f"expected arrays of shape ({len(titles)}, {N_CLASSES}), found {value.shape}")
+    hover = [
+        [
+            f"<b>{lesion.name}</b><br>{titles[m]}: {value[m, k]:.1%} [{low[m, k]:.1%}, {high[m, k]:.1%}]"
+            for k, lesion in enumerate(LESIONS)
+        ]
+        for m in range(len(titles))
+    ]
+    result = figure(58 + 40 * len(titles), ink)
+    result.add_heatmap(
+        z=value,
+        x=list(CODES),
+        y=list(titles),
+        zmin=0,
+        zmax=1,
+        colorscale="Cividis",
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        text=[["" if np.isnan(v) else f"{100 * v:.0f}" for v in row] for row in value],
+        texttemplate="%{text}",
+        textfont={"size": 14},
+        hovertext=hover,
+        hovertemplate="%{hovertext}<extra></extra>",
+    )
+    result.update_xaxes(side="top", fixedrange=True, showgrid=False, tickangle=0)
+    result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
+    return result.update_layout(margin={"l": 4, "r": 4, "t": 30, "b": 4})

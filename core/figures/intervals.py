@@ -1,0 +1,157 @@
+"""Figures with their intervals: a row for each model, pair or cohort, and a mark for each model in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.figures.style import NEUTRAL, figure
+
+LABEL_HEIGHT = 26
+MARK_HEIGHT = 18
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One figure with its interval.
+
+    Attributes:
+        name: of its series, which the legend explains; marks of one name share a colour and a symbol.
+        value, low, high: NaN ends draw no interval, a NaN value draws nothing.
+        colour, symbol: as Plotly knows them.
+        hollow: drawn as an outline, for what is not to be relied on.
+        note: more for the hover.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    colour: str
+    symbol: str = "circle"
+    hollow: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A label and its marks, drawn beneath it so that both fit a phone."""
+
+    label: str
+    marks: tuple[Mark, ...] = field(default=())
+
+
+def interval_rows(
+    rows: Sequence[Row],
+    *,
+    axis: str,
+    share: bool = True,
+    reference: tuple[float, str] | None = None,
+    ink: str | None = None,
+) -> go.Figure:
+    """Rows of marks with intervals on one axis.
+
+    Args:
+        rows: from top to bottom.
+        axis: what the axis shows.
+        share: whether values are shares, written in per cent.
+        reference: (value, what it is) of a dashed line.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    depth = max((len(row.marks) for row in rows), default=1)
+    unit = LABEL_HEIGHT + MARK_HEIGHT * max(depth, 1)
+    series: dict[str, list[tuple[float, str, Mark]]] = {}
+    for index, row in enumerate(rows):
+        for place, mark in enumerate(row.marks):
+            y = index + (LABEL_HEIGHT + MARK_HEIGHT * (place + 0.4)) / unit
+            series.setdefault(mark.name, []).append((y, row.label, mark))
+    legend = depth > 1
+    height = (
+        unit * max(len(rows), 1) + 56 + 30 * (reference is not None) + 26 * legend * ((len(series) + 1) // 2)
+    )
+    result = figure(height, ink, showlegend=legend)
+    for name, marks in series.items():
+        result.add_trace(_series(name, marks, share))
+    for index, row in enumerate(rows):
+        result.add_annotation(
+            text=row.label, x=0, xref="paper", xanchor="left", y=index + LABEL_HEIGHT / 2 / unit, showarrow=False,
+        )  # fmt: skip
+    low, high = _span([mark for row in rows for mark in row.marks], reference)
+    if reference is not None:
+        _draw_reference(result, reference, (low, high), ink)
+    result.update_xaxes(
+        range=[low, high], tickformat=".0%" if share else ".2f", nticks=6, title={"text": axis, "font": {"size": 13}},
+        fixedrange=True, zeroline=False, automargin=True,
+    )  # fmt: skip
+    result.update_yaxes(range=[max(len(rows), 1), 0], visible=False, fixedrange=True)
+    return result.update_layout(
+        legend={"orientation": "h", "y": -60 / height, "yanchor": "top", "x": 0},
+        margin={"l": 6, "r": 14, "t": 26 if reference is not None else 4, "b": 30},
+    )
+
+
+def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.Scatter:
+    first = marks[0][2]
+    value = np.array([mark.value for _, _, mark in marks], dtype=float)
+    low, high = (
+        np.array([getattr(mark, end) for _, _, mark in marks], dtype=float) for end in ("low", "high")
+    )
+    style = "%{x:.1%}" if share else "%{x:.3f}"
+    digits = (lambda v: f"{v:.1%}") if share else (lambda v: f"{v:.3f}")
+    return go.Scatter(
+        x=value,
+        y=[y for y, _, _ in marks],
+        name=name,
+        mode="markers",
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": np.nan_to_num(high - value),
+            "arrayminus": np.nan_to_num(value - low),
+            "color": first.colour,
+            "thickness": 2,
+            "width": 4,
+        },
+        marker={
+            "color": first.colour,
+            "size": 11,
+            "symbol": [_outline(mark) for _, _, mark in marks],
+            "line": {"width": 1.5, "color": first.colour},
+        },
+        customdata=[
+            (label, f"[{digits(mark.low)}, {digits(mark.high)}]" if mark.low == mark.low else "", mark.note)
+            for _, label, mark in marks
+        ],
+        hovertemplate=f"<b>%{{customdata[0]}}</b><br>{style} %{{customdata[1]}}<br>%{{customdata[2]}}"
+        "<extra>%{fullData.name}</extra>",
+    )
+
+
+def _outline(mark: Mark) -> str:
+    return f"{mark.symbol}-open" if mark.hollow and not mark.symbol.endswith("-open") else mark.symbol
+
+
+def _span(marks: Sequence[Mark], reference: tuple[float, str] | None) -> tuple[float, float]:
+    values = [v for mark in marks for v in (mark.value, mark.low, mark.high) if np.isfinite(v)]
+    values += [] if reference is None else [reference[0]]
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    room = max(0.06 * (high - low), 0.005)
+    return low - room, high + room
+
+
+def _draw_reference(
+    result: go.Figure, reference: tuple[float, str], span: tuple[float, float], ink: str | None
+) -> None:
+    value, text = reference
+    result.add_shape(
+        type="line", x0=value, x1=value, y0=0, y1=1, yref="paper", line={"color": NEUTRAL, "width": 2, "dash": "dash"}
+    )  # fmt: skip
+    result.add_annotation(
+        text=text, x=value, y=1, yref="paper", yanchor="bottom", showarrow=False, font={"size": 12, "color": ink},
+        xanchor="left" if value < sum(span) / 2 else "right",
+    )  # fmt: skip

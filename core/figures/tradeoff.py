@@ -1,0 +1,137 @@
+"""What accuracy costs: a figure of merit against file size or latency, with the front that nobody beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.figures.style import NEUTRAL, figure, model_colour, model_symbol
+
+SMALLEST, LARGEST = 11.0, 34.0
+"""Diameters of bubbles, pixels."""
+
+
+@dataclass(frozen=True)
+class Bubble:
+    """One model.
+
+    Attributes:
+        model: whose colour and symbol it has.
+        title: in the legend.
+        cost: position to the right, such as megabytes; above 0.
+        gain, low, high: position upwards with its interval; NaN ends draw none.
+        area: what the bubble's area shows, or None for the smallest.
+        front: whether no other is better in one and as good in the other.
+        reported: hollow, because the figure is not ours.
+        note: more for the hover.
+    """
+
+    model: str
+    title: str
+    cost: float
+    gain: float
+    low: float
+    high: float
+    area: float | None = None
+    front: bool = False
+    reported: bool = False
+    note: str = ""
+
+
+def tradeoff(
+    bubbles: Sequence[Bubble],
+    *,
+    cost: str,
+    gain: str,
+    reference: tuple[float, str] | None = None,
+    ink: str | None = None,
+) -> go.Figure:
+    """Bubbles on a logarithmic axis of cost, the Pareto front dotted.
+
+    Args:
+        bubbles: with costs above 0.
+        cost, gain: what the axes show.
+        reference: (gain, what it is) of a dashed line, such as the majority's share.
+        ink: colour of text; None leaves it to the page's theme.
+
+    Raises:
+        ValueError: a cost is not above 0.
+    """
+    if any(not b.cost > 0 for b in bubbles):
+        raise ValueError(f"expected costs above 0, found {[b.cost for b in bubbles]}")
+    result = figure(400 + 13 * len(bubbles), ink, showlegend=True)
+    largest = max((b.area for b in bubbles if b.area), default=1.0)
+    _front(result, [b for b in bubbles if b.front])
+    for bubble in bubbles:
+        result.add_trace(_trace(bubble, largest))
+    if reference is not None:
+        result.add_hline(reference[0], line={"color": NEUTRAL, "width": 2, "dash": "dash"})
+        result.add_annotation(
+            text=reference[1], x=1, xref="paper", xanchor="right", y=reference[0], yanchor="bottom", showarrow=False,
+            font={"size": 12, "color": ink},
+        )  # fmt: skip
+    title = {"font": {"size": 13}}
+    result.update_xaxes(
+        type="log", title={"text": cost, **title}, fixedrange=True, automargin=True, range=_decades(bubbles),
+        tickvals=[a * 10**k for k in range(-2, 5) for a in (1, 2, 5)], zeroline=False,
+    )  # fmt: skip
+    result.update_yaxes(
+        title={"text": gain, **title}, tickformat=".0%", fixedrange=True, automargin=True, zeroline=False
+    )
+    return result.update_layout(
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
+        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+    )
+
+
+def _decades(bubbles: Sequence[Bubble]) -> list[float] | None:
+    costs = [b.cost for b in bubbles]
+    return [float(np.log10(min(costs))) - 0.15, float(np.log10(max(costs))) + 0.15] if costs else None
+
+
+def _front(result: go.Figure, front: list[Bubble]) -> None:
+    if len(front) > 1:
+        ordered = sorted(front, key=lambda b: b.cost)
+        result.add_scatter(
+            x=[b.cost for b in ordered],
+            y=[b.gain for b in ordered],
+            mode="lines",
+            line={"color": NEUTRAL, "width": 2, "dash": "dot", "shape": "hv"},
+            name="Pareto front",
+            hoverinfo="skip",
+        )
+
+
+def _trace(bubble: Bubble, largest: float) -> go.Scatter:
+    colour, symbol = model_colour(bubble.model), model_symbol(bubble.model)
+    if bubble.reported:
+        symbol = f"{symbol.split('-')[0]}-open"
+    share = (bubble.area or 0.0) / largest
+    known = np.isfinite([bubble.low, bubble.high]).all()
+    interval = f" [{bubble.low:.1%}, {bubble.high:.1%}]" if known else ""
+    return go.Scatter(
+        x=[bubble.cost],
+        y=[bubble.gain],
+        mode="markers",
+        name=bubble.title,
+        marker={
+            "color": colour,
+            "symbol": symbol,
+            "size": SMALLEST + (LARGEST - SMALLEST) * share**0.5,
+            "opacity": 0.9,
+            "line": {"width": 2, "color": colour},
+        },
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [bubble.high - bubble.gain if known else 0],
+            "arrayminus": [bubble.gain - bubble.low if known else 0],
+            "color": colour,
+            "thickness": 1.5,
+            "width": 4 if known else 0,
+        },
+        hovertemplate=f"%{{y:.1%}}{interval} at %{{x:.3g}}<br>{bubble.note}<extra>{bubble.title}</extra>",
+    )
