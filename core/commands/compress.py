@@ -1,0 +1,96 @@
+"""`python -m core compress`: LiteRT files of the trained models."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.artifacts import Manifest
+    from core.compression.variants import Images, Job
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "compress",
+        help="convert trained models to LiteRT, with their maps and embedding",
+        description="Turns Keras weights of the artifacts folder into LiteRT explaining graphs and enters them in the "
+        "manifest: the student as float32, float16 (student-fp16) and int8 (student-int8), the baseline as float16, a "
+        "teacher as dynamic-range int8 where that keeps its answers and as float16 otherwise. Full int8 is calibrated "
+        "on training images of all classes and needs HAM10000; the agreement with Keras is measured on validation "
+        "images where it is at hand.",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this model, repeatable (default: all)",
+    )
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        help="float32, float16, dynamic or int8, repeatable (default: see above)",
+    )
+    kinds.add_argument("--all", action="store_true", help="all four kinds of the student")
+    parser.add_argument(
+        "--calibration",
+        type=_at_least_one,
+        default=30,
+        metavar="N",
+        help="images of each class (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--check",
+        type=_at_least_one,
+        default=256,
+        metavar="N",
+        help="validation images (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert, measure, publish, print."""
+    from tqdm import tqdm
+
+    from core.artifacts import load_manifest
+    from core.compression.variants import make, plan
+
+    manifest = load_manifest()
+    jobs = plan(manifest, options.model, options.kind, every=options.all)
+    shelf: dict[str, Images | None] = {}
+    with tqdm(jobs, "compressing", unit="file") as bar:
+        for job in bar:
+            bar.set_postfix_str(f"{job.target}: {job.kind}")
+            made = make(manifest, job, _images(manifest, job, options, shelf))
+            line = f"{job.target}: {made.kind}, {made.bytes / 1e6:.2f} MB, {made.path}"
+            bar.write(line + (f"; {made.agreement.text()}" if made.agreement else "; agreement not measured"))
+    print(f"{len(jobs)} files are in {manifest.folder / 'models'}; next: python -m core evaluate")
+    return 0
+
+
+def _images(
+    manifest: Manifest, job: Job, options: argparse.Namespace, shelf: dict[str, Images | None]
+) -> Images | None:
+    """Images of the split that the model was trained on, read once; None without a dataset."""
+    from core.compression.variants import images_for
+    from core.data.findings import DatasetError
+    from core.data.ham10000 import open_dataset
+
+    split = str(manifest.model(job.source).recipe.get("split", "lesion"))
+    if split not in shelf:
+        try:
+            shelf[split] = images_for(open_dataset(), split, options.calibration, options.check)
+        except DatasetError:
+            shelf[split] = None
+    return shelf[split]

@@ -1,0 +1,222 @@
+"""Which LiteRT files each trained model gets, made, measured and entered in the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core.artifacts import Manifest, ModelEntry, update_model
+from core.compression.agreement import Agreement, agreement, litert_answers
+from core.compression.litert import KINDS, convert
+from core.data.ham10000 import Dataset
+from core.data.pixels import decode, to_input
+from core.data.splits import assign
+from core.errors import UserError
+from core.lesions import CODES
+from core.networks.explaining import explaining_graph
+from core.networks.trained import load_trained
+
+SUFFIXES = {"float32": "fp32", "float16": "fp16", "dynamic": "dynamic", "int8": "int8"}
+"""Ends of the names of variants: `student-int8`."""
+
+AUTO = "auto"
+"""A teacher's kind: dynamic where that keeps its answers, otherwise float16."""
+
+SMALL_ENOUGH_CHANGE = 0.98
+"""Share of top classes that dynamic-range int8 must keep to be chosen for a teacher."""
+
+_HOME = {"teacher": AUTO, "baseline": "float16"}
+_STUDENT_KINDS = ("float32", "float16", "int8")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to be made: of which model's weights, of which kind (or `AUTO`), under which model's name."""
+
+    source: str
+    kind: str
+    target: str
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Dataset images for a conversion.
+
+    Attributes:
+        calibration: (N, 224, 224, 3) uint8 of the training part, all classes alike.
+        check: (M, 224, 224, 3) uint8 of the validation part.
+        source: where they come from, in words.
+    """
+
+    calibration: np.ndarray
+    check: np.ndarray
+    source: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """One file that was made; `agreement` with the Keras network is None where no images were at hand."""
+
+    job: Job
+    kind: str
+    path: Path
+    bytes: int
+    agreement: Agreement | None
+
+
+def plan(
+    manifest: Manifest, names: Sequence[str] = (), kinds: Sequence[str] = (), *, every: bool = False
+) -> list[Job]:
+    """What to make.
+
+    Args:
+        manifest: of the artifacts folder.
+        names: models or variants (`student-int8`); none means all with Keras weights.
+        kinds: of `KINDS`; none means the usual ones: float32, float16 and int8 of the student, float16 of the
+            baseline, `AUTO` for a teacher. Other models than the student have one file, hence one kind.
+        every: all of `KINDS` for a student.
+
+    Raises:
+        UserError: a name or a kind that is not known, or several kinds for a model with one file.
+        ArtifactError: a model that is not in the manifest.
+    """
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise UserError(f"kind: expected one of {', '.join(KINDS)}, found {unknown[0]!r}")
+    names = names or [name for name, entry in manifest.models.items() if "weights" in entry.files]
+    if not names:
+        raise UserError(
+            f"expected a trained model in {manifest.folder}, found none; train one: python -m core train --help"
+        )
+    usual = KINDS if every else _STUDENT_KINDS
+    jobs = [job for name in names for job in _jobs(manifest, name, tuple(kinds), usual)]
+    return list(dict.fromkeys(jobs))
+
+
+def _jobs(manifest: Manifest, name: str, kinds: tuple[str, ...], usual: tuple[str, ...]) -> list[Job]:
+    for kind, suffix in SUFFIXES.items():
+        parent = name.removesuffix(f"-{suffix}")
+        if parent != name and parent in manifest.models and not kinds:
+            return [Job(parent, kind, name)]
+    entry = manifest.model(name)
+    if entry.role == "student":
+        files = {kind: name if kind == "float32" else f"{name}-{SUFFIXES[kind]}" for kind in kinds or usual}
+        return [Job(name, kind, target) for kind, target in files.items()]
+    if len(kinds) > 1:
+        raise UserError(f"model {name}: expected one kind, since it has one file, found {', '.join(kinds)}")
+    return [Job(name, kinds[0] if kinds else _HOME.get(entry.role, "float16"), name)]
+
+
+def images_for(dataset: Dataset, split: str, per_class: int, check: int) -> Images:
+    """Calibration and check images, the same ones on every machine.
+
+    Args:
+        dataset: an opened HAM10000.
+        split: the split that the model was trained on.
+        per_class: calibration images of each class (fewer where the training part has fewer).
+        check: validation images, evenly over their ids.
+    """
+    parts = assign(dataset.records, split)
+    labels, ids = dataset.records["dx"].to_numpy(), dataset.records["image_id"].to_numpy()
+    chosen = [_evenly(ids[(parts == "train") & (labels == code)], per_class) for code in CODES]
+    kind = "synthetic lesions" if dataset.is_synthetic else "HAM10000"
+    return Images(
+        calibration=_pixels(dataset, np.concatenate(chosen)),
+        check=_pixels(dataset, _evenly(ids[parts == "validation"], check)),
+        source=f"{kind}, {split} split",
+    )
+
+
+def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
+    """Convert one model and enter it in the manifest.
+
+    Raises:
+        UserError: int8 without images, or a model without weights.
+    """
+    if images is None and job.kind == "int8":
+        raise UserError(
+            f"{job.target}: expected HAM10000 to calibrate int8 on training images, found none; set "
+            "DERMDISTILL_DATA, or choose other kinds (--kind float32 --kind float16)"
+        )
+    graph = explaining_graph(load_trained(manifest, job.source))
+    path = manifest.folder / "models" / f"{job.target}.tflite"
+    kind, measured = _convert(graph, path, job.kind, images)
+    _publish(manifest, job, kind, images, measured)
+    return Made(job, kind, path, path.stat().st_size, measured)
+
+
+def _convert(
+    graph: keras.Model, path: Path, kind: str, images: Images | None
+) -> tuple[str, Agreement | None]:
+    """Write the file; what kind it became, and its agreement with the graph."""
+    if kind == AUTO:
+        if images is None:
+            return _convert(graph, path, "float16", None)  # nothing to measure dynamic on
+        trial = path.with_name(f".{path.name}.trial")
+        try:
+            _, measured = _convert(graph, trial, "dynamic", images)
+            if measured is not None and measured.same_class >= SMALL_ENOUGH_CHANGE:
+                trial.replace(path)
+                return "dynamic", measured
+        finally:
+            trial.unlink(missing_ok=True)
+        return _convert(graph, path, "float16", images)
+    convert(graph, path, kind, images.calibration if images is not None else None)
+    if images is None:
+        return kind, None
+    reference = graph.predict(images.check.astype(np.float32), batch_size=16, verbose=0)["logits"]
+    return kind, agreement(reference, litert_answers(path, images.check)["logits"])
+
+
+def _publish(
+    manifest: Manifest, job: Job, kind: str, images: Images | None, measured: Agreement | None
+) -> None:
+    entry = manifest.model(job.source)
+    record: dict[str, Any] = {"kind": kind}
+    if images is not None:
+        record["images"] = images.source
+        if kind in ("dynamic", "int8"):
+            record["calibration_images"] = len(images.calibration)
+    if measured is not None:
+        record["agreement_with_keras_on_validation"] = asdict(measured)
+    changes: dict[str, Any] = {"provenance": {**entry.provenance, "compression": record}}
+    files: dict[str, str | None] = {"litert": f"models/{job.target}.tflite"}
+    if job.target != job.source:
+        changes |= _as_variant(entry, kind)
+    if job.target != job.source or _kind_changed(manifest, entry, kind):
+        # What was measured belonged to another file.
+        changes |= {"figures": {}, "calibration": {}, "operating_point": None}
+        files["predictions"] = None
+    update_model(manifest.folder, job.target, changes, files, formats={"litert": f"litert-{kind}"})
+
+
+def _as_variant(entry: ModelEntry, kind: str) -> dict[str, Any]:
+    return {
+        "title": f"{entry.title}, {kind}",
+        "role": "variant",
+        "network": entry.network,
+        "parent": entry.name,
+        "recipe": entry.recipe,
+        "commit": entry.commit,
+        "parameters": entry.parameters,
+    }
+
+
+def _kind_changed(manifest: Manifest, entry: ModelEntry, kind: str) -> bool:
+    before = manifest.files.get(entry.files.get("litert", ""))
+    return before is not None and before.format != f"litert-{kind}"
+
+
+def _evenly(ids: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the ids, evenly over their order."""
+    if len(ids) <= count:
+        return ids
+    return ids[np.linspace(0, len(ids) - 1, count).astype(int)]
+
+
+def _pixels(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
+    return np.stack([to_input(decode(dataset.read_bytes(image_id), image_id)) for image_id in ids])

@@ -1,0 +1,34 @@
+"""A trained network from the artifacts folder, as Keras."""
+
+from __future__ import annotations
+
+import keras
+
+from core.artifacts import Manifest
+from core.errors import UserError
+from core.networks.classifiers import build
+from core.networks.weights import load_weights
+from core.settings import INPUT_SIZE
+
+
+def load_trained(manifest: Manifest, name: str, *, size: int | None = INPUT_SIZE) -> keras.Model:
+    """Build a model's network and fill in the weights that the manifest lists, after checking their hash.
+
+    Args:
+        manifest: of the artifacts folder.
+        name: the model.
+        size: side of the input; None takes any size.
+
+    Raises:
+        ArtifactError: the model or its weight file is not there, or differs from its hash.
+        UserError: it has no Keras weights (a variant, an ensemble).
+    """
+    entry = manifest.model(name)
+    path = entry.files.get("weights")
+    if path is None:
+        parent = f"; use its parent {entry.parent}" if entry.parent else ""
+        raise UserError(f"model {name}: expected Keras weights in {manifest.folder}, found none{parent}")
+    manifest.read(path)  # checks the hash before the file is parsed
+    network = build(entry.network, size=size)
+    load_weights(network, manifest.folder / path, entry.network)
+    return network
