@@ -1,0 +1,71 @@
+"""Untrusted bytes -> an `Upload`, or a `Rejection` that says why in a sentence; never an exception.
+
+    upload = read_image(file.getvalue(), file.name)
+
+What a file is, its content says. `jpeg`, `png`, `webp`, `bmp`, `tiff` and `dicom` each read the header by
+themselves, apply the limits of `core.settings` before pixels are allocated, and give the decoder a copy of the file
+that is reduced to what its pixels need; EXIF's orientation and the colour profile are taken out on the way and
+everything else (places, names, thumbnails, comments, scripts behind the picture) is dropped. Only pixels go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from core import settings
+from core.serving.intake import bmp, dicom, jpeg, png, tiff, webp
+from core.serving.intake.convert import display_copy, upright_rgb
+from core.serving.intake.raster import Raster
+from core.serving.intake.refusal import FAILURES, Refused, damaged
+from core.serving.intake.sniff import kind_of
+from core.serving.intake.upload import Rejection, Upload, display_name
+
+__all__ = ["Rejection", "Upload", "display_name", "read_image"]
+
+_READERS: dict[str, Callable[[bytes], Raster]] = {
+    "JPEG": jpeg.read,
+    "PNG": png.read,
+    "WebP": webp.read,
+    "BMP": bmp.read,
+    "TIFF": tiff.read,
+    "DICOM": dicom.read,
+}
+
+
+def read_image(data: bytes, name: str | None = None) -> Upload | Rejection:
+    """Read one picture from the bytes of a file.
+
+    Args:
+        data: the whole file.
+        name: what the file is called; it is only shown, shortened and cleaned, and never decides anything.
+    """
+    shown = display_name(name)
+    try:
+        return _read(data, shown)
+    except Refused as refused:
+        return Rejection(refused.reason, refused.code, shown)
+    except MemoryError:
+        return Rejection(
+            "This picture needs more memory than is free; please try a smaller one.", "too_heavy", shown
+        )
+
+
+def _read(data: bytes, shown: str) -> Upload:
+    """`read_image` where refusals are raised."""
+    if len(data) > settings.MAX_UPLOAD_BYTES:
+        limit, came = settings.MAX_UPLOAD_BYTES / 2**20, len(data) / 2**20
+        raise Refused(
+            "too_large",
+            f"Expected a file of at most {limit:g} MB; this one has {came:.1f} MB. Please export the picture smaller.",
+        )
+    kind = kind_of(data)
+    try:
+        pixels, notes = upright_rgb(_READERS[kind](data))
+    except FAILURES as error:
+        raise damaged(kind) from error
+    display = display_copy(pixels)
+    for array in (pixels, display):
+        array.flags.writeable = False
+    height, width = pixels.shape[:2]
+    return Upload(hashlib.sha256(data).hexdigest(), pixels, display, width, height, kind, notes, shown)

@@ -1,0 +1,146 @@
+"""TIFF: read the directory, keep the tags that the pixels need in a directory of our own, decode.
+
+Every tag's values may lie anywhere in a TIFF, so a small file can name the same 20 MB a thousand times, one strip a
+pixel or tiles far larger than the picture. All of that is counted here first. Pillow and libtiff then read a copy
+whose only directory holds the tags in `KEPT`: no EXIF, GPS, further pages or private tags.
+
+Further directories are allowed where they are smaller copies or masks of the picture (thumbnails, pyramids).
+Source: TIFF 6.0 (Adobe, 1992), sections 4 to 22.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from core import settings
+from core.serving.intake import ifd, jpeg
+from core.serving.intake.raster import Raster, decode
+from core.serving.intake.refusal import (
+    Refused,
+    check_memory,
+    check_size,
+    damaged,
+    several_pictures,
+    unsupported,
+)
+
+KIND = "TIFF"
+KEPT = (256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320,
+        322, 323, 324, 325, 338, 339, 347, 529, 530, 531, 532)  # fmt: skip
+"""Size, bits, compression, colour, strips, tiles, predictor, palette, alpha, sample format, JPEG tables, YCbCr."""
+COMPRESSIONS = {1, 5, 7, 8, 32773, 32946}
+_METHODS = "LZW, JPEG, Deflate, PackBits"
+MAX_PARTS = 32_768
+"""Strips or tiles. The largest picture has 8,192 rows in at most four planes."""
+MAX_PAGES = 16
+MAX_VALUES = {273: MAX_PARTS, 279: MAX_PARTS, 324: MAX_PARTS, 325: MAX_PARTS, 320: 3 * 65536, 347: 65536}
+"""Values that a tag may have, where more than 16 make sense: strips, tiles, palette, JPEG tables."""
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 254, 256, 257, 258, 259, 277, 284
+_STRIPS, _STRIP_ROWS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = (
+    273,
+    278,
+    279,
+    322,
+    323,
+    324,
+    325,
+)
+_ICC, _JPEG = 34675, 7
+_SMALLER_OR_MASK = 1 | 4
+_EXPORT = "Please export it as an ordinary JPEG, PNG or TIFF."
+
+
+def read(data: bytes) -> Raster:
+    """The picture in a TIFF file; raises `Refused` or one of `refusal.FAILURES`."""
+    directory = ifd.read(data, ifd.first_offset(data))
+    width, height = (directory.number(data, tag, 0) for tag in (_WIDTH, _HEIGHT))
+    check_size(width, height, KIND)
+    if directory.number(data, _SUBFILE, 0) & 1:
+        raise Refused(
+            "camera_raw", f"This TIFF begins with a preview, as a camera's raw file does. {_EXPORT}"
+        )
+    compression = directory.number(data, _COMPRESSION, 1)
+    if compression not in COMPRESSIONS:
+        raise unsupported(
+            f"Expected a TIFF compressed by {_METHODS} or not at all; this one uses method {compression}",
+            _EXPORT,
+        )
+    notes = _further_pages(data, directory)
+    bits = max(directory.numbers(data, _BITS, 16), default=1)
+    _check_parts(data, directory, width, height, bits, compression)
+    kept = {tag: entry for tag, entry in directory.entries.items() if tag in KEPT}
+    for tag, entry in kept.items():
+        if entry.offset + entry.size > len(data) or entry.count > MAX_VALUES.get(tag, 16):
+            raise damaged(KIND)
+    image = decode(_with_one_directory(data, directory, kept), KIND, (width, height), KIND)
+    orientation = directory.number(data, ifd.ORIENTATION, 1)
+    held = directory.entries.get(_ICC)
+    profile = data[held.offset : held.offset + held.size] if held else None
+    return Raster(image, orientation if 1 <= orientation <= 8 else 1, profile, notes, bits)
+
+
+def _further_pages(data: bytes, first: ifd.Directory) -> tuple[str, ...]:
+    """A note where further directories are copies of the first; `Refused` where they are pages."""
+    following, pages = first.following, 0
+    while following and pages < MAX_PAGES:
+        page = ifd.read(data, following)
+        if not page.number(data, _SUBFILE, 0) & _SMALLER_OR_MASK:
+            break
+        following, pages = page.following, pages + 1
+    if following:
+        raise several_pictures(KIND, "more than one page")
+    return ("The file holds smaller copies of the picture; the full one was taken.",) if pages else ()
+
+
+def _check_parts(
+    data: bytes, directory: ifd.Directory, width: int, height: int, bits: int, compression: int
+) -> None:
+    """Refuse strips or tiles that are too many, too large or do not make up the picture."""
+    samples = directory.number(data, _SAMPLES, 1)
+    planes = samples if directory.number(data, _PLANES, 1) == 2 else 1
+    if not 1 <= samples <= 8 or not 1 <= bits <= 64:
+        raise unsupported(f"This TIFF has {samples} channels of {bits} bits, which is not read", _EXPORT)
+    tiled = _TILES in directory.entries
+    if tiled:
+        part_width, part_height = (directory.number(data, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+        if min(part_width, part_height) < 16 or part_width * part_height > settings.MAX_PIXELS:
+            raise damaged(KIND)
+    else:
+        part_width, part_height = width, min(directory.number(data, _STRIP_ROWS, height), height)
+        if part_height < 1:
+            raise damaged(KIND)
+    expected = math.ceil(width / part_width) * math.ceil(height / part_height) * planes
+    offsets = directory.numbers(data, _TILES if tiled else _STRIPS, MAX_PARTS)
+    sizes = directory.numbers(data, _TILE_SIZES if tiled else _STRIP_SIZES, MAX_PARTS)
+    if expected > MAX_PARTS or len(offsets) < expected:
+        raise damaged(KIND)
+    # libtiff unpacks one part into a buffer of its own beside Pillow's image of at most 4 bytes a pixel.
+    buffer = part_width * part_height * bits * (samples if planes == 1 else 1) // 8
+    check_memory(buffer + 4 * width * height, KIND, _EXPORT)
+    if compression == _JPEG:
+        _check_scans(data, offsets, sizes, part_width * part_height)
+
+
+def _check_scans(data: bytes, offsets: tuple[int, ...], sizes: tuple[int, ...], pixels: int) -> None:
+    """Refuse JPEG parts with more scans than a photograph has; see `jpeg.SCAN_PIXELS`."""
+    if len(offsets) != len(sizes):
+        raise damaged(KIND)
+    work = 0
+    for offset, size in zip(offsets, sizes, strict=True):
+        work += pixels * jpeg.find_end(data[offset : offset + size], 2, frames=1)[1]
+        if work > jpeg.SCAN_PIXELS:
+            raise damaged(KIND)
+
+
+def _with_one_directory(data: bytes, directory: ifd.Directory, kept: dict[int, ifd.Entry]) -> bytes:
+    """The file with a directory of only these entries in the place of its first one, and none after it."""
+    counter, pointer = ("Q", "Q") if directory.big else ("H", "I")
+    table = b"".join(kept[tag].raw for tag in sorted(kept))
+    packed = (
+        struct.pack(directory.order + counter, len(kept)) + table + struct.pack(directory.order + pointer, 0)
+    )
+    copy = bytearray(data)
+    start = ifd.first_offset(data)
+    copy[start : start + len(packed)] = packed  # never longer than what was there
+    return bytes(copy[: len(data)])
