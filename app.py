@@ -17,7 +17,10 @@ st.logo(str(PAGES / "logo.svg"), size="large")
 
 page = st.navigation(
     [
-        st.Page("pages/prediction.py", title="Prediction", icon=":material/search:", default=True),
+        st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
+        st.Page("pages/prediction.py", title="Prediction", icon=":material/search:"),
+        st.Page("pages/comparison.py", title="Comparison", icon=":material/compare_arrows:"),
+        st.Page("pages/models.py", title="Model cards", icon=":material/description:"),
     ],
     position="top",
 )

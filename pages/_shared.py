@@ -5,16 +5,27 @@ Caches of what was uploaded belong to one session, key on the sha256 of the byte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from core.data.ham10000 import Dataset, open_dataset
 from core.data.samples import Sample, synthetic_sample, test_images, test_sample
 from core.errors import UserError
+from core.evaluation.cards import escape
+from core.evaluation.contestants import EVALUATE, Contestant, contestant, read_predictions
+from core.evaluation.latency import Benchmark, read_benchmark
+from core.evaluation.predictions import Predictions
 from core.figures.style import INK_ON_LIGHT
+from core.manifest import Manifest
 from core.serving.panel import Reading, ask, fingerprint
-from core.serving.registry import Registry, shared_registry
+from core.serving.registry import KNOWN, Registry, shared_registry
+from core.serving.tables import to_csv
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 def ink() -> str | None:
@@ -65,3 +76,103 @@ def from_dataset(image_id: str) -> Sample:
     if not isinstance(found, Dataset):
         raise UserError(found)
     return test_sample(found, image_id)
+
+
+# Comparing models: pages/overview.py, pages/comparison.py, pages/models.py
+
+FIGURE_TOOLS = {
+    "displaylogo": False,
+    "modeBarButtons": [["toImage"]],
+}
+"""A figure's own button, which saves it as SVG."""
+
+
+def chart(figure: go.Figure, *, key: str, alt: str, reading: str) -> None:
+    """A figure with its one line on how to read it."""
+    tools = FIGURE_TOOLS | {"toImageButtonOptions": {"format": "svg", "filename": f"dermdistill-{key}"}}
+    st.plotly_chart(figure, config=tools, key=f"chart-{key}", alt=alt)
+    st.caption(f":material/info: {reading}")
+
+
+def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -> None:
+    """A button that gives a table away, its cells safe for spreadsheets."""
+    st.download_button(
+        label, to_csv(frame), file_name, "text/csv", key=f"csv-{file_name}", icon=":material/download:",
+        on_click="ignore",
+    )  # fmt: skip
+
+
+def title(name: str) -> str:
+    """A model's short name for people."""
+    return KNOWN[name].title if name in KNOWN else registry().state(name).title
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of models in the order of every table."""
+    known = list(KNOWN)
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def benchmark() -> Benchmark | None:
+    """See `core.evaluation.latency`; a damaged one is said to be so, and otherwise as if there were none."""
+    manifest = registry().manifest
+    try:
+        return read_benchmark(manifest) if manifest else None
+    except UserError as error:
+        st.warning(f"The benchmark cannot be read: {plain_text(str(error))}")
+        return None
+
+
+def contestants(names: Sequence[str] | None = None) -> list[Contestant]:
+    """Models of the manifest, in order (default: all of them); none without a manifest."""
+    manifest = registry().manifest
+    if manifest is None:
+        return []
+    measured = benchmark()
+    chosen = in_order(manifest.models) if names is None else [n for n in names if n in manifest.models]
+    return [contestant(manifest, name, title(name), measured) for name in chosen]
+
+
+def predictions(name: str) -> Predictions:
+    """A model's answers to validation and test; read once for each file.
+
+    Raises:
+        UserError: there are none, or they are damaged.
+    """
+    manifest = registry().manifest
+    if manifest is None:
+        raise UserError("expected trained models, found none")
+    path = manifest.model(name).files.get("predictions", "")
+    sha256 = manifest.files[path].sha256 if path else ""
+    return _predictions(str(manifest.folder), name, sha256, manifest)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Reading predictions ...")
+def _predictions(folder: str, name: str, sha256: str, _manifest: Manifest) -> Predictions:
+    return read_predictions(_manifest, name)
+
+
+def say_what_is_missing() -> None:
+    """Which models are not there or were refused, and the command that makes each."""
+    current = registry()
+    if current.manifest is None:
+        st.error(plain_text(current.state("student").reason or "There are no models."))
+    rows = []
+    for state in current.states():
+        entry = state.entry
+        if entry is None:
+            what = "not here" if state.absent else f"refused: {state.reason}"
+        elif not entry.figures.get("test"):
+            what = "not evaluated"
+        else:
+            continue
+        command = EVALUATE if entry is not None else state.command
+        rows.append({"model": state.title, "state": what, "command that makes it": command or "not known"})
+    if rows:
+        with st.expander(f"What is missing ({len(rows)})", icon=":material/inventory_2:"):
+            st.dataframe(pd.DataFrame(rows), hide_index=True, key="missing-models")
+
+
+def plain_text(text: str) -> str:
+    """`text` for places that read Markdown, shown as it is."""
+    return escape(text)

@@ -125,8 +125,8 @@ def shipped_bytes(manifest: Manifest, entry: ModelEntry) -> int | None:
     return manifest.files[path].bytes if path else None
 
 
-def test_predictions(manifest: Manifest, name: str) -> Predictions:
-    """A model's stored answers to the test images.
+def read_predictions(manifest: Manifest, name: str) -> Predictions:
+    """A model's stored answers to the validation and test images.
 
     Raises:
         UserError: there are none, or they are damaged; the sentence names the command that makes them.
@@ -134,7 +134,7 @@ def test_predictions(manifest: Manifest, name: str) -> Predictions:
     path = manifest.model(name).files.get("predictions")
     if path is None:
         raise PredictionsError(f"expected predictions of {name}, found none; make them with: {EVALUATE}")
-    return Predictions.from_bytes(manifest.read(path), str(manifest.folder / path)).part_only("test")
+    return Predictions.from_bytes(manifest.read(path), str(manifest.folder / path))
 
 
 def on_same_images(models: Sequence[Predictions]) -> tuple[list[Predictions], list[str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, figure
+from core.figures.style import NEUTRAL, figure, hollow
 
 LABEL_HEIGHT = 26
 MARK_HEIGHT = 18
@@ -118,7 +118,7 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.
         marker={
             "color": first.colour,
             "size": 11,
-            "symbol": [_outline(mark) for _, _, mark in marks],
+            "symbol": [hollow(mark.symbol) if mark.hollow else mark.symbol for _, _, mark in marks],
             "line": {"width": 1.5, "color": first.colour},
         },
         customdata=[
@@ -128,10 +128,6 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.
         hovertemplate=f"<b>%{{customdata[0]}}</b><br>{style} %{{customdata[1]}}<br>%{{customdata[2]}}"
         "<extra>%{fullData.name}</extra>",
     )
-
-
-def _outline(mark: Mark) -> str:
-    return f"{mark.symbol}-open" if mark.hollow and not mark.symbol.endswith("-open") else mark.symbol
 
 
 def _span(marks: Sequence[Mark], reference: tuple[float, str] | None) -> tuple[float, float]:

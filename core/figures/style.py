@@ -62,6 +62,13 @@ def model_symbol(name: str) -> str:
     return MODEL_SYMBOLS.get(name, "cross")
 
 
+def hollow(symbol: str) -> str:
+    """The outline of a marker."""
+    if "-open" in symbol:
+        return symbol
+    return symbol.removesuffix("-dot") + ("-open-dot" if symbol.endswith("-dot") else "-open")
+
+
 def figure(height: int, ink: str | None = None, **layout: Any) -> go.Figure:
     """An empty figure on a transparent ground, without tools that its reader does not need.
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, figure, model_colour, model_symbol
+from core.evaluation.contestants import Contestant, pareto_front
+from core.figures.style import NEUTRAL, figure, hollow, model_colour, model_symbol
+from core.reported import MARK, RESULTS
 
 SMALLEST, LARGEST = 11.0, 34.0
 """Diameters of bubbles, pixels."""
+REPORTED_NOTE = f"{MARK}: another split, another machine"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,43 @@ class Bubble:
     front: bool = False
     reported: bool = False
     note: str = ""
+
+
+def bubbles_of(
+    models: Sequence[Contestant], cost: str, figure_name: str = "accuracy", *, reported: bool = True
+) -> list[Bubble]:
+    """Bubbles of the models whose cost and figure are known, and of the report's.
+
+    Args:
+        models: in the order of the legend.
+        cost: `megabytes` or `milliseconds`.
+        figure_name: one of `HEADLINE_NAMES`.
+        reported: whether the report's rows follow; only where accuracy stands against megabytes, since the report
+            has no other figure of merit and no time for one image.
+    """
+    known = [
+        (model, float(getattr(model, cost)), model.interval(figure_name))
+        for model in models
+        if getattr(model, cost) and not np.isnan(model.interval(figure_name).value)
+    ]
+    front = pareto_front([price for _, price, _ in known], [gain.value for *_, gain in known])
+    found = [
+        Bubble(
+            model.name, model.title, price, gain.value, gain.low, gain.high, area=model.megabytes, front=bool(best),
+            note=f"{model.megabytes:.1f} MB" if model.megabytes else "",
+        )
+        for (model, price, gain), best in zip(known, front, strict=True)
+    ]  # fmt: skip
+    if reported and (cost, figure_name) == ("megabytes", "accuracy"):
+        unknown = float("nan")
+        found += [
+            Bubble(
+                row.counterpart, f"{row.title}, {MARK}", row.megabytes, row.accuracy, unknown, unknown,
+                area=row.megabytes, reported=True, note=REPORTED_NOTE,
+            )
+            for row in RESULTS
+        ]  # fmt: skip
+    return found
 
 
 def tradeoff(
@@ -108,7 +148,7 @@ def _front(result: go.Figure, front: list[Bubble]) -> None:
 def _trace(bubble: Bubble, largest: float) -> go.Scatter:
     colour, symbol = model_colour(bubble.model), model_symbol(bubble.model)
     if bubble.reported:
-        symbol = f"{symbol.split('-')[0]}-open"
+        symbol = hollow(symbol)
     share = (bubble.area or 0.0) / largest
     known = np.isfinite([bubble.low, bubble.high]).all()
     interval = f" [{bubble.low:.1%}, {bubble.high:.1%}]" if known else ""

@@ -78,13 +78,14 @@ def make_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 @pytest.fixture
 def open_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
-    """A function that opens the dashboard, without HAM10000 unless the test has set it."""
+    """A function that opens one of the dashboard's pages, without HAM10000 unless the test has set it."""
     monkeypatch.setenv("DERMDISTILL_DATA", str(tmp_path / "nothing"))
     st.cache_data.clear()
     st.cache_resource.clear()
 
-    def open_app(**query: str) -> AppTest:
+    def open_app(page: str = "prediction", **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        app.switch_page(f"pages/{page}.py")
         for key, value in query.items():
             app.query_params[key] = value
         return app.run()

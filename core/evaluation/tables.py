@@ -1,0 +1,182 @@
+"""The comparison's tables, as data frames of plain values: what pages show and what people download."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from core.evaluation.compare import Comparison
+from core.evaluation.contestants import HEADLINE_NAMES, Contestant, to_interval
+from core.evaluation.intervals import Interval
+from core.evaluation.metrics import is_collapsed
+from core.lesions import BY_CODE, CODES
+from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
+
+COLLAPSED = "collapsed: within one point of the majority line"
+COHORT_FIGURES: dict[str, str] = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "melanoma_sensitivity": "Melanoma sensitivity",
+    "malignant_auc": "AUC for malignancy",
+    "malignant_sensitivity": "Sensitivity for malignancy at the operating point",
+    "malignant_specificity": "Specificity for malignancy at the operating point",
+}
+
+
+def bounds(interval: Interval, digits: int = 3) -> str:
+    """`0.790 to 0.834`, empty for what is undefined."""
+    if interval.low != interval.low:
+        return ""
+    return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
+
+
+def majority_line(models: Sequence[Contestant]) -> tuple[float, str] | None:
+    """(share, class code) of the commonest class on our test images; None where no model was measured."""
+    for model in models:
+        majority = model.figures.get("majority")
+        if isinstance(majority, Mapping) and isinstance(majority.get("share"), (int, float)):
+            return float(majority["share"]), str(majority.get("class", ""))
+    return None
+
+
+def reported_collapsed(row: Reported) -> bool:
+    """Whether the report's own model is no better than always answering the commonest class."""
+    return is_collapsed(row.accuracy, MAJORITY_SHARE)
+
+
+def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
+    """Ours beside the report's, one row for each model, the majority line last.
+
+    Args:
+        models: in the order of the table; the report's rows without one of ours stand there alone.
+
+    Returns:
+        columns model, accuracy, interval, reported_accuracy, balanced_accuracy, melanoma_sensitivity, megabytes,
+        reported_megabytes, milliseconds, note; shares in [0, 1], None for what is not known.
+    """
+    rows = [_headline(model, BY_COUNTERPART.get(model.name)) for model in models]
+    ours = {model.name for model in models}
+    rows += [
+        {"model": row.title, "reported_accuracy": row.accuracy, "reported_megabytes": row.megabytes,
+         "note": _note(False, row, "not trained here yet")}
+        for row in RESULTS
+        if row.counterpart not in ours
+    ]  # fmt: skip
+    line = majority_line(models)
+    name = BY_CODE[line[1]].name if line and line[1] in BY_CODE else BY_CODE["nv"].name
+    rows.append(
+        {"model": f"Always “{name}”", "accuracy": line[0] if line else None, "reported_accuracy": MAJORITY_SHARE,
+         "balanced_accuracy": 1 / len(CODES), "melanoma_sensitivity": 0.0,
+         "note": "the majority line: what has learnt nothing reaches this"}
+    )  # fmt: skip
+    columns = [
+        "model", "accuracy", "interval", "reported_accuracy", "balanced_accuracy", "melanoma_sensitivity",
+        "megabytes", "reported_megabytes", "milliseconds", "note",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _headline(model: Contestant, reported: Reported | None) -> dict[str, object]:
+    accuracy = model.interval("accuracy")
+    return {
+        "model": model.title,
+        "accuracy": accuracy.value,
+        "interval": bounds(accuracy),
+        "reported_accuracy": reported.accuracy if reported else None,
+        "balanced_accuracy": model.interval("balanced_accuracy").value,
+        "melanoma_sensitivity": model.interval("melanoma_sensitivity").value,
+        "megabytes": model.megabytes,
+        "reported_megabytes": reported.megabytes if reported else None,
+        "milliseconds": model.milliseconds,
+        "note": _note(model.collapsed, reported, "" if model.figures else "not evaluated yet"),
+    }
+
+
+def _note(collapsed: bool, reported: Reported | None, other: str) -> str:
+    notes = [other] if other else []
+    notes += [COLLAPSED] if collapsed else []
+    notes += [f"the report's {COLLAPSED}"] if reported and reported_collapsed(reported) else []
+    return "; ".join(notes)
+
+
+def figure_table(models: Sequence[Contestant], *, reported: bool = False) -> pd.DataFrame:
+    """Every headline figure with its ends: columns model, NAME, NAME_low, NAME_high ..., what it costs, note.
+
+    Args:
+        models: in the order of the table.
+        reported: whether the report's own rows come last, marked as such.
+    """
+    rows: list[dict[str, object]] = []
+    for model in models:
+        row: dict[str, object] = {"model": model.title}
+        for name in HEADLINE_NAMES:
+            interval = model.interval(name)
+            row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        row |= {
+            "parameters": model.parameters,
+            "megabytes": model.megabytes,
+            "milliseconds": model.milliseconds,
+            "split": model.split,
+            "note": _note(model.collapsed, None, "" if model.figures else "not evaluated yet"),
+        }
+        rows.append(row)
+    if reported:
+        rows += [
+            {"model": f"{row.title}, {MARK}", "accuracy": row.accuracy, "megabytes": row.megabytes,
+             "split": "report", "note": COLLAPSED if reported_collapsed(row) else ""}
+            for row in RESULTS
+        ]  # fmt: skip
+    columns = ["model", *(f"{n}{end}" for n in HEADLINE_NAMES for end in ("", "_low", "_high"))]
+    return pd.DataFrame(rows, columns=[*columns, "parameters", "megabytes", "milliseconds", "split", "note"])
+
+
+def class_table(models: Sequence[Contestant], figure: str = "sensitivity") -> pd.DataFrame:
+    """One figure of every class: columns model, CODE, CODE_low, CODE_high for the seven codes."""
+    rows = []
+    for model in models:
+        row: dict[str, object] = {"model": model.title}
+        for code in CODES:
+            interval = model.of_class(code, figure)
+            row |= {code: interval.value, f"{code}_low": interval.low, f"{code}_high": interval.high}
+        rows.append(row)
+    return pd.DataFrame(
+        rows, columns=["model", *(f"{c}{end}" for c in CODES for end in ("", "_low", "_high"))]
+    )
+
+
+def difference_table(comparisons: Sequence[Comparison], titles: Mapping[str, str]) -> pd.DataFrame:
+    """Every two models: differences with their ends, and McNemar's test."""
+    rows = []
+    for pair in comparisons:
+        row: dict[str, object] = {
+            "first": titles.get(pair.first, pair.first),
+            "second": titles.get(pair.second, pair.second),
+        }
+        for name, interval in pair.differences.items():
+            row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        rows.append(
+            row
+            | {
+                "only_first_right": pair.mcnemar.only_first,
+                "only_second_right": pair.mcnemar.only_second,
+                "mcnemar_p": pair.mcnemar.p_mid,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cohort_table(models: Sequence[Contestant], dimension: str) -> pd.DataFrame:
+    """The groups of one dimension for every model that has them, a row for each model and group."""
+    rows = []
+    for model in models:
+        for cohort in model.cohorts:
+            if cohort.get("dimension") != dimension:
+                continue
+            row: dict[str, object] = {"model": model.title, "group": cohort["group"]}
+            row |= {k: cohort.get(k) for k in ("n_images", "n_lesions", "n_melanomas", "n_malignant", "thin")}
+            for name in COHORT_FIGURES:
+                interval = to_interval(cohort.get(name))
+                row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+            rows.append(row)
+    return pd.DataFrame(rows)

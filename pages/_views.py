@@ -1,0 +1,476 @@
+"""The comparison's views: each takes the chosen models (and the guest among them) and shows one aspect of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from core.errors import UserError
+from core.evaluation.brought import NAME
+from core.evaluation.calibration import reliability
+from core.evaluation.compare import DIFFERENCES, Comparison, compare_all
+from core.evaluation.contestants import (
+    HEADLINE_NAMES,
+    SMALLER_IS_BETTER,
+    Contestant,
+    on_same_images,
+    to_interval,
+)
+from core.evaluation.histories import read_history
+from core.evaluation.intervals import Interval
+from core.evaluation.latency import COMMAND
+from core.evaluation.operating import precision_recall, roc
+from core.evaluation.predictions import Predictions
+from core.evaluation.tables import (
+    COHORT_FIGURES,
+    class_table,
+    cohort_table,
+    difference_table,
+    figure_table,
+    headline_table,
+    majority_line,
+)
+from core.figures.curves import (
+    Line,
+    precision_recall_curves,
+    reliability_diagram,
+    roc_curves,
+    training_curves,
+)
+from core.figures.heatmap import sensitivity_heatmap
+from core.figures.intervals import Mark, Row, interval_rows
+from core.figures.style import NEUTRAL, model_colour, model_symbol
+from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
+from core.lesions import BY_CODE, CODES, INDEX
+from core.numbers import percent
+from core.reported import MARK, RESULTS
+from pages import _shared
+from pages._bring import Guest
+
+SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
+COSTS = {
+    "Size": ("megabytes", "Size, MB (logarithmic)"),
+    "Latency": ("milliseconds", "One image, one thread, ms"),
+}
+DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}
+TRAINED_ON_VIEWS = (
+    "The curve in blue is measured on augmented, rebalanced training images, the red one on plain validation images, "
+    "so red may lie above blue."
+)
+
+
+def mark(model: Contestant, interval: Interval, *, note: str = "", hollow: bool = False) -> Mark:
+    """A model's mark, in its colour and with its symbol."""
+    return Mark(
+        model.title, interval.value, interval.low, interval.high, model_colour(model.name), model_symbol(model.name),
+        hollow, note,
+    )  # fmt: skip
+
+
+def show_reported() -> None:
+    """The report's figures alone."""
+    table = figure_table([], reported=True)[["model", "accuracy", "megabytes", "split", "note"]]
+    st.dataframe(table, hide_index=True, placeholder="", key="reported-only",
+                 column_config={"accuracy": st.column_config.ProgressColumn("Accuracy", **SHARE)})  # fmt: skip
+    _shared.download(table, "reported.csv")
+
+
+def show_figures(models: list[Contestant], guest: Guest | None) -> None:
+    """The table with bars, and one figure of merit with its intervals."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = pick_figure("figure", tuple(HEADLINE_NAMES))
+        reported = st.toggle(f"The report's, {MARK}", True, key="reported", bind="query-params")
+    rows = [
+        Row(model.title, (mark(model, model.interval(name), note=f"{model.megabytes or 0:.1f} MB"),))
+        for model in models
+    ]
+    if reported and name == "accuracy":
+        nan = float("nan")
+        rows += [
+            Row(
+                f"{row.title}, {MARK}", (Mark(MARK, row.accuracy, nan, nan, NEUTRAL, "diamond", hollow=True),)
+            )
+            for row in RESULTS
+        ]
+    line = majority_line(models) if name == "accuracy" else None
+    better = "smaller is better" if name in SMALLER_IS_BETTER else "larger is better"
+    _shared.chart(
+        interval_rows(
+            rows, axis=f"{HEADLINE_NAMES[name]}, {better}", share=name not in SMALLER_IS_BETTER, ink=_shared.ink(),
+            reference=(line[0], f"majority line {percent(line[0])}") if line else None,
+        ),
+        key="figures",
+        alt="; ".join(f"{m.title}: {m.interval(name).text()}" for m in models),
+        reading="A dot is the figure on all test images, its whiskers hold 95 %. Overlapping whiskers do not mean that "
+        "two models are equal: see Differences.",
+    )  # fmt: skip
+    show_figure_table(models, reported)
+
+
+def show_figure_table(models: list[Contestant], reported: bool) -> None:
+    """All headline figures: bars for people, ends of the intervals in the columns beside them."""
+    table = figure_table(models, reported=reported)
+    shown, config = ["model"], {"model": st.column_config.TextColumn("Model")}
+    display = table.copy()
+    for name, label in HEADLINE_NAMES.items():
+        display[f"{name}_interval"] = [
+            "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
+            for low, high in table[[f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
+        ]
+        if name in SMALLER_IS_BETTER:
+            config[name] = st.column_config.NumberColumn(label, format="%.3f")
+        else:
+            config[name] = st.column_config.ProgressColumn(label, **SHARE)
+        config[f"{name}_interval"] = st.column_config.TextColumn("95 % interval")
+        shown += [name, f"{name}_interval"]
+    config |= {
+        "parameters": st.column_config.NumberColumn("Parameters", format="compact"),
+        "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
+        "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
+        "note": st.column_config.TextColumn("Note", width="large"),
+    }
+    shown += [name for name in ("parameters", "megabytes", "milliseconds") if table[name].notna().any()]
+    st.dataframe(
+        display, hide_index=True, column_order=[*shown, "split", "note"], column_config=config, placeholder="",
+        key="figure-table", height="content", alt="All figures of the chosen models with their intervals",
+    )  # fmt: skip
+    _shared.download(table, "figures.csv")
+
+
+def pick_figure(key: str, names: Sequence[str], labels: dict[str, str] = HEADLINE_NAMES) -> str:
+    """One figure of merit."""
+    return st.selectbox(
+        "Figure", names, format_func=lambda name: labels[name], key=key, bind="query-params", width=320
+    )
+
+
+def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
+    """A figure of merit against size or latency, with the Pareto front."""
+    timed = any(model.milliseconds for model in models)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = pick_figure("gain", [n for n in HEADLINE_NAMES if n not in SMALLER_IS_BETTER])
+        kinds = list(COSTS) if timed else list(COSTS)[:1]
+        kind = st.segmented_control(
+            "Against", kinds, default=kinds[0], required=True, key="price", bind="query-params"
+        )
+    cost, axis = COSTS[kind]
+    found = bubbles_of(models, cost, name)
+    line = majority_line(models) if name == "accuracy" else None
+    if not found:
+        st.info("None of the chosen models has both this figure and a size.")
+        return
+    _shared.chart(
+        tradeoff(
+            found, cost=axis, gain=HEADLINE_NAMES[name], ink=_shared.ink(),
+            reference=(line[0], f"majority line {percent(line[0])}") if line else None,
+        ),
+        key="tradeoff",
+        alt="; ".join(f"{b.title}: {b.gain:.1%} at {b.cost:.3g}" for b in found),
+        reading="Better is up and to the left; the area of a bubble is its file's size. What lies on the dotted Pareto "
+        f"front is beaten by nobody in both. Hollow: {REPORTED_NOTE}.",
+    )  # fmt: skip
+    if not timed:
+        st.caption(
+            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND}` makes it."
+        )
+    measured = _shared.benchmark()
+    if timed and measured and measured.hardware:
+        st.caption(f"Latency on {_shared.plain_text(measured.hardware)}.")
+    if guest is not None and not guest.contestant.bytes:
+        st.caption("Your model has no size yet: enter one beside its file to see it here.")
+    _shared.download(headline_table(models), "tradeoff.csv")
+
+
+def show_classes(models: list[Contestant], guest: Guest | None) -> None:
+    """Sensitivity of every model for every class."""
+    measured = [model for model in models if model.figures]
+    if not measured:
+        st.info("None of the chosen models was evaluated.")
+        return
+    ends = [[model.of_class(code, "sensitivity") for code in CODES] for model in measured]
+    value, low, high = (
+        np.array([[getattr(i, end) for i in row] for row in ends]) for end in ("value", "low", "high")
+    )
+    _shared.chart(
+        sensitivity_heatmap([m.title for m in measured], value, low, high, ink=_shared.ink()),
+        key="sensitivity",
+        alt="Sensitivity in per cent of each model for each class",
+        reading="Per cent of a class' images that a model names rightly; bright is good. A row that is bright under "
+        "nv alone belongs to a model that says “nevus” to everything.",
+    )
+    st.caption(" · ".join(f"**{code}** {BY_CODE[code].name}" for code in CODES))
+    table = class_table(measured)
+    config = {code: st.column_config.ProgressColumn(code, **SHARE) for code in CODES}
+    st.dataframe(
+        table, hide_index=True, column_order=["model", *CODES], column_config=config, placeholder="",
+        key="class-table", height="content", alt="Sensitivity of each model for each class",
+    )  # fmt: skip
+    st.caption("The download has the intervals, too.")
+    _shared.download(table, "sensitivity.csv")
+
+
+def answers(models: list[Contestant], guest: Guest | None) -> list[tuple[Contestant, Predictions]]:
+    """The test answers of the chosen models on the same images; who has none is named."""
+    found: dict[str, Predictions] = {}
+    for model in models:
+        try:
+            own = guest is not None and model.name == NAME
+            found[model.name] = (
+                guest.brought.predictions if own else _shared.predictions(model.name).part_only("test")
+            )
+        except UserError as error:
+            st.warning(f"{_shared.plain_text(model.title)} is left out: {_shared.plain_text(str(error))}")
+    kept, others = on_same_images(list(found.values()))
+    by_name = {model.name: model for model in models}
+    if others:
+        names = ", ".join(by_name[name].title for name in others)
+        st.warning(
+            f"{_shared.plain_text(names)}: left out, measured on other test images than the first model."
+        )
+    return [(by_name[predictions.model], predictions) for predictions in kept]
+
+
+def show_curves(models: list[Contestant], guest: Guest | None) -> None:
+    """ROC and precision-recall of one class."""
+    code = st.selectbox(
+        "Class against the rest", CODES, INDEX["mel"], lambda c: BY_CODE[c].name, key="diagnosis",
+        bind="query-params", width=320,
+    )  # fmt: skip
+    found = answers(models, guest)
+    if not found:
+        st.info("There are no predictions to draw.")
+        return
+    positive = found[0][1].label == INDEX[code]
+    scored = [
+        (
+            model,
+            predictions.probabilities(model.temperature)[:, INDEX[code]],
+            predictions.label == INDEX[code],
+        )
+        for model, predictions in found
+    ]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**ROC curve**")
+        lines = [Line(m.name, m.title, roc(score, truth)) for m, score, truth in scored]
+        _shared.chart(
+            roc_curves(lines, ink=_shared.ink()),
+            key="roc",
+            alt="; ".join(f"{line.title}: area {line.curve.area:.3f}" for line in lines),
+            reading="Each point is a threshold. Better is up and to the left; the dashed diagonal is guessing.",
+        )
+    with right:
+        st.markdown("**Precision and recall**")
+        lines = [Line(m.name, m.title, precision_recall(score, truth)) for m, score, truth in scored]
+        _shared.chart(
+            precision_recall_curves(lines, float(positive.mean()), ink=_shared.ink()),
+            key="pr",
+            alt="; ".join(f"{line.title}: average precision {line.curve.area:.3f}" for line in lines),
+            reading=f"Better is up and to the right; the dashed line is guessing at this class' share, "
+            f"{positive.mean():.1%} of {len(positive):,} images.",
+        )
+
+
+def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
+    """The reliability diagram of one model, before and after."""
+    found = {model.name: (model, predictions) for model, predictions in answers(models, guest)}
+    if not found:
+        st.info("There are no predictions to draw.")
+        return
+    name = st.selectbox(
+        "Model",
+        list(found),
+        format_func=lambda n: found[n][0].title,
+        key="calibrated",
+        bind="query-params",
+        width=320,
+    )
+    model, predictions = found[name]
+    before = reliability(predictions.probabilities(), predictions.label)
+    after = reliability(predictions.probabilities(model.temperature), predictions.label)
+    _shared.chart(
+        reliability_diagram(before, after, name, ink=_shared.ink()),
+        key="reliability",
+        alt=f"{model.title}: calibration error {before.ece:.3f} before, {after.ece:.3f} after",
+        reading="On the diagonal a model is right as often as it says; below it, it is too sure of itself. "
+        f"Its logits are divided by {model.temperature:.2f}, fitted on validation. Bars: images in each bin.",
+    )
+    columns = [c for c in figure_table([model]).columns if c == "model" or c.startswith("ece")]
+    _shared.download(figure_table([m for m, _ in found.values()])[columns], "calibration.csv")
+
+
+def show_differences(models: list[Contestant], guest: Guest | None) -> None:
+    """Paired differences and McNemar's test between every two."""
+    found = answers(models, guest)
+    if len(found) < 2:
+        st.info("Two models with predictions are needed for a difference.")
+        return
+    comparisons = compare(found, guest)
+    titles = {model.name: model.title for model, _ in found}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = pick_figure("difference", DIFFERENCES)
+        against = st.selectbox(
+            "Against",
+            list(titles),
+            len(titles) - 1,
+            titles.get,
+            key="against",
+            bind="query-params",
+            width=260,
+        )
+    rows = [row for pair in comparisons if (row := difference_row(pair, against, name, titles)) is not None]
+    _shared.chart(
+        interval_rows(
+            rows, axis=f"Difference in {HEADLINE_NAMES[name].lower()}, points of 100", reference=(0.0, "no difference"),
+            ink=_shared.ink(),
+        ),
+        key="differences",
+        alt="; ".join(f"{row.label}: {row.marks[0].value:+.3f}" for row in rows),
+        reading="Right of the dashed line the named model is the better one. Whiskers that do not cross the line: a "
+        "difference of 95 % confidence, since both answered the same lesions.",
+    )  # fmt: skip
+    table = difference_table(comparisons, titles)
+    config = {n: st.column_config.NumberColumn(HEADLINE_NAMES[n], format="%+.3f") for n in DIFFERENCES}
+    config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:], format="%+.3f") for n in DIFFERENCES
+               for end in ("_low", "_high")}  # fmt: skip
+    config |= {
+        "only_first_right": "Only the first right",
+        "only_second_right": "Only the second right",
+        "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
+    }
+    st.dataframe(
+        table, hide_index=True, column_config=config, key="difference-table", height="content",
+        column_order=["first", "second", name, f"{name}_low", f"{name}_high", "only_first_right", "only_second_right",
+                      "mcnemar_p"],
+        alt="Differences between every two models with McNemar's test",
+    )  # fmt: skip
+    st.caption(
+        "First minus second. McNemar's p counts images as independent and so is a little too small: read it beside the "
+        "interval. The download has all figures."
+    )
+    _shared.download(table, "differences.csv")
+
+
+def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, str]) -> Row | None:
+    """The other model minus `against`; None where the pair is of two others."""
+    if against not in (pair.first, pair.second):
+        return None
+    interval = pair.differences[name]
+    other, sign = (pair.first, 1) if pair.second == against else (pair.second, -1)
+    low, high = sorted((sign * interval.low, sign * interval.high))
+    one = Mark(titles[other], sign * interval.value, low, high, model_colour(other), model_symbol(other),
+               note=f"McNemar p {pair.mcnemar.p_mid:.2g}")  # fmt: skip
+    return Row(f"{titles[other]} minus {titles[against]}", (one,))
+
+
+def compare(found: list[tuple[Contestant, Predictions]], guest: Guest | None) -> list[Comparison]:
+    """Every two; remembered for all sessions, with a guest for this one only."""
+    manifest = _shared.registry().manifest
+    key = tuple(
+        guest.sha256 if guest is not None and model.name == NAME
+        else manifest.files[manifest.models[model.name].files["predictions"]].sha256 if manifest else ""
+        for model, _ in found
+    )  # fmt: skip
+    temperatures = tuple((model.name, model.temperature) for model, _ in found)
+    run = _compare_ours if all(model.name != NAME for model, _ in found) else _compare_guest
+    return run(key, temperatures, [predictions for _, predictions in found])
+
+
+@st.cache_data(max_entries=32, show_spinner="Comparing every two models on the same lesions ...")
+def _compare_ours(key: tuple, temperatures: tuple, _found: list[Predictions]) -> list[Comparison]:
+    return compare_all(_found, dict(temperatures))
+
+
+@st.cache_data(scope="session", max_entries=8, show_spinner="Comparing your model with the others ...")
+def _compare_guest(key: tuple, temperatures: tuple, _found: list[Predictions]) -> list[Comparison]:
+    return compare_all(_found, dict(temperatures))
+
+
+def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
+    """Figures by who the patient is and where the lesion lies."""
+    counted = [model for model in models if model.cohorts]
+    if guest is not None and not guest.contestant.cohorts:
+        st.caption(":material/info: Your model's cohorts need HAM10000 at hand (DERMDISTILL_DATA).")
+    if not counted:
+        st.info(
+            "No cohorts were measured. `python -m core evaluate` with HAM10000 at hand (DERMDISTILL_DATA) adds them."
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dimension = st.selectbox(
+            "Cohorts by",
+            list(DIMENSIONS),
+            format_func=DIMENSIONS.get,
+            key="cohort",
+            bind="query-params",
+            width=220,
+        )
+        name = pick_figure("cohort-figure", tuple(COHORT_FIGURES), COHORT_FIGURES)
+    table = cohort_table(counted, dimension)
+    if table.empty:
+        st.info("The chosen models have no cohorts of this kind.")
+        return
+    _shared.chart(
+        interval_rows(cohort_rows(counted, dimension, name), axis=COHORT_FIGURES[name], ink=_shared.ink()),
+        key="cohorts",
+        alt=f"{COHORT_FIGURES[name]} by {DIMENSIONS[dimension].lower()}",
+        reading="Hollow marks and the word “thin” stand for fewer than 30 lesions: read nothing into them. Groups "
+        "differ in what they have as well as in how the model does.",
+    )
+    config = {n: st.column_config.ProgressColumn(label, **SHARE) for n, label in COHORT_FIGURES.items()}
+    order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "thin", *COHORT_FIGURES]
+    st.dataframe(
+        table, hide_index=True, column_order=order, column_config=config, placeholder="", key="cohort-table",
+        alt="Figures of each model in each cohort",
+    )  # fmt: skip
+    _shared.download(table, f"cohorts-{dimension}.csv")
+
+
+def cohort_rows(models: list[Contestant], dimension: str, name: str) -> list[Row]:
+    """A row for each group, a mark in it for each model."""
+    groups: dict[str, list[Mark]] = {}
+    labels: dict[str, str] = {}
+    for model in models:
+        for cohort in model.cohorts:
+            if cohort.get("dimension") == dimension:
+                group, thin = str(cohort["group"]), bool(cohort.get("thin"))
+                labels[group] = f"{group}: {cohort.get('n_lesions')} lesions{', thin' * thin}"
+                groups.setdefault(group, []).append(mark(model, to_interval(cohort.get(name)), hollow=thin))
+    return [Row(labels[group], tuple(marks)) for group, marks in groups.items()]
+
+
+def show_training(models: list[Contestant], guest: Guest | None) -> None:
+    """Training curves of one model, as the report draws them."""
+    ours = [model for model in models if model.name != NAME]
+    if not ours:
+        st.info("Choose one of our models above: a CSV of probabilities has no training to show.")
+        return
+    titles = {model.name: model.title for model in ours}
+    name = st.selectbox(
+        "Model", list(titles), format_func=titles.get, key="curve", bind="query-params", width=320
+    )
+    manifest = _shared.registry().manifest
+    try:
+        if manifest is None:
+            return
+        history = read_history(manifest, name)
+    except UserError as error:
+        st.info(_shared.plain_text(str(error)))
+        return
+    epoch = history["epoch"].tolist()
+    for column, (kind, label, share) in zip(
+        st.columns(2, gap="medium"), (("accuracy", "Accuracy", True), ("loss", "Loss", False)), strict=True
+    ):
+        with column:
+            training = history[kind].tolist() if kind in history else None
+            _shared.chart(
+                training_curves(epoch, training, history[f"val_{kind}"].tolist(), label=label, share=share,
+                                ink=_shared.ink()),
+                key=f"training-{kind}", alt=f"{label} of {titles[name]} by epoch",
+                reading=f"{label} by epoch, training blue and validation red, as the report draws it.",
+            )  # fmt: skip
+    st.caption(TRAINED_ON_VIEWS)
+    st.dataframe(history, hide_index=True, key="history", alt="The training history epoch by epoch")
+    _shared.download(history, f"history-{name}.csv")

@@ -1,0 +1,62 @@
+"""Comparison: any set of models, the report's figures and a model of your own, with intervals and tests."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.evaluation.contestants import Contestant
+from pages import _bring, _shared, _views
+
+VIEWS = {
+    "Figures": _views.show_figures,
+    "Trade-off": _views.show_tradeoff,
+    "Classes": _views.show_classes,
+    "Curves": _views.show_curves,
+    "Calibration": _views.show_calibration,
+    "Differences": _views.show_differences,
+    "Cohorts": _views.show_cohorts,
+    "Training": _views.show_training,
+}
+
+
+def choose(models: list[Contestant]) -> list[Contestant]:
+    """The models to compare."""
+    by_name = {model.name: model for model in models}
+    measured = [model.name for model in models if model.figures]
+    chosen = st.multiselect(
+        "Models", list(by_name), measured, lambda name: by_name[name].title, key="compare", bind="query-params",
+        help="The first one sets which test images are compared.",
+    )  # fmt: skip
+    return [by_name[name] for name in _shared.in_order(chosen)]
+
+
+def main() -> None:
+    """The page from top to bottom."""
+    st.title("Comparison")
+    st.markdown(
+        "Models on the same lesions, none of which they were trained on. Intervals hold 95 % and come from resampling "
+        "lesions, since images of one lesion are no independent cases."
+    )
+    models = _shared.contestants()
+    _shared.say_what_is_missing()
+    if not models:
+        st.info(
+            "There is no model to compare yet. The commands above make them; until then, this is what was "
+            "reported of others."
+        )
+        _views.show_reported()
+        return
+    chosen = choose(models)
+    guest = _bring.bring(models)
+    if guest is not None:
+        chosen = [*chosen, guest.contestant]
+    if not chosen:
+        st.info("Choose a model above.")
+        return
+    view = st.pills(
+        "What to compare", list(VIEWS), default="Figures", required=True, key="view", bind="query-params"
+    )
+    VIEWS[view](chosen, guest)
+
+
+main()

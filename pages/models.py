@@ -1,0 +1,72 @@
+"""Model cards: for every model what it is for, what it was made of, what was measured, where it falls short."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import UserError
+from core.evaluation.cards import Section, make_card, to_markdown
+from core.serving.registry import ModelState
+from pages import _shared
+
+INTERVALLED = {"value", "low", "high"}
+
+
+def show_section(section: Section, name: str) -> None:
+    """One section: paragraphs, then its table with a button that gives it away."""
+    st.subheader(section.title)
+    for paragraph in section.paragraphs:
+        st.markdown(_shared.plain_text(paragraph))
+    table = section.table
+    if table is None or table.empty:
+        return
+    config = {
+        column: st.column_config.NumberColumn(format="%.3f") for column in table if column in INTERVALLED
+    }
+    st.dataframe(
+        table, hide_index=True, key=f"card-{name}-{section.title}", column_config=config, placeholder="",
+        height="content", alt=f"{section.title} of {name}",
+    )  # fmt: skip
+    _shared.download(table, f"{name}-{section.title.lower().replace(' ', '-')}.csv")
+
+
+def show_card(state: ModelState) -> None:
+    """The card of a model, or why there is none."""
+    manifest = _shared.registry().manifest
+    if state.reason is not None:
+        st.warning(
+            f"**It cannot be asked now.** {_shared.plain_text(state.reason)}"
+            + (f" `{state.command}` makes it." if state.command else ""),
+            icon=":material/block:",
+        )
+    if manifest is None or state.entry is None:
+        return
+    try:
+        card = make_card(manifest, state.name)
+    except UserError as error:
+        st.error(_shared.plain_text(str(error)))
+        return
+    st.download_button(
+        "Card as Markdown", to_markdown(card), f"{state.name}-card.md", "text/markdown", icon=":material/download:",
+        on_click="ignore", key="card-markdown",
+    )  # fmt: skip
+    for section in card.sections:
+        show_section(section, state.name)
+
+
+def main() -> None:
+    """The page from top to bottom."""
+    st.title("Model cards")
+    st.markdown("What each model is for, what it was made of, what was measured, and where it falls short.")
+    states = {state.name: state for state in _shared.registry().states()}
+    listed = _shared.in_order(states)
+    first = next((i for i, name in enumerate(listed) if states[name].entry is not None), 0)
+    name = st.selectbox("Model", listed, first, _shared.title, key="card", bind="query-params", width=320)
+    state = states[name]
+    full = state.entry.title if state.entry else state.title
+    st.header(_shared.plain_text(full))
+    show_card(state)
+    _shared.say_what_is_missing()
+
+
+main()

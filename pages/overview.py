@@ -1,0 +1,139 @@
+"""Overview: what this is, what was measured beside what was reported, and a door for everybody."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.evaluation.contestants import HEADLINE_NAMES, Contestant
+from core.evaluation.latency import COMMAND
+from core.evaluation.tables import headline_table, majority_line
+from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
+from core.numbers import percent
+from core.reported import CHOICES, MARK
+from pages import _shared
+
+SIZE, LATENCY = "Size", "Latency"
+
+
+def say_what_this_is() -> None:
+    """Three sentences."""
+    st.title("DermDistill")
+    st.markdown(
+        "Two large networks teach a small one to tell seven kinds of pigmented skin lesions apart, small enough for a "
+        "phone. This dashboard carries out, corrects and goes beyond a student report on that idea, and everything "
+        "it shows of its own models was measured by its own code on lesions that they had never seen. "
+        "Try the models on an image, compare them with intervals and tests, or follow how the small one was made."
+    )
+
+
+def show_doors() -> None:
+    """Three people, three ways in."""
+    doors = (
+        ("Clinician", ":material/stethoscope:", "Drop a dermatoscopic image: calibrated probabilities, what could be "
+         "malignant, how far the models agree, where they looked.", "pages/prediction.py", "Try an image", None),
+        ("Instructor", ":material/school:", "What did the teachers give? Training curves, the baseline without "
+         "teachers, and why the report's student learnt nothing.", "pages/comparison.py", "See how they learnt",
+         {"view": "Training"}),
+        ("Researcher", ":material/query_stats:", "Intervals over lesions, paired tests, cohorts, calibration, and your "
+         "own model's probabilities beside ours.", "pages/comparison.py", "Compare models", None),
+    )  # fmt: skip
+    for column, (who, icon, text, page, label, query) in zip(st.columns(3), doors, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"#### {icon} {who}")
+            st.markdown(text)
+            st.page_link(page, label=label, icon=":material/arrow_forward:", query_params=query)
+
+
+def show_table(models: list[Contestant]) -> None:
+    """Ours beside "as reported"."""
+    st.subheader("What was measured, beside what was reported")
+    table = headline_table(models)
+    share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
+    columns = {
+        "model": st.column_config.TextColumn("Model"),
+        "accuracy": st.column_config.ProgressColumn("Accuracy", **share),
+        "interval": st.column_config.TextColumn("95 % interval"),
+        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="percent"),
+        "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **share),
+        "melanoma_sensitivity": st.column_config.ProgressColumn("Melanoma sensitivity", **share),
+        "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
+        "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", format="%.1f"),
+        "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
+        "note": st.column_config.TextColumn("Note", width="large"),
+    }
+    shown = [name for name in columns if name == "note" or table[name].notna().any()]
+    st.dataframe(
+        table.style.apply(_mark_majority, axis=1), hide_index=True, column_order=shown, column_config=columns,
+        placeholder="", key="headline", height="content",
+        alt="Each model's accuracy, its interval and what the report says; the majority line last",
+    )  # fmt: skip
+    line = majority_line(models)
+    ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
+    st.caption(
+        f":material/info: A model whose accuracy is near the last row ({ours}) has learnt only which class is the "
+        f"commonest. Columns marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours "
+        "are on lesions that were never trained on, so the two differ in more than the model."
+    )
+    _shared.download(table, "headline.csv")
+
+
+def _mark_majority(row) -> list[str]:  # noqa: ANN001 - a row of a styled data frame
+    is_line = "majority line" in str(row["note"]) and str(row["model"]).startswith("Always")
+    return ["font-style: italic; background-color: rgba(124, 135, 145, 0.18)" if is_line else ""] * len(row)
+
+
+def show_tradeoff(models: list[Contestant]) -> None:
+    """Accuracy against what it costs."""
+    st.subheader("Accuracy, and what it costs")
+    timed = any(model.milliseconds for model in models)
+    axis = SIZE
+    if timed:
+        axis = st.segmented_control(
+            "Against", [SIZE, LATENCY], default=SIZE, required=True, key="cost", bind="query-params"
+        )
+    found = bubbles_of(models, "megabytes" if axis == SIZE else "milliseconds")
+    line = majority_line(models)
+    _shared.chart(
+        tradeoff(
+            found, cost="Size, MB (logarithmic)" if axis == SIZE else "One image on one thread, ms (logarithmic)",
+            gain=HEADLINE_NAMES["accuracy"], reference=(line[0], f"majority line {percent(line[0])}") if line else None,
+            ink=_shared.ink(),
+        ),
+        key="overview-tradeoff",
+        alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost:.3g}" for b in found),
+        reading="Better is up and to the left; the area of a bubble is its file's size, whiskers hold 95 %. Nothing "
+        f"beats the models on the dotted front in both. Hollow: {REPORTED_NOTE}.",
+    )  # fmt: skip
+    if not timed:
+        st.caption(
+            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND}` makes it."
+        )
+
+
+def show_corrections() -> None:
+    """What the report did and what is done here instead."""
+    with st.expander("What the report did, and what is done here instead", icon=":material/build:"):
+        rows = [
+            {
+                "": choice.subject,
+                f"{MARK.capitalize()}": choice.reported,
+                "Where": choice.section,
+                "Here": choice.ours,
+            }
+            for choice in CHOICES
+        ]
+        st.table(rows)
+
+
+def main() -> None:
+    """The page from top to bottom."""
+    say_what_this_is()
+    show_doors()
+    models = _shared.contestants()
+    show_table(models)
+    _shared.say_what_is_missing()
+    show_tradeoff(models)
+    show_corrections()
+
+
+main()
