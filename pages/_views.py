@@ -328,7 +328,7 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         ),
         key="differences",
         alt="; ".join(f"{row.label}: {row.marks[0].value:+.3f}" for row in rows),
-        reading="Right of the dashed line the named model is the better one. Whiskers that do not cross the line: a "
+        reading="Right of the line the named model is the better one. Whiskers that do not cross the line: a "
         "difference of 95 % confidence, since both answered the same lesions.",
     )  # fmt: skip
     table = difference_table(comparisons, titles)
@@ -420,6 +420,8 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         "differ in what they have as well as in how the model does.",
     )
     config = {n: st.column_config.ProgressColumn(label, **SHARE) for n, label in COHORT_FIGURES.items()}
+    config |= {"n_images": "Images", "n_lesions": "Lesions", "n_melanomas": "Melanomas", "thin": "Thin"}
+    config |= {"model": "Model", "group": DIMENSIONS[dimension]}
     order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "thin", *COHORT_FIGURES]
     st.dataframe(
         table, hide_index=True, column_order=order, column_config=config, placeholder="", key="cohort-table",

@@ -20,9 +20,9 @@ def show_section(section: Section, name: str) -> None:
     table = section.table
     if table is None or table.empty:
         return
-    config = {
-        column: st.column_config.NumberColumn(format="%.3f") for column in table if column in INTERVALLED
-    }
+    config = {}
+    if set(table.columns) >= INTERVALLED:
+        config = {column: st.column_config.NumberColumn(format="%.3f") for column in INTERVALLED}
     st.dataframe(
         table, hide_index=True, key=f"card-{name}-{section.title}", column_config=config, placeholder="",
         height="content", alt=f"{section.title} of {name}",

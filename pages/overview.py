@@ -78,7 +78,7 @@ def show_table(models: list[Contestant]) -> None:
 
 
 def _mark_majority(row) -> list[str]:  # noqa: ANN001 - a row of a styled data frame
-    is_line = "majority line" in str(row["note"]) and str(row["model"]).startswith("Always")
+    is_line = str(row["model"]).startswith("Always")
     return ["font-style: italic; background-color: rgba(124, 135, 145, 0.18)" if is_line else ""] * len(row)
 
 

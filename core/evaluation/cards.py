@@ -161,7 +161,7 @@ def _data(entry: ModelEntry) -> Section:
         for part in ("validation", "test")
         if {"n_images", "n_lesions"} <= set(figures := _part(entry, part))
     ]
-    provenance = {k: v for k, v in entry.provenance.items() if k not in ("licence",)}
+    provenance = {k.replace("_", " "): v for k, v in entry.provenance.items() if k != "licence"}
     paragraphs = [f"Split {SPLITS.get(split, split or 'not stored')}.", *counts]
     return Section("Data and provenance", tuple(paragraphs), _rows(provenance))
 

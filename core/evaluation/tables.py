@@ -13,7 +13,7 @@ from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
 from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
 
-COLLAPSED = "collapsed: within one point of the majority line"
+COLLAPSED = "collapsed to the majority line"
 COHORT_FIGURES: dict[str, str] = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -68,7 +68,7 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
     rows.append(
         {"model": f"Always “{name}”", "accuracy": line[0] if line else None, "reported_accuracy": MAJORITY_SHARE,
          "balanced_accuracy": 1 / len(CODES), "melanoma_sensitivity": 0.0,
-         "note": "the majority line: what has learnt nothing reaches this"}
+         "note": "the majority line"}
     )  # fmt: skip
     columns = [
         "model", "accuracy", "interval", "reported_accuracy", "balanced_accuracy", "melanoma_sensitivity",

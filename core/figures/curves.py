@@ -64,11 +64,11 @@ def _square(x: str, y: str, series: int, ink: str | None) -> go.Figure:
     for axis, text in ((result.update_xaxes, x), (result.update_yaxes, y)):
         axis(
             range=[-0.01, 1.01], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", zeroline=False, fixedrange=True,
-            title={"text": text, "font": {"size": 13}}, automargin=True,
+            title={"text": text}, automargin=True,
         )  # fmt: skip
     return result.update_layout(
         legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0},
-        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+        margin={"l": 4, "r": 28, "t": 8, "b": 8},
     )
 
 
@@ -133,23 +133,21 @@ def reliability_diagram(
     text = {"size": 13, "color": ink}
     result.update_layout(
         yaxis={"domain": [0.3, 1]},
-        yaxis2={"domain": [0, 0.2], "title": {"text": "images", "font": {"size": 13}}, "tickfont": text,
+        yaxis2={"domain": [0, 0.2], "title": {"text": "images", "font": text}, "tickfont": text,
                 "nticks": 3, "fixedrange": True, "automargin": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+        margin={"l": 4, "r": 28, "t": 8, "b": 8},
     )  # fmt: skip
     return _shares(result, "Confidence in the leading class", "Share that is right")
 
 
 def _shares(result: go.Figure, x: str, y: str) -> go.Figure:
     common = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True, "zeroline": False}
-    result.update_xaxes(
-        range=[-0.01, 1.01], title={"text": x, "font": {"size": 13}}, automargin=True, anchor="y2", **common
-    )
+    result.update_xaxes(range=[-0.01, 1.01], title={"text": x}, automargin=True, anchor="y2", **common)
     return result.update_layout(
         yaxis={
             "range": [-0.02, 1.04],
-            "title": {"text": y, "font": {"size": 13}},
+            "title": {"text": y},
             "automargin": True,
             **common,
         }
@@ -188,14 +186,14 @@ def training_curves(
                 hovertemplate=f"epoch %{{x}}: %{{y:{style}}}<extra>{name}</extra>",
             )  # fmt: skip
     result.update_xaxes(
-        title={"text": "Epoch", "font": {"size": 13}}, fixedrange=True, automargin=True, zeroline=False,
+        title={"text": "Epoch"}, fixedrange=True, automargin=True, zeroline=False,
         dtick=1 if len(epoch) <= 12 else None,
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": label, "font": {"size": 13}}, tickformat=".0%" if share else None, fixedrange=True,
+        title={"text": label}, tickformat=".0%" if share else None, fixedrange=True,
         automargin=True, zeroline=False,
     )  # fmt: skip
     return result.update_layout(
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+        margin={"l": 4, "r": 28, "t": 8, "b": 8},
     )

@@ -6,9 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from core.figures.style import figure
 from core.lesions import CODES, LESIONS, N_CLASSES
+
+SCALE = "Cividis"
+"""Told apart by colour-blind people, and its brightness rises with the value."""
+
+
+def readable_on(share: float) -> str:
+    """Black or white, whichever has the larger contrast on the scale's colour at `share`."""
+    colour = sample_colorscale(SCALE, [float(np.clip(share, 0, 1))], colortype="tuple")[0]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
 
 
 def sensitivity_heatmap(
@@ -46,16 +58,18 @@ def sensitivity_heatmap(
         y=list(titles),
         zmin=0,
         zmax=1,
-        colorscale="Cividis",
+        colorscale=SCALE,
         showscale=False,
         xgap=2,
         ygap=2,
-        text=[["" if np.isnan(v) else f"{100 * v:.0f}" for v in row] for row in value],
-        texttemplate="%{text}",
-        textfont={"size": 14},
         hovertext=hover,
         hovertemplate="%{hovertext}<extra></extra>",
     )
+    for m, k in np.argwhere(~np.isnan(value)):
+        result.add_annotation(
+            x=CODES[k], y=titles[m], text=f"{100 * value[m, k]:.0f}", showarrow=False,
+            font={"size": 14, "color": readable_on(value[m, k])},
+        )  # fmt: skip
     result.update_xaxes(side="top", fixedrange=True, showgrid=False, tickangle=0)
     result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
     return result.update_layout(margin={"l": 4, "r": 4, "t": 30, "b": 4})

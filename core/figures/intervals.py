@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -58,7 +59,7 @@ def interval_rows(
         rows: from top to bottom.
         axis: what the axis shows.
         share: whether values are shares, written in per cent.
-        reference: (value, what it is) of a dashed line.
+        reference: (value, what it is) of a line.
         ink: colour of text; None leaves it to the page's theme.
     """
     depth = max((len(row.marks) for row in rows), default=1)
@@ -81,9 +82,9 @@ def interval_rows(
         )  # fmt: skip
     low, high = _span([mark for row in rows for mark in row.marks], reference)
     if reference is not None:
-        _draw_reference(result, reference, (low, high), ink)
+        _draw_reference(result, len(rows), unit, reference, (low, high), ink)
     result.update_xaxes(
-        range=[low, high], tickformat=".0%" if share else ".2f", nticks=6, title={"text": axis, "font": {"size": 13}},
+        range=[low, high], tickformat=".0%" if share else ".2f", nticks=6, title={"text": axis},
         fixedrange=True, zeroline=False, automargin=True,
     )  # fmt: skip
     result.update_yaxes(range=[max(len(rows), 1), 0], visible=False, fixedrange=True)
@@ -106,15 +107,7 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.
         y=[y for y, _, _ in marks],
         name=name,
         mode="markers",
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": np.nan_to_num(high - value),
-            "arrayminus": np.nan_to_num(value - low),
-            "color": first.colour,
-            "thickness": 2,
-            "width": 4,
-        },
+        error_x=None if np.isnan(low).all() else _whiskers(value, low, high, first.colour),
         marker={
             "color": first.colour,
             "size": 11,
@@ -130,6 +123,22 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.
     )
 
 
+def _whiskers(value: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": _or_none(high - value),
+        "arrayminus": _or_none(value - low),
+        "color": colour,
+        "thickness": 2,
+        "width": 4,
+    }
+
+
+def _or_none(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(v) else float(v) for v in values]
+
+
 def _span(marks: Sequence[Mark], reference: tuple[float, str] | None) -> tuple[float, float]:
     values = [v for mark in marks for v in (mark.value, mark.low, mark.high) if np.isfinite(v)]
     values += [] if reference is None else [reference[0]]
@@ -141,12 +150,20 @@ def _span(marks: Sequence[Mark], reference: tuple[float, str] | None) -> tuple[f
 
 
 def _draw_reference(
-    result: go.Figure, reference: tuple[float, str], span: tuple[float, float], ink: str | None
+    result: go.Figure,
+    rows: int,
+    unit: float,
+    reference: tuple[float, str],
+    span: tuple[float, float],
+    ink: str | None,
 ) -> None:
+    """A line through the marks, with gaps where the labels are."""
     value, text = reference
-    result.add_shape(
-        type="line", x0=value, x1=value, y0=0, y1=1, yref="paper", line={"color": NEUTRAL, "width": 2, "dash": "dash"}
-    )  # fmt: skip
+    for row in range(rows):
+        result.add_shape(
+            type="line", x0=value, x1=value, y0=row + LABEL_HEIGHT / unit, y1=row + 1,
+            line={"color": NEUTRAL, "width": 2},
+        )  # fmt: skip
     result.add_annotation(
         text=text, x=value, y=1, yref="paper", yanchor="bottom", showarrow=False, font={"size": 12, "color": ink},
         xanchor="left" if value < sum(span) / 2 else "right",

@@ -89,6 +89,7 @@ def figure(height: int, ink: str | None = None, **layout: Any) -> go.Figure:
         hoverlabel={"font": {"size": 13}},
         legend={"font": {"color": ink}},
     )
-    result.update_xaxes(tickfont={"size": 13, "color": ink})
-    result.update_yaxes(tickfont={"size": 13, "color": ink})
+    fonts = {"tickfont": {"size": 13, "color": ink}, "title": {"font": {"size": 13, "color": ink}}}
+    result.update_xaxes(**fonts)
+    result.update_yaxes(**fonts)
     return result.update_layout(**layout)

@@ -110,26 +110,34 @@ def tradeoff(
     if reference is not None:
         result.add_hline(reference[0], line={"color": NEUTRAL, "width": 2, "dash": "dash"})
         result.add_annotation(
-            text=reference[1], x=1, xref="paper", xanchor="right", y=reference[0], yanchor="bottom", showarrow=False,
+            text=reference[1], x=0, xref="paper", xanchor="left", y=reference[0], yanchor="top", showarrow=False,
             font={"size": 12, "color": ink},
         )  # fmt: skip
-    title = {"font": {"size": 13}}
     result.update_xaxes(
-        type="log", title={"text": cost, **title}, fixedrange=True, automargin=True, range=_decades(bubbles),
+        type="log", title={"text": cost}, fixedrange=True, automargin=True, range=_decades(bubbles),
         tickvals=[a * 10**k for k in range(-2, 5) for a in (1, 2, 5)], zeroline=False,
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": gain, **title}, tickformat=".0%", fixedrange=True, automargin=True, zeroline=False
-    )
+        title={"text": gain}, tickformat=".0%", fixedrange=True, automargin=True, zeroline=False,
+        range=_gains(bubbles, reference),
+    )  # fmt: skip
     return result.update_layout(
         legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
-        margin={"l": 4, "r": 10, "t": 8, "b": 8},
+        margin={"l": 4, "r": 16, "t": 8, "b": 8},
     )
 
 
 def _decades(bubbles: Sequence[Bubble]) -> list[float] | None:
     costs = [b.cost for b in bubbles]
     return [float(np.log10(min(costs))) - 0.15, float(np.log10(max(costs))) + 0.15] if costs else None
+
+
+def _gains(bubbles: Sequence[Bubble], reference: tuple[float, str] | None) -> list[float] | None:
+    """Room for every whisker, and for the line's text beneath it."""
+    ends = [v for b in bubbles for v in (b.gain, b.low, b.high) if np.isfinite(v)]
+    ends += [reference[0]] if reference else []
+    room = 0.08 * (max(ends) - min(ends)) + 0.01 if ends else 0.0
+    return [min(ends) - room, max(ends) + room] if ends else None
 
 
 def _front(result: go.Figure, front: list[Bubble]) -> None:
@@ -167,11 +175,13 @@ def _trace(bubble: Bubble, largest: float) -> go.Scatter:
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [bubble.high - bubble.gain if known else 0],
-            "arrayminus": [bubble.gain - bubble.low if known else 0],
+            "array": [bubble.high - bubble.gain],
+            "arrayminus": [bubble.gain - bubble.low],
             "color": colour,
             "thickness": 1.5,
-            "width": 4 if known else 0,
-        },
+            "width": 4,
+        }
+        if known
+        else None,
         hovertemplate=f"%{{y:.1%}}{interval} at %{{x:.3g}}<br>{bubble.note}<extra>{bubble.title}</extra>",
     )
