@@ -1,0 +1,123 @@
+"""Model cards: everything from the manifest, nothing left out silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.artifacts import ArtifactError, ModelEntry, load_manifest, update_model
+from core.evaluation.cards import cohort_gaps, escape, make_card, plain, to_markdown
+
+TITLES = {
+    "Intended use", "Model", "Data and provenance", "Recipe", "Measured figures on test", "Class by class on test",
+    "Gaps between cohorts on test", "What it was not made for", "Limits", "Licence", "Files",
+}  # fmt: skip
+
+
+def cohort(group: str, value: float | None, *, thin: bool = False, dimension: str = "sex") -> dict:
+    return {"dimension": dimension, "group": group, "thin": thin, "accuracy": {"value": value}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "s.tflite").write_bytes(b"model")
+    figures = {
+        "split": "lesion",
+        "test": {
+            "n_images": 2012,
+            "n_lesions": 1494,
+            "accuracy": {"value": 0.8123, "low": 0.7, "high": 0.9},
+            "classes": {"mel": {"n_images": 223, "sensitivity": {"value": 0.5, "low": 0.4, "high": 0.6}}},
+            "majority": {"class": "nv", "share": 0.666},
+            "collapsed": True,
+        },
+        "cohorts": [cohort("male", 0.8), cohort("female", 0.7), cohort("unknown", 0.1, thin=True)],
+    }
+    entry = ModelEntry(
+        "student",
+        "A *bold* <b>title</b>",
+        "student",
+        recipe={"seed": 1, "stages": [{"epochs": 3, "size": 128}], "balance": None},
+        provenance={"data": "HAM10000", "licence": "CC BY-NC 4.0"},
+        parameters=2919495,
+        figures=figures,
+    )
+    update_model(tmp_path, "student", entry, {"litert": "s.tflite"})
+    update_model(tmp_path, "bare", ModelEntry("bare", "Bare", "variant"))
+    return tmp_path
+
+
+def value(section, what: str) -> str:
+    return section.table.set_index("what").loc[what, "value"]
+
+
+def test_a_card_has_every_section_from_the_manifest(folder: Path) -> None:
+    manifest = load_manifest(folder)
+    card = make_card(manifest, "student")
+    assert {section.title for section in card.sections} == TITLES
+    assert value(card.section("Model"), "parameters") == "2,919,495"
+    assert value(card.section("Recipe"), "stages") == "epochs 3, size 128"
+    assert "2,012 images of 1,494 lesions" in " ".join(card.section("Data and provenance").paragraphs)
+    assert card.section("Licence").paragraphs == ("CC BY-NC 4.0",)
+    assert card.section("Files").table.iloc[0]["sha256"] == manifest.files["s.tflite"].sha256
+    figures = card.section("Measured figures on test")
+    assert figures.table.iloc[0].tolist() == ["Accuracy", 0.8123, 0.7, 0.9]
+    assert any("Collapsed" in text for text in figures.paragraphs)
+
+
+def test_a_card_says_what_was_not_measured_and_by_which_command(folder: Path) -> None:
+    card = make_card(load_manifest(folder), "bare")
+    for title in ("Measured figures on test", "Class by class on test", "Gaps between cohorts on test"):
+        assert "python -m core evaluate" in card.section(title).paragraphs[0]
+        assert card.section(title).table is None
+    assert card.section("Recipe").paragraphs == ("Not stored.",)
+    assert card.section("Licence").paragraphs == ("not stored",)
+
+
+def test_every_card_names_the_limits(folder: Path) -> None:
+    for name in ("student", "bare"):
+        text = " ".join(make_card(load_manifest(folder), name).section("Limits").paragraphs)
+        for word in ("light", "dermatoscopic", "7 diagnoses", "histopathology"):
+            assert word in text
+
+
+def test_thin_cohorts_are_left_out_of_the_gaps() -> None:
+    found = cohort_gaps([cohort("male", 0.8), cohort("female", 0.7), cohort("unknown", 0.1, thin=True)])
+    assert found[["worst", "best", "gap"]].to_numpy().tolist() == [["female", "male", 0.1]]
+
+
+@pytest.mark.parametrize("rows", [[], [cohort("male", 0.8)], [cohort("a", None), cohort("b", 0.5)]])
+def test_one_group_has_no_gap(rows: list[dict]) -> None:
+    assert cohort_gaps(rows).empty
+
+
+def test_the_markdown_shows_markup_as_it_is(folder: Path) -> None:
+    text = to_markdown(make_card(load_manifest(folder), "student"))
+    assert text.startswith(r"# A \*bold\* \<b\>title\</b\>")
+    assert "| Accuracy | 0.8123 | 0.7 | 0.9 |" in text
+    assert all(f"## {title}" in text for title in TITLES)
+
+
+def test_an_unknown_model_has_no_card(folder: Path) -> None:
+    with pytest.raises(ArtifactError):
+        make_card(load_manifest(folder), "nobody")
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (None, "none"),
+        ([], "none"),
+        (True, "yes"),
+        (0.00005, "5e-05"),
+        ([1, 2], "1; 2"),
+        ({"a_b": 1}, "a b 1"),
+    ],
+)
+def test_values_as_people_read_them(found: object, text: str) -> None:
+    assert plain(found) == text
+
+
+def test_escape_keeps_one_line() -> None:
+    assert escape("a|b\n# c") == r"a\|b \# c"

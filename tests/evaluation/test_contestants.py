@@ -1,0 +1,181 @@
+"""Who takes part in a comparison, the tables of it, and what stands in for what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.artifacts import ArtifactError, ModelEntry, load_manifest, update_model, update_shared
+from core.evaluation.contestants import (
+    Contestant,
+    contestant,
+    on_same_images,
+    pareto_front,
+    read_predictions,
+    to_interval,
+)
+from core.evaluation.histories import HistoryError, read_history
+from core.evaluation.latency import BenchmarkError, read_benchmark
+from core.evaluation.predictions import Predictions, PredictionsError
+from core.evaluation.tables import COLLAPSED, cohort_table, figure_table, headline_table
+from core.reported import MAJORITY_SHARE, RESULTS
+
+FIGURES = {
+    "split": "lesion",
+    "test": {
+        "accuracy": {"value": 0.82, "low": 0.8, "high": 0.84},
+        "classes": {"mel": {"sensitivity": {"value": 0.5, "low": None, "high": None}}},
+        "majority": {"class": "nv", "share": 0.6655},
+        "collapsed": False,
+    },
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "s.tflite").write_bytes(b"x" * 3_000_000)
+    (tmp_path / "w.npz").write_bytes(b"x" * 1_000_000)
+    update_model(
+        tmp_path, "student", ModelEntry("student", "S", "student", figures=FIGURES), {"litert": "s.tflite"}
+    )
+    update_model(tmp_path, "baseline", ModelEntry("baseline", "B", "baseline"), {"weights": "w.npz"})
+    members = ModelEntry("ensemble", "E", "ensemble", members=("student", "baseline"))
+    update_model(tmp_path, "ensemble", members)
+    return tmp_path
+
+
+def test_a_contestant_has_what_the_manifest_says(folder: Path) -> None:
+    found = contestant(load_manifest(folder), "student", "Student")
+    assert (found.title, found.split, found.megabytes) == ("Student", "lesion", 3.0)
+    assert found.interval("accuracy").high == 0.84
+    assert found.interval("melanoma_sensitivity").value == 0.5
+    assert np.isnan(found.interval("macro_auc").value)
+
+
+def test_sizes_of_weights_and_of_an_ensemble(folder: Path) -> None:
+    manifest = load_manifest(folder)
+    assert contestant(manifest, "baseline").megabytes == 1.0
+    assert contestant(manifest, "ensemble").megabytes == 4.0
+
+
+def test_an_ensemble_whose_member_is_not_here_has_no_size(folder: Path) -> None:
+    update_model(folder, "ensemble", ModelEntry("ensemble", "E", "ensemble", members=("student", "resnet50")))
+    assert contestant(load_manifest(folder), "ensemble").megabytes is None
+
+
+def test_an_unknown_model_is_an_error(folder: Path) -> None:
+    with pytest.raises(ArtifactError, match="resnet50"):
+        contestant(load_manifest(folder), "resnet50")
+
+
+@pytest.mark.parametrize("stored", [None, 3, {}, {"value": "x"}, {"value": []}, {"low": 1}])
+def test_figures_that_make_no_sense_are_undefined(stored: object) -> None:
+    assert np.isnan(to_interval(stored).value)
+
+
+@pytest.mark.parametrize(
+    ("cost", "gain", "front"),
+    [
+        ([1, 2, 3], [0.5, 0.6, 0.7], [True, True, True]),
+        ([1, 2, 3], [0.7, 0.6, 0.5], [True, False, False]),
+        ([1, 1, 1], [0.5, 0.5, 0.4], [True, True, False]),
+        ([1, np.nan, 3], [0.5, 0.9, np.nan], [True, False, False]),
+        ([], [], []),
+    ],
+)
+def test_the_pareto_front(cost: list[float], gain: list[float], front: list[bool]) -> None:
+    assert pareto_front(cost, gain).tolist() == front
+
+
+def test_models_on_other_images_are_left_out_by_name(simulate: Callable[..., Predictions]) -> None:
+    one, other, short = simulate(50, model="a"), simulate(50, model="b"), simulate(40, model="c")
+    kept, left = on_same_images([one, other, short])
+    assert [p.model for p in kept] == ["a", "b"]
+    assert left == ["c"]
+
+
+def test_predictions_are_read_back_and_their_lack_names_the_command(
+    folder: Path, simulate: Callable[..., Predictions]
+) -> None:
+    with pytest.raises(PredictionsError, match="python -m core evaluate"):
+        read_predictions(load_manifest(folder), "student")
+    simulate(30).save(folder / "p.parquet")
+    update_model(folder, "student", {}, {"predictions": "p.parquet"})
+    assert read_predictions(load_manifest(folder), "student").model == "student"
+
+
+def test_the_headline_table_has_ours_the_report_s_and_the_majority_line(folder: Path) -> None:
+    manifest = load_manifest(folder)
+    table = headline_table([contestant(manifest, name) for name in ("student", "baseline")])
+    student = table.iloc[0]
+    assert (student["accuracy"], student["interval"]) == (0.82, "0.800 to 0.840")
+    assert student["reported_accuracy"] == next(r.accuracy for r in RESULTS if r.counterpart == "student")
+    assert COLLAPSED in student["note"]
+    assert "not evaluated" in table.iloc[1]["note"]
+    assert set(table["model"]) >= {"ResNet50", "DenseNet169"}, "the report's, which were not trained here"
+    assert table.iloc[-1]["accuracy"] == 0.6655
+    assert table.iloc[-1]["reported_accuracy"] == MAJORITY_SHARE
+
+
+def test_without_models_the_report_s_rows_and_the_line_remain() -> None:
+    table = headline_table([])
+    assert len(table) == len(RESULTS) + 1
+    assert table["accuracy"].isna().all()
+
+
+def test_the_report_s_rows_in_the_figure_table_are_marked() -> None:
+    table = figure_table([], reported=True)
+    assert table["model"].str.endswith("as reported").all()
+    collapsed = table.loc[table["note"] == COLLAPSED, "model"].tolist()
+    assert collapsed == ["ResNet50, as reported", "MobileNetV2 student, as reported"]
+
+
+def test_the_cohort_table_takes_one_dimension() -> None:
+    rows = [
+        {"dimension": "sex", "group": "male", "n_lesions": 9, "thin": True, "accuracy": {"value": 0.5}},
+        {"dimension": "age", "group": "30-44", "n_lesions": 99, "thin": False},
+    ]
+    table = cohort_table([Contestant("student", "Student", cohorts=rows)], "sex")
+    assert table["group"].tolist() == ["male"]
+    assert table["accuracy"].tolist() == [0.5]
+
+
+def test_a_benchmark_gives_latency(folder: Path) -> None:
+    assert read_benchmark(load_manifest(folder)) is None
+    stored = {"hardware": "a machine", "models": {"student": {"latency_ms": {"1": {"median": 5.7}}}, "x": 3}}
+    (folder / "benchmark.json").write_text(json.dumps(stored))
+    manifest = update_shared(folder, {"benchmark": "benchmark.json"})
+    found = read_benchmark(manifest)
+    assert found is not None
+    assert (found.hardware, found.milliseconds("student")) == ("a machine", 5.7)
+    assert (
+        found.milliseconds("x")
+        is found.milliseconds("baseline")
+        is found.milliseconds("student", "2")
+        is None
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"models": 3}'])
+def test_a_damaged_benchmark_is_an_error(folder: Path, text: str) -> None:
+    (folder / "benchmark.json").write_text(text)
+    with pytest.raises(BenchmarkError, match="python -m core benchmark"):
+        read_benchmark(update_shared(folder, {"benchmark": "benchmark.json"}))
+
+
+def test_a_history_is_read_in_order(folder: Path) -> None:
+    (folder / "h.csv").write_text("epoch,loss,val_loss,val_accuracy\n2,1,1,0.6\n1,2,2,0.5\n")
+    manifest = update_model(folder, "student", {}, {"history": "h.csv"})
+    assert read_history(manifest, "student")["epoch"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", '"'])
+def test_a_history_that_cannot_be_drawn_is_an_error(folder: Path, text: str) -> None:
+    (folder / "h.csv").write_text(text)
+    manifest = update_model(folder, "student", {}, {"history": "h.csv"})
+    with pytest.raises(HistoryError):
+        read_history(manifest, "student")
