@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,16 +76,22 @@ class Checkpoint:
         """Read `path`, made by the same recipe.
 
         Raises:
-            UserError: it was made by another recipe; both are named where they differ.
+            UserError: it is damaged, or was made by another recipe; the fields that differ are named.
         """
-        with np.load(path, allow_pickle=False) as file:
-            state = json.loads(file["state"].tobytes())
-            groups = {
-                kind: [
-                    file[key] for key in sorted((k for k in file.files if k.startswith(kind)), key=_number)
-                ]
-                for kind in ("network/", "optimizer/", "average/")
-            }
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                state = json.loads(file["state"].tobytes())
+                groups = {
+                    kind: [
+                        file[key]
+                        for key in sorted((k for k in file.files if k.startswith(kind)), key=_number)
+                    ]
+                    for kind in ("network/", "optimizer/", "average/")
+                }
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"{path}: expected a checkpoint, found a damaged file ({error}); start afresh with --restart"
+            ) from error
         stored, wanted = state["recipe"], json.loads(json.dumps(recipe))
         if stored != wanted:
             keys = [k for k in sorted(stored.keys() | wanted.keys()) if stored.get(k) != wanted.get(k)]

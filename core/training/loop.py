@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ class Trainer:
         maker: makes the augmented views.
         teachers: their answers, for a recipe with distillation.
         on_epoch: called with each history row (TensorBoard, a page).
+
+    Raises:
+        ValueError: a recipe with distillation came without teachers.
     """
 
     def __init__(
@@ -70,6 +74,10 @@ class Trainer:
         teachers: TeacherAnswers | None = None,
         on_epoch: Callable[[dict], None] | None = None,
     ) -> None:
+        if recipe.distillation and teachers is None:
+            raise ValueError(
+                f"teachers: expected answers of {', '.join(recipe.distillation.teachers)}, found none"
+            )
         self.recipe, self.data, self.network, self.folder = recipe, data, network, folder
         self.maker, self.teachers, self.on_epoch = maker, teachers, on_epoch
         self.stages = [stage for stage in recipe.stages for _ in range(stage.epochs)]
@@ -84,6 +92,8 @@ class Trainer:
         self._begin()
         while self.progress.epoch < len(self.stages) and not self._out_of_patience():
             self._epoch(self.stages[self.progress.epoch])
+        # Again, since a run killed between its last checkpoint and its last history comes here at once.
+        write_history(self.folder / "history.csv", self.progress.history)
         load_weights(self.network, self.folder / "best.npz", self.recipe.network)
         return self.progress
 
@@ -98,7 +108,9 @@ class Trainer:
             return
         checkpoint = Checkpoint.read(path, self.recipe.to_dict())
         self.progress = checkpoint.progress
-        self._compile(self.stages[min(self.progress.epoch, len(self.stages) - 1)])
+        # Between two epochs the optimizer is still that of the epoch before; a new phase begins in `_epoch`.
+        under_way = self.progress.epoch if self.progress.step else max(self.progress.epoch - 1, 0)
+        self._compile(self.stages[under_way])
         checkpoint.restore(self.network, self.network.optimizer)
         if self.recipe.ema:
             self.average = WeightAverage(self.network, self.recipe.ema, checkpoint.average)
@@ -138,7 +150,8 @@ class Trainer:
             metrics=[hard_accuracy],
             jit_compile=recipe.xla or keras.config.backend() == "jax",
         )
-        optimizer.build(self.network.trainable_variables)
+        # Keras' own, since it wraps the optimizer under mixed_float16.
+        self.network.optimizer.build(self.network.trainable_variables)
 
     def _logit_offset(self) -> np.ndarray | None:
         if not self.recipe.logit_adjustment:
@@ -298,11 +311,13 @@ def validation_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, floa
 
 
 def write_history(path: Path, rows: list[dict]) -> None:
-    """Write the epochs' rows as CSV."""
-    with path.open("w", newline="") as file:
+    """Write the epochs' rows as CSV, atomically."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
+    os.replace(partial, path)
 
 
 def _phase(stage: Stage) -> tuple[bool, float | None]:
