@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.errors import UserError
+
 
 @dataclass(frozen=True)
 class Lesion:
@@ -85,7 +87,7 @@ MALIGNANT: tuple[int, ...] = tuple(i for i, lesion in enumerate(LESIONS) if lesi
 N_CLASSES = len(LESIONS)
 
 
-class ClassOrderError(ValueError):
+class ClassOrderError(UserError, ValueError):
     """A file stores another class order than this library's."""
 
 

@@ -37,13 +37,26 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--split", choices=("lesion", "report"), help="replace the recipe's split")
     parser.add_argument("--seed", type=int, help="replace the recipe's seed")
-    parser.add_argument("--limit", type=int, help="use at most so many images, to try the command out")
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes that augment images (default: %(default)s)"
+        "--limit", type=_at_least(1), help="use at most so many images, to try the command out"
+    )
+    parser.add_argument(
+        "--workers", type=_at_least(0), default=1, help="processes that augment images (default: %(default)s)"
     )
     parser.add_argument("--restart", action="store_true", help="forget the run's checkpoint")
     parser.add_argument("--tensorboard", metavar="DIR", help="write TensorBoard logs there")
     parser.add_argument("--no-publish", action="store_true", help="leave the artifacts folder as it is")
+
+
+def _at_least(smallest: int) -> Callable[[str], int]:
+    """A parser of whole numbers from `smallest`."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < smallest:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {smallest}, found {text!r}")
+        return int(text)
+
+    return parse
 
 
 def run(options: argparse.Namespace) -> int:
@@ -94,18 +107,17 @@ def train_and_publish(
 
 
 def _tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:
-    """A writer of each epoch's figures, on request (needs tensorflow, on any backend)."""
+    """A writer of each epoch's figures, on request; TensorBoard's own, which works without tensorflow too."""
     if folder is None:
         return None
-    from tensorflow import summary
+    from tensorboard.summary import Writer
 
-    writer = summary.create_file_writer(f"{folder}/{name}")
+    writer = Writer(f"{folder}/{name}")
 
     def write(row: dict) -> None:
-        with writer.as_default(step=row["epoch"]):
-            for key, value in row.items():
-                if isinstance(value, float):
-                    summary.scalar(key, value)
+        for key, value in row.items():
+            if isinstance(value, float):
+                writer.add_scalar(key, value, row["epoch"])
         writer.flush()
 
     return write

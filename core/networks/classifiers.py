@@ -121,7 +121,10 @@ def _load_initial(base: keras.Model, application: Callable[..., keras.Model], in
     """Copy ImageNet weights in from a donor with Keras' own layout, which the scaling layers do not disturb."""
     try:
         donor = application(include_top=False, weights=init, input_shape=(224, 224, 3))
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # Keras reports a failed download as a plain Exception.
+        if not isinstance(error, (OSError, ValueError, KeyError)) and "URL fetch failure" not in str(error):
+            raise
         raise WeightsError(
             f"initial weights: expected 'imagenet' or a .weights.h5 file of {application.__name__} without its top, "
             f"found {init!r} ({str(error).strip().splitlines()[0]})"

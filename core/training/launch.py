@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from filelock import FileLock, Timeout
 
 from core.artifacts import load_manifest
-from core.data.ham10000 import open_dataset
+from core.data.ham10000 import SYNTHETIC_PREFIX, open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
 from core.errors import UserError
@@ -22,7 +28,7 @@ from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
 from core.training.loop import TeacherAnswers, Trainer, TrainingData
-from core.training.publish import note_start
+from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE, describe_init, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
 
@@ -43,18 +49,20 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
     Args:
         split: `lesion` or `report`.
         limit: use at most that many images of each part, drawn evenly over it, to try a command out.
+
+    Raises:
+        UserError: a part is empty.
     """
     dataset = open_dataset()
     records = dataset.records
     store = PixelStore.open(dataset, records["image_id"].tolist())
     parts = assign(records, split)
     labels = records["dx"].map(INDEX).to_numpy()
-    return TrainingData(
-        store,
-        labels,
-        _take(np.flatnonzero(parts == "train"), limit),
-        _take(np.flatnonzero(parts == "validation"), limit),
-    )
+    rows = {part: np.flatnonzero(parts == part) for part in ("train", "validation")}
+    for part, found in rows.items():
+        if not len(found):
+            raise UserError(f"{dataset.root}: expected images for {part}, found none among {len(records)}")
+    return TrainingData(store, labels, _take(rows["train"], limit), _take(rows["validation"], limit))
 
 
 def run_recipe(
@@ -81,13 +89,46 @@ def run_recipe(
         limit: at most that many training and validation images.
         workers: processes that make augmented views.
         on_epoch: called with each epoch's history row.
+
+    Raises:
+        UserError: the name, the initial weights or the data cannot be used, the folder holds a run of another
+            recipe or of other images, or another process is training there.
     """
+    check_name(name)
+    initial_weights = describe_init(init, init_note)
     folder = runs_dir() / name
-    if restart and folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    note_start(folder, init, init_note)
-    data = load_training_data(recipe.split, limit)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if restart and folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(exist_ok=True)
+        data = load_training_data(recipe.split, limit)
+        note_start(folder, initial_weights, _source(data), _images(data))
+        return _train(name, recipe, folder, data, init, teachers, workers, on_epoch)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is none in the manifest: before the training, not after it.
+
+    Raises:
+        UserError: the name has other characters.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise UserError(
+            f"--name: expected letters a-z, digits, '.', '_' and '-', not beginning with a sign, found {name!r}"
+        )
+
+
+def _train(
+    name: str,
+    recipe: Recipe,
+    folder: Path,
+    data: TrainingData,
+    init: str | None,
+    teachers: list[Teacher] | None,
+    workers: int,
+    on_epoch: Callable[[dict], None] | None,
+) -> Run:
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
     network = build(recipe.network, init=init)
@@ -100,6 +141,36 @@ def run_recipe(
         answers = _answers(recipe, teachers, data, maker)
         progress = Trainer(recipe, data, network, folder, maker, answers, on_epoch).run()
     return Run(folder, recipe, network, progress)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder; the lock of a killed process is free."""
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"{folder}: expected no other process to train there, found one; wait for it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _source(data: TrainingData) -> str:
+    return SYNTHETIC_NOTE if data.store.image_ids[0].startswith(SYNTHETIC_PREFIX) else DATA_NOTE
+
+
+def _images(data: TrainingData) -> dict[str, Any]:
+    """Which images a run sees: counts for people, a digest of ids and labels for the comparison."""
+    seen = [
+        [[data.store.image_ids[row], int(data.labels[row])] for row in rows]
+        for rows in (data.train, data.validation)
+    ]
+    digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+    return {"train": len(data.train), "validation": len(data.validation), "digest": digest}
 
 
 def _answers(

@@ -6,15 +6,15 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from core.artifacts import update_model, write_atomically
-from core.manifest import Manifest
+from core.artifacts import load_manifest, update_model, write_atomically
+from core.errors import UserError
+from core.manifest import Manifest, ManifestMissing
 from core.networks.classifiers import NETWORKS
 from core.settings import ROOT, artifacts_dir
 from core.training.recipes import Recipe
@@ -23,22 +23,46 @@ DATA_NOTE = (
     "HAM10000: Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018), "
     "doi 10.7910/DVN/DBW86T, CC BY-NC 4.0"
 )
+SYNTHETIC_NOTE = "synthetic lesions drawn by core.data.synthetic: no photographs, nothing to diagnose with"
 LICENCE = "CC BY-NC 4.0 (non-commercial), as the data"
 
 
-def note_start(folder: Path, init: str | None, init_note: str | None) -> dict[str, Any]:
-    """Write down, once, what made a run: commit, initial weights, backend, machine. Returns what is noted."""
+def note_start(folder: Path, initial_weights: str, data: str, images: dict[str, Any]) -> None:
+    """Write down what makes a run: commit, initial weights, data, backend, machine.
+
+    A run that is going on from its checkpoint keeps the notes of its beginning.
+
+    Args:
+        folder: the run's.
+        initial_weights: from `describe_init`.
+        data: what it is trained on, in words.
+        images: which images exactly: what must be the same when the run goes on.
+
+    Raises:
+        UserError: the checkpoint there was made from other images.
+    """
     path = folder / "run.json"
-    if path.exists():
-        return json.loads(path.read_text())
+    if path.exists() and (folder / "checkpoint.npz").exists():
+        found = json.loads(path.read_text()).get("images", images)
+        if found != images:
+            raise UserError(
+                f"{folder}: expected a run on these images ({_counts(images)}), found one on others "
+                f"({_counts(found)}); finish it with its own data and --limit, or start afresh with --restart"
+            )
+        return
     facts = {
         "commit": current_commit(),
-        "initial_weights": describe_init(init, init_note),
+        "initial_weights": initial_weights,
+        "data": data,
+        "images": images,
         "backend": f"keras {keras.version()} on {keras.config.backend()}",
         "machine": f"{cpu_name()}, {os.cpu_count()} cores",
     }
     write_atomically(path, json.dumps(facts, indent=1).encode())
-    return facts
+
+
+def _counts(images: dict[str, Any]) -> str:
+    return f"{images['train']} for training, {images['validation']} for validation"
 
 
 def publish(
@@ -46,7 +70,7 @@ def publish(
 ) -> Manifest:
     """Copy a finished run's weights and history into the artifacts and enter the model in the manifest.
 
-    What was measured on older weights (figures, calibration, LiteRT file, predictions) is dropped: it would
+    What was made from or measured on older weights (figures, calibration, all other files) is dropped: it would
     describe another model.
     """
     artifacts = artifacts_dir()
@@ -54,8 +78,8 @@ def publish(
     for key, source in (("weights", "best.npz"), ("history", "history.csv")):
         target = artifacts / files[key]
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / source, target)
-    facts = note_start(folder, None, None)
+        write_atomically(target, (folder / source).read_bytes())
+    facts = json.loads((folder / "run.json").read_text())
     teachers = list(recipe.distillation.teachers) if recipe.distillation else []
     entry = {
         "title": title_of(name, recipe.network, role),
@@ -66,7 +90,7 @@ def publish(
         "provenance": {
             "initial_weights": facts["initial_weights"],
             "teachers": teachers,
-            "data": DATA_NOTE,
+            "data": facts.get("data", DATA_NOTE),
             "licence": LICENCE,
             "backend": facts["backend"],
             "machine": facts["machine"],
@@ -78,7 +102,16 @@ def publish(
         "calibration": {},
         "operating_point": None,
     }
-    return update_model(artifacts, name, entry, {**files, "litert": None, "predictions": None})
+    return update_model(artifacts, name, entry, {**dict.fromkeys(_files_of(artifacts, name)), **files})
+
+
+def _files_of(artifacts: Path, name: str) -> list[str]:
+    """Keys of the files that the manifest lists for a model so far."""
+    try:
+        models = load_manifest(artifacts).models
+    except ManifestMissing:
+        return []
+    return list(models[name].files) if name in models else []
 
 
 def title_of(name: str, network: str, role: str) -> str:
@@ -90,11 +123,17 @@ def title_of(name: str, network: str, role: str) -> str:
 
 
 def describe_init(init: str | None, note: str | None) -> str:
-    """Initial weights in words: source, and for a file its name and hash."""
+    """Initial weights in words: source, and for a file its name and hash.
+
+    Raises:
+        UserError: there is no such file.
+    """
     if init is None:
         return "none (random)"
     if init == "imagenet":
         return "ImageNet, keras.applications' download"
+    if not Path(init).is_file():
+        raise UserError(f"--init: expected imagenet or a .weights.h5 file, found no file {init}")
     digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()[:16]
     return f"{Path(init).name} (sha256 {digest}...)" + (f": {note}" if note else "")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import UserError
+from core.training.fields import FIELDS, SMALLEST_SIZE
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Distillation:
         alpha: weight of the soft term. (The report's section 4.2 and code use the same sense, its sections 3.1
             and 4.1 the opposite.)
         average: what of several teachers is averaged: their `logits` or their softened `probabilities`.
-        teacher_size: side of the teachers' input in pixels.
+        teacher_size: side of the teachers' input in pixels, for cached answers; teachers that answer online see
+            the student's own pixels.
     """
 
     teachers: tuple[str, ...]
@@ -105,6 +107,15 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise UserError("recipe: expected at least one stage, found none")
+        for stage in self.stages:
+            if stage.epochs < 1 or stage.size < SMALLEST_SIZE:
+                raise UserError(
+                    f"stages: expected at least 1 epoch at {SMALLEST_SIZE} px or more, "
+                    f"found {stage.epochs} at {stage.size} px"
+                )
+        for key, (is_right, expected) in FIELDS.items():
+            if not is_right(getattr(self, key)):
+                raise UserError(f"{key}: expected {expected}, found {getattr(self, key)!r}")
         if self.distillation and not 0 <= self.distillation.alpha <= 1:
             raise UserError(f"alpha: expected a number from 0 to 1, found {self.distillation.alpha}")
         if self.distillation and self.distillation.temperature <= 0:
