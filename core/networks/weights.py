@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import keras
@@ -41,9 +42,12 @@ def load_weights(model: keras.Model, path: Path, network: str) -> None:
         ClassOrderError: it was trained with another class order.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("a single array")
+        with loaded as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WeightFileError(f"{path}: expected a weight file (.npz), found {error}") from error
     check_class_order(arrays.pop(_CLASSES, np.array([])).tolist(), str(path))
     stored = str(arrays.pop(_NETWORK, ""))
