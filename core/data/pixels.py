@@ -14,6 +14,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from filelock import FileLock
 
 from core.errors import UserError
 from core.settings import INPUT_SIZE, cache_dir
@@ -84,6 +85,9 @@ class PixelStore:
     def open(cls, dataset: ImageSource, image_ids: Sequence[str], folder: Path | None = None) -> PixelStore:
         """The store of these images, decoded now (with a progress bar) unless an earlier call left it.
 
+        Some of its images are compared with the dataset's files, since other images may have come to lie there
+        under the same ids (synthetic ones, drawn again).
+
         Raises:
             PixelError: an image does not decode; it is named.
         """
@@ -92,16 +96,34 @@ class PixelStore:
             json.dumps([str(dataset.root), dataset.layout, PREPROCESSING, ids]).encode()
         ).hexdigest()
         path = (folder or cache_dir()) / f"pixels-{key[:16]}.npy"
-        if not path.exists():
+        if not _is_of(path, dataset, ids):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, dataset, ids)
+            # One process decodes, others wait for it; the lock of a killed one is free.
+            with FileLock(path.with_suffix(".lock")):
+                if not _is_of(path, dataset, ids):
+                    _write(path, dataset, ids)
         return cls(path, ids)
+
+
+def _is_of(path: Path, dataset: ImageSource, ids: tuple[str, ...]) -> bool:
+    """Whether the store is there, whole, and holds the dataset's images as far as its first, middle and last say."""
+    if not path.exists():
+        return False
+    try:
+        pixels = np.load(path, mmap_mode="r")
+    except (OSError, ValueError):
+        return False
+    samples = sorted({0, len(ids) // 2, len(ids) - 1}) if ids else []
+    return pixels.shape[:1] == (len(ids),) and all(
+        np.array_equal(pixels[row], to_input(decode(dataset.read_bytes(ids[row]), ids[row])))
+        for row in samples
+    )
 
 
 def _write(path: Path, dataset: ImageSource, ids: tuple[str, ...]) -> None:
     from tqdm import tqdm
 
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial = path.with_suffix(".partial")
     array = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(ids), INPUT_SIZE, INPUT_SIZE, 3))
     try:
         with ThreadPoolExecutor() as pool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +42,11 @@ class ViewMaker:
     def __init__(self, workers: int = 1) -> None:
         # spawn, since a forked TensorFlow deadlocks.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, mp_context=context) if workers else None
+        self._pool = (
+            ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_with_parent)
+            if workers
+            else None
+        )
 
     def __enter__(self) -> ViewMaker:
         return self
@@ -63,14 +70,26 @@ class ViewMaker:
             yield queue.popleft().result()
 
 
-_stores: dict[Path, np.ndarray] = {}
+def _leave_with_parent() -> None:
+    """End this worker when the training process is gone: one that was killed cannot tell its workers."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@lru_cache(maxsize=4)
+def _open(store: Path, written: int) -> np.ndarray:
+    """The mapped store; `written` (its time, in ns) makes a store that was written again a new one."""
+    return np.load(store, mmap_mode="r")
 
 
 def make_views(request: ViewRequest) -> np.ndarray:
     """(B, size, size, 3) uint8 views of the request's rows."""
-    if request.store not in _stores:
-        _stores[request.store] = np.load(request.store, mmap_mode="r")
-    pixels = _stores[request.store]
+    pixels = _open(request.store, request.store.stat().st_mtime_ns)
     return np.stack(
         [
             random_view(

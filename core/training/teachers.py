@@ -90,7 +90,8 @@ def _cached(
     identity = [teacher.sha256, dataclasses.asdict(augmentation), recipe.seed, view, size, store.path.name]
     key = hashlib.sha256(json.dumps([identity, rows.tolist()]).encode()).hexdigest()[:16]
     path = folder / f"teacher-{teacher.name}-{key}.npy"
-    if path.exists():
+    # A store that was written later holds other pixels under the same ids (synthetic lesions, drawn again).
+    if path.exists() and path.stat().st_mtime_ns >= store.path.stat().st_mtime_ns:
         return np.load(path)
     chunks = [tuple(int(r) for r in rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
     requests = [ViewRequest(store.path, augmentation, recipe.seed, size, chunk, view) for chunk in chunks]
