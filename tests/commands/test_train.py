@@ -1,0 +1,176 @@
+"""`python -m core train` and `distill`, on a tiny network and a tiny dataset; and what they refuse."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from core.__main__ import main
+from core.artifacts import load_manifest
+from core.training import launch
+
+TINY = Path(__file__).parents[1] / "training" / "tiny.py"
+QUICK = ["--stages", "1x32", "--workers", "0", "--set", "batch_size=16", "--set", "ema=null"]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tiny_for_commands", TINY)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def place(small_folder, tmp_path, monkeypatch, tiny) -> Path:
+    """A dataset, empty folders for everything else, and the tiny network in place of the real ones."""
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+    for name in ("ARTIFACTS", "CACHE", "RUNS"):
+        monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
+    monkeypatch.setattr(launch, "build", lambda network, init=None: tiny.make_network())
+    return tmp_path
+
+
+def error_line(capsys) -> str:
+    """The one line that a user error prints."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_teachers_baseline_and_student_from_the_command_line(place, capsys):
+    """The README's commands, in their order, with real networks replaced by a tiny one."""
+    assert main(["train", "--network", "resnet50", *QUICK]) == 0
+    assert "published as resnet50" in capsys.readouterr().out
+    assert main(["train", "--network", "densenet169", *QUICK, "--set", "seed=2"]) == 0
+    assert main(["train", "--network", "mobilenetv2", *QUICK]) == 0
+    assert main(["distill", "--temperature", "3", "--alpha", "0.5", "--teacher-size", "32", *QUICK]) == 0
+    manifest = load_manifest(place / "artifacts")
+    assert {name: entry.role for name, entry in manifest.models.items()} == {
+        "resnet50": "teacher", "densenet169": "teacher", "baseline": "baseline", "student": "student",
+    }  # fmt: skip
+    student, baseline = (dict(manifest.model(name).recipe) for name in ("student", "baseline"))
+    distillation = student.pop("distillation")
+    assert (distillation["temperature"], distillation["alpha"], distillation["teacher_size"]) == (3, 0.5, 32)
+    assert baseline.pop("distillation") is None
+    assert student == baseline
+    assert student["views"] == 3
+    assert manifest.model("student").provenance["teachers"] == ["resnet50", "densenet169"]
+    assert len(list((place / "cache").glob("teacher-*.npy"))) == 2 * 3
+    assert all(manifest.read(path) for entry in manifest.models.values() for path in entry.files.values())
+
+
+def test_a_try_with_a_limit_is_not_published_and_not_gone_on_with(place, capsys):
+    command = ["train", "--network", "mobilenetv2", *QUICK]
+    assert main([*command, "--limit", "20"]) == 0
+    assert "20 training and" in capsys.readouterr().out
+    assert not (place / "artifacts").exists()
+    assert main(command) == 2
+    assert "expected a run on these images" in error_line(capsys)
+    assert main([*command, "--restart", "--no-publish"]) == 0
+    assert not (place / "artifacts").exists()
+    notes = json.loads((place / "runs" / "baseline" / "run.json").read_text())
+    assert notes["images"]["train"] > 20
+    assert notes["initial_weights"] == "none (random)"
+
+
+def test_another_recipe_in_the_same_folder_is_refused(place, capsys):
+    command = ["train", "--network", "mobilenetv2", *QUICK, "--limit", "16"]
+    assert main(command) == 0
+    assert main([*command, "--seed", "9"]) == 2
+    assert "differs in seed" in error_line(capsys)
+
+
+def test_two_processes_do_not_train_in_one_folder(place, capsys):
+    (place / "runs").mkdir()
+    with launch._alone(place / "runs" / "baseline"):
+        assert main(["train", "--network", "mobilenetv2", *QUICK]) == 2
+    assert "expected no other process to train there" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--network", "vgg16"],
+            "network: expected one of resnet50, densenet169, mobilenetv2, found 'vgg16'",
+        ),
+        (["--network", "resnet50", "--recipe", "best"], "recipe: expected report or tuned, found 'best'"),
+        (
+            ["--network", "resnet50", "--set", "balance=smote"],
+            "balance: expected one of none, oversample, sqrt",
+        ),
+        (
+            ["--network", "resnet50", "--set", "augmentation=mixed"],
+            "augmentation: expected one of none, report, strong",
+        ),
+        (["--network", "resnet50", "--set", "precision=float64"], "precision: expected one of float32"),
+        (["--network", "resnet50", "--set", "rate=1"], "--set: expected one of the fields learning_rate"),
+        (["--network", "resnet50", "--stages", "fast"], "--stages: expected EPOCHSxSIZE"),
+        (["--network", "resnet50", "--stages", "0x64"], "stages: expected at least 1 epoch"),
+        (["--network", "resnet50", "--name", "../artifacts"], "--name: expected"),
+        (["--network", "resnet50", "--name", ".", "--restart"], "--name: expected"),
+        (["--network", "resnet50", "--name", "My Model"], "--name: expected"),
+        (
+            ["--network", "resnet50", "--init", "nothing.weights.h5"],
+            "--init: expected imagenet or a .weights.h5 file",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line_before_anything_is_written(
+    place, capsys, options, said
+):
+    assert main(["train", *options]) == 2
+    assert said in error_line(capsys)
+    assert not (place / "runs").exists()
+    assert not (place / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--limit", "0"], ["--limit", "-5"], ["--workers", "-1"], ["--split", "image"], ["--seed", "x"]],
+    ids=" ".join,
+)
+def test_wrong_options_are_refused_by_the_parser(place, capsys, options):
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "--network", "resnet50", *options])
+    assert caught.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_distilling_without_trained_teachers_says_so(place, capsys):
+    assert main(["distill"]) == 2
+    assert "expected trained models under" in error_line(capsys)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--alpha", "1.5"), ("--temperature", "0")])
+def test_a_wrong_distillation_is_refused(place, capsys, option, value):
+    assert main(["distill", option, value]) == 2
+    assert f"{option[2:]}: expected" in error_line(capsys)
+
+
+def test_a_teacher_with_other_weights_than_the_manifests_is_refused(place, capsys):
+    assert main(["train", "--network", "resnet50", *QUICK]) == 0
+    path = place / "artifacts" / "weights" / "resnet50.npz"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert main(["distill", "--teachers", "resnet50", *QUICK]) == 2
+    assert "resnet50.npz: expected sha256" in error_line(capsys)
+
+
+def test_no_dataset_is_one_line(place, capsys, monkeypatch):
+    monkeypatch.setenv("DERMDISTILL_DATA", str(place / "nowhere"))
+    assert main(["train", "--network", "resnet50", *QUICK]) == 2
+    assert "expected a HAM10000 folder" in error_line(capsys)
+
+
+def test_tensorboard_gets_every_epochs_figures(place):
+    options = ["--stages", "2x32", "--limit", "16", "--tensorboard", str(place / "logs")]
+    assert main(["train", "--network", "mobilenetv2", *QUICK, *options]) == 0
+    (events,) = (place / "logs" / "baseline").glob("events.*")
+    written = events.read_bytes()
+    for figure in (b"val_balanced_accuracy", b"loss", b"accuracy"):
+        assert written.count(figure) >= 2

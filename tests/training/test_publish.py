@@ -1,0 +1,160 @@
+"""Publishing: what the manifest then says of a model, and what it no longer says."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from core.artifacts import load_manifest, update_model
+from core.errors import UserError
+from core.training import publish as module
+from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE, describe_init, note_start, publish, title_of
+from core.training.recipes import Distillation, Recipe, distilled, recipe_for
+
+IMAGES = {"train": 64, "validation": 16, "digest": "abc"}
+
+
+@pytest.fixture
+def artifacts(tmp_path, monkeypatch):
+    folder = tmp_path / "artifacts"
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run's folder."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    note_start(folder, "ImageNet", DATA_NOTE, IMAGES)
+    for name, text in (("best.npz", "weights"), ("history.csv", "epoch\n1\n"), ("checkpoint.npz", "state")):
+        (folder / name).write_text(text)
+    return folder
+
+
+def enter(run, name="student", role="student", recipe=None):
+    recipe = recipe or distilled(
+        recipe_for("tuned", "mobilenetv2"), Distillation(("resnet50", "densenet169"))
+    )
+    network = SimpleNamespace(count_params=lambda: 1234)
+    return publish(run, name, role, recipe, network, seconds=99.6, best_epoch=3), recipe
+
+
+def test_the_entry_says_how_the_model_was_made(artifacts, run):
+    manifest, recipe = enter(run)
+    assert load_manifest(artifacts) == manifest
+    entry = manifest.model("student")
+    assert (entry.role, entry.network, entry.parameters) == ("student", "mobilenetv2", 1234)
+    assert Recipe.from_dict(json.loads(json.dumps(dict(entry.recipe)))) == recipe
+    assert entry.files == {"weights": "weights/student.npz", "history": "history/student.csv"}
+    assert manifest.read("weights/student.npz") == b"weights"
+    assert manifest.read("history/student.csv") == b"epoch\n1\n"
+    provenance = entry.provenance
+    assert provenance["initial_weights"] == "ImageNet"
+    assert provenance["teachers"] == ["resnet50", "densenet169"]
+    assert provenance["data"] == DATA_NOTE
+    assert "non-commercial" in provenance["licence"]
+    assert (provenance["training_seconds"], provenance["best_epoch"]) == (100, 3)
+    assert entry.commit == json.loads((run / "run.json").read_text())["commit"]
+
+
+def test_what_was_measured_on_older_weights_is_dropped(artifacts, run):
+    enter(run)
+    for name in ("student.tflite", "student.parquet", "student.embeddings"):
+        (artifacts / name).write_text(name)
+    files = {"litert": "student.tflite", "predictions": "student.parquet", "embeddings": "student.embeddings"}
+    measured = {
+        "figures": {"split": "lesion", "test": {"accuracy": {"value": 0.8}}},
+        "calibration": {"temperature": 1.7},
+        "operating_point": {"malignancy_threshold": 0.2},
+    }
+    update_model(artifacts, "student", measured, files)
+    assert load_manifest(artifacts).model("student").temperature == 1.7
+    (run / "best.npz").write_text("better weights")
+    manifest, _ = enter(run)
+    entry = manifest.model("student")
+    assert set(entry.files) == {"weights", "history"}
+    assert (entry.figures, entry.calibration, entry.operating_point) == ({}, {}, None)
+    assert manifest.read("weights/student.npz") == b"better weights"
+    assert "student.tflite" not in manifest.files
+
+
+def test_other_models_are_left_alone(artifacts, run):
+    enter(run, "baseline", "baseline", recipe_for("tuned", "mobilenetv2"))
+    before = load_manifest(artifacts).model("baseline")
+    manifest, _ = enter(run)
+    assert manifest.model("baseline") == before
+    assert before.provenance["teachers"] == []
+
+
+def test_a_name_that_the_manifest_refuses_writes_nothing(artifacts, run):
+    with pytest.raises(UserError, match="expected a name"):
+        enter(run, "My Model")
+    with pytest.raises(UserError):
+        load_manifest(artifacts)
+
+
+def test_synthetic_lesions_are_called_so(artifacts, run):
+    (run / "checkpoint.npz").unlink()
+    note_start(run, "none (random)", SYNTHETIC_NOTE, IMAGES)
+    assert "synthetic" in enter(run)[0].model("student").provenance["data"]
+
+
+def test_a_run_of_an_older_version_can_be_published(artifacts, run):
+    facts = json.loads((run / "run.json").read_text())
+    del facts["data"], facts["images"]
+    (run / "run.json").write_text(json.dumps(facts))
+    note_start(run, "something else", SYNTHETIC_NOTE, IMAGES)
+    assert enter(run)[0].model("student").provenance["initial_weights"] == "ImageNet"
+
+
+def test_a_run_that_goes_on_keeps_the_notes_of_its_beginning(run):
+    before = (run / "run.json").read_text()
+    note_start(run, "none (random)", DATA_NOTE, IMAGES)
+    assert (run / "run.json").read_text() == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
+    (run / "checkpoint.npz").unlink()
+    note_start(run, "none (random)", DATA_NOTE, IMAGES | {"train": 5})
+    facts = json.loads((run / "run.json").read_text())
+    assert (facts["initial_weights"], facts["images"]["train"]) == ("none (random)", 5)
+
+
+def test_other_images_do_not_go_on_with_a_run(run):
+    with pytest.raises(UserError, match=r"these images \(6 for training.*others \(64 for.*--restart"):
+        note_start(run, "ImageNet", DATA_NOTE, {"train": 6, "validation": 2, "digest": "xyz"})
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "role", "title"),
+    [
+        ("resnet50", "resnet50", "teacher", "ResNet50 (teacher)"),
+        ("student", "mobilenetv2", "student", "MobileNetV2 (distilled student)"),
+        ("baseline", "mobilenetv2", "baseline", "MobileNetV2 (baseline, no teachers)"),
+        ("trial", "mobilenetv2", "teacher", "MobileNetV2 (teacher) trial"),
+    ],
+)
+def test_titles(name, network, role, title):
+    assert title_of(name, network, role) == title
+
+
+def test_initial_weights_in_words(tmp_path):
+    assert describe_init(None, None) == "none (random)"
+    assert "ImageNet" in describe_init("imagenet", None)
+    path = tmp_path / "start.weights.h5"
+    path.write_bytes(b"abc")
+    said = describe_init(str(path), "of a friend, MIT")
+    assert said == "start.weights.h5 (sha256 ba7816bf8f01cfea...): of a friend, MIT"
+    with pytest.raises(UserError, match=r"--init: expected imagenet or a \.weights\.h5 file, found no file"):
+        describe_init(str(tmp_path / "nothing.h5"), None)
+
+
+def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    assert module.current_commit() == ""
+    monkeypatch.setenv("PATH", "")
+    assert module.current_commit() == ""
+    assert module.cpu_name()
