@@ -391,9 +391,11 @@ def _compare_guest(key: tuple, temperatures: tuple, _found: list[Predictions]) -
 def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
     """Figures by who the patient is and where the lesion lies."""
     counted = [model for model in models if model.cohorts]
+    stored = {cohort.get("dimension") for model in counted for cohort in model.cohorts}
+    dimensions = [dimension for dimension in DIMENSIONS if dimension in stored]
     if guest is not None and not guest.contestant.cohorts:
         st.caption(":material/info: Your model's cohorts need HAM10000 at hand (DERMDISTILL_DATA).")
-    if not counted:
+    if not dimensions:
         st.info(
             "No cohorts were measured. `python -m core evaluate` with HAM10000 at hand (DERMDISTILL_DATA) adds them."
         )
@@ -401,7 +403,7 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dimension = st.selectbox(
             "Cohorts by",
-            list(DIMENSIONS),
+            dimensions,
             format_func=DIMENSIONS.get,
             key="cohort",
             bind="query-params",
@@ -409,9 +411,6 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         )
         name = pick_figure("cohort-figure", tuple(COHORT_FIGURES), COHORT_FIGURES)
     table = cohort_table(counted, dimension)
-    if table.empty:
-        st.info("The chosen models have no cohorts of this kind.")
-        return
     _shared.chart(
         interval_rows(cohort_rows(counted, dimension, name), axis=COHORT_FIGURES[name], ink=_shared.ink()),
         key="cohorts",

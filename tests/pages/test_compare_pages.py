@@ -1,0 +1,234 @@
+"""Overview, comparison and model cards, with models, with some of them, and with none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.artifacts import ModelEntry, update_model
+from core.evaluation.brought import template
+from core.evaluation.cohorts import Cohort
+from core.evaluation.intervals import Interval
+from core.evaluation.predictions import Predictions
+from core.evaluation.refresh import refresh
+from core.lesions import CODES, N_CLASSES
+
+VIEWS = ("Figures", "Trade-off", "Classes", "Curves", "Calibration", "Differences", "Cohorts", "Training")
+NAMES = {"resnet50": "teacher", "student": "student", "baseline": "baseline"}
+
+
+def simulate(model: str, seed: int, n: int = 140) -> Predictions:
+    rng = np.random.default_rng(7)
+    label = np.arange(n) % N_CLASSES
+    logits = np.random.default_rng(seed).normal(size=(n, N_CLASSES))
+    logits[np.arange(n), label] += 1.5
+    part = np.where(rng.random(n) < 0.5, "validation", "test")
+    ids = [f"ISIC_{i:07d}" for i in range(n)]
+    return Predictions(
+        model, np.array(ids), np.array([f"HAM_{i // 2:07d}" for i in range(n)]), label, logits, part
+    )
+
+
+def cohort(group: str, n: int) -> dict:
+    one = Interval(0.7, 0.6, 0.8)
+    names = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+    return Cohort("sex", group, n, n, 3, 5, n < 30, dict.fromkeys(names, one)).to_dict()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Artifacts of three evaluated models with predictions, histories and sizes."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    for seed, (name, role) in enumerate(NAMES.items()):
+        simulate(name, seed).save(folder / f"{name}.parquet")
+        (folder / f"{name}.tflite").write_bytes(name.encode() * 1000 * (seed + 1))
+        (folder / f"{name}.csv").write_text(
+            "epoch,loss,accuracy,val_loss,val_accuracy\n1,2,0.4,1,0.5\n2,1,0.5,1,0.6\n"
+        )
+        files = {"predictions": f"{name}.parquet", "litert": f"{name}.tflite", "history": f"{name}.csv"}
+        entry = ModelEntry(name, name.title(), role, recipe={"split": "lesion"}, provenance={"licence": "CC"})
+        update_model(folder, name, entry, files)
+    refreshed = refresh(folder, resamples=20)
+    for name in NAMES:
+        figures = {"split": "lesion", "test": refreshed.assessments[name].test.to_dict()}
+        update_model(
+            folder, name, {"figures": figures | {"cohorts": [cohort("male", 50), cohort("unknown", 9)]}}
+        )
+    return folder
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    return lambda folder: monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(folder))
+
+
+def texts(elements) -> str:
+    return "\n".join(str(element.value) for element in elements)
+
+
+def charts(app: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def sound(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def names_of(chart: dict) -> set[str]:
+    return {trace["name"] for trace in chart["data"] if trace.get("name")}
+
+
+def test_the_overview_is_the_default_page_and_has_table_figure_and_doors(
+    finished: Path, use, open_page
+) -> None:
+    use(finished)
+    app = sound(open_page("overview"))
+    table = app.dataframe[0].value
+    assert list(table["model"])[:3] == ["ResNet50", "Student", "Baseline"]
+    assert str(table["model"].iloc[-1]).startswith("Always")
+    assert {"Student", "MobileNetV2 student, as reported"} <= names_of(charts(app)[0])
+    assert len(app.get("page_link")) == 3
+    for who in ("Clinician", "Instructor", "Researcher"):
+        assert who in texts(app.markdown)
+    assert "No benchmark was run" in texts(app.caption)
+
+
+@pytest.mark.parametrize("page", ["overview", "comparison", "models"])
+def test_without_models_each_page_says_which_commands_make_them(
+    page: str, tmp_path: Path, use, open_page
+) -> None:
+    use(tmp_path / "nothing")
+    app = open_page(page)
+    assert not app.exception
+    commands = "\n".join(frame.value.to_string() for frame in app.dataframe)
+    assert "python -m core distill" in commands
+    assert "python -m core train --network resnet50" in commands
+
+
+def test_without_models_the_report_s_figures_are_there_as_reported(tmp_path: Path, use, open_page) -> None:
+    use(tmp_path / "nothing")
+    assert 0.8776 in open_page("overview").dataframe[0].value["reported_accuracy"].tolist()
+    assert open_page("comparison").dataframe[-1].value["model"].str.contains("as reported").all()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_draws_and_gives_its_table(finished: Path, use, open_page, view: str) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view=view))
+    assert charts(app), view
+    assert any(":material/info:" in caption.value for caption in app.caption), "a line on how to read it"
+    if view != "Curves":
+        assert app.get("download_button")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_model_without_predictions_figures_or_history_breaks_no_view(
+    tmp_path: Path, use, open_page, view: str
+) -> None:
+    update_model(tmp_path, "student", ModelEntry("student", "Student", "student"))
+    use(tmp_path)
+    app = sound(open_page("comparison", view=view, compare="Student"))
+    assert texts(app.info) or texts(app.warning) or charts(app)
+
+
+def test_damaged_predictions_leave_one_model_out_by_name(
+    finished: Path, tmp_path: Path, use, open_page
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(finished, folder)
+    (folder / "student.parquet").write_bytes(b"x" * (folder / "student.parquet").stat().st_size)
+    use(folder)
+    app = sound(open_page("comparison", view="Curves"))
+    assert "Student is left out" in texts(app.warning)
+    assert {name.split(",")[0] for name in names_of(charts(app)[0])} == {"ResNet50", "Baseline"}
+
+
+def test_a_deep_link_opens_the_same_view(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view="Curves", diagnosis="Vascular lesion", compare="Student"))
+    assert app.selectbox(key="diagnosis").value == "vasc"
+    assert {name.split(",")[0] for name in names_of(charts(app)[0])} == {"Student"}
+
+
+@pytest.mark.parametrize(
+    "query", [{"view": "<script>"}, {"compare": "x" * 5000}, {"card": "../.."}, {"figure": "1e9"}]
+)
+def test_junk_in_the_address_is_ignored(finished: Path, use, open_page, query: dict[str, str]) -> None:
+    use(finished)
+    sound(open_page("models" if "card" in query else "comparison", **query))
+
+
+def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view="Differences"))
+    labels = {a["text"] for a in charts(app)[0]["layout"]["annotations"]}
+    assert labels == {"ResNet50 minus Baseline", "Student minus Baseline", "no difference"}
+    app.selectbox(key="against").set_value("student").run()
+    labels = {a["text"] for a in charts(sound(app))[0]["layout"]["annotations"]}
+    assert labels == {"ResNet50 minus Student", "Baseline minus Student", "no difference"}
+
+
+def test_thin_cohorts_are_marked(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view="Cohorts", cohort="Sex"))
+    chart = charts(app)[0]
+    assert "unknown: 9 lesions, thin" in {a["text"] for a in chart["layout"]["annotations"]}
+    assert all("-open" in trace["marker"]["symbol"][1] for trace in chart["data"])
+
+
+@pytest.mark.parametrize(
+    "view", [view for view in VIEWS if view not in ("Trade-off", "Calibration", "Training")]
+)
+def test_a_csv_stands_beside_ours(finished: Path, use, open_page, view: str) -> None:
+    use(finished)
+    app = open_page("comparison", view=view)
+    data = template(simulate("student", 1)).encode()
+    app.file_uploader[0].set_value([("mine.csv", data, "text/csv")]).run()
+    sound(app)
+    assert "Your model" in texts(app.success)
+    if view == "Cohorts":
+        assert "need HAM10000" in texts(app.caption)
+    else:
+        assert "Your model" in json.dumps(charts(app)[0])
+
+
+def test_a_brought_model_with_a_size_is_in_the_tradeoff(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = open_page("comparison", view="Trade-off")
+    app.file_uploader[0].set_value(
+        [("mine.csv", template(simulate("student", 1)).encode(), "text/csv")]
+    ).run()
+    assert "Your model" not in names_of(charts(app)[0])
+    app.number_input(key="brought-size").set_value(5.0).run()
+    assert "Your model" in names_of(charts(sound(app))[0])
+
+
+def test_errors_of_a_csv_are_named_by_row_and_formulas_neutralised(finished: Path, use, open_page) -> None:
+    use(finished)
+    lines = template(simulate("student", 1)).splitlines()
+    lines[3] = "=cmd()" + lines[3][lines[3].index(",") :]
+    app = open_page("comparison")
+    app.file_uploader[0].set_value([("mine.csv", "\n".join(lines).encode(), "text/csv")]).run()
+    assert not app.exception
+    assert "not taken" in texts(app.error)
+    errors = next(frame.value for frame in app.dataframe if "problem" in frame.value)
+    assert errors["row"].tolist() == [4]
+    assert "Your model" not in json.dumps(charts(app)[0])
+
+
+def test_a_card_shows_figures_hashes_and_limits(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("models", card="Student"))
+    heads = [head.value for head in app.subheader]
+    assert {"Intended use", "Measured figures on test", "Limits", "Files"} <= set(heads)
+    hashes = next(frame.value for frame in app.dataframe if "sha256" in frame.value)
+    assert hashes["sha256"].str.len().eq(64).all()
+    assert not any(code in texts(app.warning) for code in CODES)
