@@ -28,4 +28,5 @@ st.caption(
     ":material/warning: **Not a medical device.** For teaching and research only: "
     "nothing here may be used to diagnose or to treat anyone."
 )
+st.session_state.routed = True  # see pages/_shared.py, run
 page.run()

@@ -5,7 +5,8 @@ Caches of what was uploaded belong to one session, key on the sha256 of the byte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import runpy
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -23,9 +24,26 @@ from core.manifest import Manifest
 from core.serving.panel import Reading, ask, fingerprint
 from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
+from core.settings import ROOT
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+ROUTED = "routed"
+"""The key of the session's state by which pages know that the router has run."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a page, and the router around it where Streamlit left that out.
+
+    While nobody has opened the router in this process, Streamlit takes a folder named `pages` for the navigation and
+    answers a deep link with the bare page: no notice, no sign-in, other pages. So a page that finds no trace of the
+    router runs it, and the router runs the page.
+    """
+    if ROUTED in st.session_state:
+        main()
+    else:
+        runpy.run_path(str(ROOT / "app.py"))
 
 
 def ink() -> str | None:

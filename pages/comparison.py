@@ -5,16 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluation.contestants import Contestant
-from pages import _bring, _shared, _views
+from pages import _answers, _bring, _shared, _views
 
 VIEWS = {
     "Figures": _views.show_figures,
     "Trade-off": _views.show_tradeoff,
     "Classes": _views.show_classes,
-    "Curves": _views.show_curves,
-    "Calibration": _views.show_calibration,
-    "Differences": _views.show_differences,
-    "Cohorts": _views.show_cohorts,
+    "Curves": _answers.show_curves,
+    "Calibration": _answers.show_calibration,
+    "Differences": _answers.show_differences,
+    "Cohorts": _answers.show_cohorts,
     "Training": _views.show_training,
 }
 
@@ -59,4 +59,4 @@ def main() -> None:
     VIEWS[view](chosen, guest)
 
 
-main()
+_shared.run(main)

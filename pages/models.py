@@ -17,8 +17,18 @@ def show_section(section: Section, name: str) -> None:
     st.subheader(section.title)
     for paragraph in section.paragraphs:
         st.markdown(_shared.plain_text(paragraph))
-    table = section.table
+    table, file_name = section.table, f"{name}-{section.title.lower().replace(' ', '-')}.csv"
     if table is None or table.empty:
+        return
+    if list(table.columns) == ["what", "value"]:
+        # A static table wraps long values, which a data frame cuts off.
+        st.table(
+            [
+                {column: _shared.plain_text(str(row[column])) for column in table}
+                for _, row in table.iterrows()
+            ]
+        )
+        _shared.download(table, file_name)
         return
     config = {}
     if set(table.columns) >= INTERVALLED:
@@ -27,7 +37,7 @@ def show_section(section: Section, name: str) -> None:
         table, hide_index=True, key=f"card-{name}-{section.title}", column_config=config, placeholder="",
         height="content", alt=f"{section.title} of {name}",
     )  # fmt: skip
-    _shared.download(table, f"{name}-{section.title.lower().replace(' ', '-')}.csv")
+    _shared.download(table, file_name)
 
 
 def show_card(state: ModelState) -> None:
@@ -69,4 +79,4 @@ def main() -> None:
     _shared.say_what_is_missing()
 
 
-main()
+_shared.run(main)

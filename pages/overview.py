@@ -136,4 +136,4 @@ def main() -> None:
     show_corrections()
 
 
-main()
+_shared.run(main)

@@ -270,6 +270,7 @@ def draw(
     )
     if overlay.image is None:
         st.info(overlay.note)
+        st.caption(caption)
     else:
         st.image(overlay.image, caption, "stretch", alt=f"{caption} over the original image")
 
@@ -337,4 +338,4 @@ def main() -> None:
     show(items[index], readings[index], models)
 
 
-main()
+_shared.run(main)

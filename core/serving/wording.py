@@ -65,12 +65,15 @@ class Agreement:
         """The agreement in words; `titles` are the models' names for people."""
         total = len(self.agreeing) + len(self.dissenting)
         name = BY_CODE[self.label].name
+        others = "; ".join(
+            f"{titles.get(m, m)} with {BY_CODE[code].name}" for m, code in self.dissenting.items()
+        )
         if self.unanimous:
             said = f"All {total} models lead with {name}."
+        elif len(self.agreeing) == 1:
+            only = self.agreeing[0]
+            said = f"No two models agree: {titles.get(only, only)} leads with {name}; {others}."
         else:
-            others = "; ".join(
-                f"{titles.get(m, m)} with {BY_CODE[code].name}" for m, code in self.dissenting.items()
-            )
             said = f"{len(self.agreeing)} of {total} models lead with {name}; {others}."
         if self.divided:
             said += " They are divided on whether it is suspicious."

@@ -42,9 +42,8 @@ def page(make_models, open_page) -> AppTest:
     return app
 
 
-def test_it_opens_with_an_uploader_a_warning_and_the_seven_classes(page: AppTest) -> None:
+def test_it_opens_with_an_uploader_a_promise_and_the_seven_classes(page: AppTest) -> None:
     assert page.title[0].value == "Prediction"
-    assert "Not a medical device" in texts(page.caption)
     assert "Nothing is kept" in texts(page.caption)
     assert list(page.table[0].value["Diagnosis"]) == [lesion.name for lesion in LESIONS]
     assert not page.error
@@ -180,7 +179,7 @@ def test_what_the_gate_refuses_gets_a_reason_and_no_class(
         def check(self, embedding, upload) -> Verdict:
             return Verdict(False, "This looks like a cat.", 9.0, 1.0)
 
-    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry: Gate())
+    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry, model: Gate())
     upload(page, ("cat.png", picture("mel")))
     assert "Not judged" in page.warning[0].value
     assert "This looks like a cat." in page.warning[0].value

@@ -66,6 +66,15 @@ def test_the_majority_leads_and_the_others_are_named() -> None:
     assert said == "2 of 3 models lead with Melanoma; Model A with Melanocytic nevus."
 
 
+def test_models_that_all_differ_are_not_called_a_majority() -> None:
+    found = agreement([diagnosis("a", "nv", 0.6), diagnosis("b", "mel", 0.8), diagnosis("c", "df", 0.5)])
+    said = found.sentence({"b": "Model B"})
+    assert (
+        said
+        == "No two models agree: Model B leads with Melanoma; a with Melanocytic nevus; c with Dermatofibroma."
+    )
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_tie_goes_to_the_larger_probability_whatever_the_order(order: int) -> None:
     pair = [diagnosis("a", "nv", 0.6), diagnosis("b", "mel", 0.8)][::order]
