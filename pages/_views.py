@@ -9,41 +9,28 @@ import streamlit as st
 
 from core.errors import UserError
 from core.evaluation.brought import NAME
-from core.evaluation.calibration import reliability
-from core.evaluation.compare import DIFFERENCES, Comparison, compare_all
 from core.evaluation.contestants import (
     HEADLINE_NAMES,
     SMALLER_IS_BETTER,
     Contestant,
-    on_same_images,
-    to_interval,
 )
 from core.evaluation.histories import read_history
 from core.evaluation.intervals import Interval
 from core.evaluation.latency import COMMAND
-from core.evaluation.operating import precision_recall, roc
-from core.evaluation.predictions import Predictions
 from core.evaluation.tables import (
-    COHORT_FIGURES,
     class_table,
-    cohort_table,
-    difference_table,
     figure_table,
     headline_table,
     majority_line,
 )
 from core.figures.curves import (
-    Line,
-    precision_recall_curves,
-    reliability_diagram,
-    roc_curves,
     training_curves,
 )
 from core.figures.heatmap import sensitivity_heatmap
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import NEUTRAL, model_colour, model_symbol
 from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
-from core.lesions import BY_CODE, CODES, INDEX
+from core.lesions import BY_CODE, CODES
 from core.numbers import percent
 from core.reported import MARK, RESULTS
 from pages import _shared
@@ -54,7 +41,6 @@ COSTS = {
     "Size": ("megabytes", "Size, MB (logarithmic)"),
     "Latency": ("milliseconds", "One image, one thread, ms"),
 }
-DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}
 TRAINED_ON_VIEWS = (
     "The curve in blue is measured on augmented, rebalanced training images, the red one on plain validation images, "
     "so red may lie above blue."
@@ -209,237 +195,6 @@ def show_classes(models: list[Contestant], guest: Guest | None) -> None:
     )  # fmt: skip
     st.caption("The download has the intervals, too.")
     _shared.download(table, "sensitivity.csv")
-
-
-def answers(models: list[Contestant], guest: Guest | None) -> list[tuple[Contestant, Predictions]]:
-    """The test answers of the chosen models on the same images; who has none is named."""
-    found: dict[str, Predictions] = {}
-    for model in models:
-        try:
-            own = guest is not None and model.name == NAME
-            found[model.name] = (
-                guest.brought.predictions if own else _shared.predictions(model.name).part_only("test")
-            )
-        except UserError as error:
-            st.warning(f"{_shared.plain_text(model.title)} is left out: {_shared.plain_text(str(error))}")
-    kept, others = on_same_images(list(found.values()))
-    by_name = {model.name: model for model in models}
-    if others:
-        names = ", ".join(by_name[name].title for name in others)
-        st.warning(
-            f"{_shared.plain_text(names)}: left out, measured on other test images than the first model."
-        )
-    return [(by_name[predictions.model], predictions) for predictions in kept]
-
-
-def show_curves(models: list[Contestant], guest: Guest | None) -> None:
-    """ROC and precision-recall of one class."""
-    code = st.selectbox(
-        "Class against the rest", CODES, INDEX["mel"], lambda c: BY_CODE[c].name, key="diagnosis",
-        bind="query-params", width=320,
-    )  # fmt: skip
-    found = answers(models, guest)
-    if not found:
-        st.info("There are no predictions to draw.")
-        return
-    positive = found[0][1].label == INDEX[code]
-    scored = [
-        (
-            model,
-            predictions.probabilities(model.temperature)[:, INDEX[code]],
-            predictions.label == INDEX[code],
-        )
-        for model, predictions in found
-    ]
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**ROC curve**")
-        lines = [Line(m.name, m.title, roc(score, truth)) for m, score, truth in scored]
-        _shared.chart(
-            roc_curves(lines, ink=_shared.ink()),
-            key="roc",
-            alt="; ".join(f"{line.title}: area {line.curve.area:.3f}" for line in lines),
-            reading="Each point is a threshold. Better is up and to the left; the dashed diagonal is guessing.",
-        )
-    with right:
-        st.markdown("**Precision and recall**")
-        lines = [Line(m.name, m.title, precision_recall(score, truth)) for m, score, truth in scored]
-        _shared.chart(
-            precision_recall_curves(lines, float(positive.mean()), ink=_shared.ink()),
-            key="pr",
-            alt="; ".join(f"{line.title}: average precision {line.curve.area:.3f}" for line in lines),
-            reading=f"Better is up and to the right; the dashed line is guessing at this class' share, "
-            f"{positive.mean():.1%} of {len(positive):,} images.",
-        )
-
-
-def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
-    """The reliability diagram of one model, before and after."""
-    found = {model.name: (model, predictions) for model, predictions in answers(models, guest)}
-    if not found:
-        st.info("There are no predictions to draw.")
-        return
-    name = st.selectbox(
-        "Model",
-        list(found),
-        format_func=lambda n: found[n][0].title,
-        key="calibrated",
-        bind="query-params",
-        width=320,
-    )
-    model, predictions = found[name]
-    before = reliability(predictions.probabilities(), predictions.label)
-    after = reliability(predictions.probabilities(model.temperature), predictions.label)
-    _shared.chart(
-        reliability_diagram(before, after, name, ink=_shared.ink()),
-        key="reliability",
-        alt=f"{model.title}: calibration error {before.ece:.3f} before, {after.ece:.3f} after",
-        reading="On the diagonal a model is right as often as it says; below it, it is too sure of itself. "
-        f"Its logits are divided by {model.temperature:.2f}, fitted on validation. Bars: images in each bin.",
-    )
-    columns = [c for c in figure_table([model]).columns if c == "model" or c.startswith("ece")]
-    _shared.download(figure_table([m for m, _ in found.values()])[columns], "calibration.csv")
-
-
-def show_differences(models: list[Contestant], guest: Guest | None) -> None:
-    """Paired differences and McNemar's test between every two."""
-    found = answers(models, guest)
-    if len(found) < 2:
-        st.info("Two models with predictions are needed for a difference.")
-        return
-    comparisons = compare(found, guest)
-    titles = {model.name: model.title for model, _ in found}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = pick_figure("difference", DIFFERENCES)
-        against = st.selectbox(
-            "Against",
-            list(titles),
-            len(titles) - 1,
-            titles.get,
-            key="against",
-            bind="query-params",
-            width=260,
-        )
-    rows = [row for pair in comparisons if (row := difference_row(pair, against, name, titles)) is not None]
-    _shared.chart(
-        interval_rows(
-            rows, axis=f"Difference in {HEADLINE_NAMES[name].lower()}, points of 100", reference=(0.0, "no difference"),
-            ink=_shared.ink(),
-        ),
-        key="differences",
-        alt="; ".join(f"{row.label}: {row.marks[0].value:+.3f}" for row in rows),
-        reading="Right of the line the named model is the better one. Whiskers that do not cross the line: a "
-        "difference of 95 % confidence, since both answered the same lesions.",
-    )  # fmt: skip
-    table = difference_table(comparisons, titles)
-    config = {n: st.column_config.NumberColumn(HEADLINE_NAMES[n], format="%+.3f") for n in DIFFERENCES}
-    config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:], format="%+.3f") for n in DIFFERENCES
-               for end in ("_low", "_high")}  # fmt: skip
-    config |= {
-        "only_first_right": "Only the first right",
-        "only_second_right": "Only the second right",
-        "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
-    }
-    st.dataframe(
-        table, hide_index=True, column_config=config, key="difference-table", height="content",
-        column_order=["first", "second", name, f"{name}_low", f"{name}_high", "only_first_right", "only_second_right",
-                      "mcnemar_p"],
-        alt="Differences between every two models with McNemar's test",
-    )  # fmt: skip
-    st.caption(
-        "First minus second. McNemar's p counts images as independent and so is a little too small: read it beside the "
-        "interval. The download has all figures."
-    )
-    _shared.download(table, "differences.csv")
-
-
-def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, str]) -> Row | None:
-    """The other model minus `against`; None where the pair is of two others."""
-    if against not in (pair.first, pair.second):
-        return None
-    interval = pair.differences[name]
-    other, sign = (pair.first, 1) if pair.second == against else (pair.second, -1)
-    low, high = sorted((sign * interval.low, sign * interval.high))
-    one = Mark(titles[other], sign * interval.value, low, high, model_colour(other), model_symbol(other),
-               note=f"McNemar p {pair.mcnemar.p_mid:.2g}")  # fmt: skip
-    return Row(f"{titles[other]} minus {titles[against]}", (one,))
-
-
-def compare(found: list[tuple[Contestant, Predictions]], guest: Guest | None) -> list[Comparison]:
-    """Every two; remembered for all sessions, with a guest for this one only."""
-    manifest = _shared.registry().manifest
-    key = tuple(
-        guest.sha256 if guest is not None and model.name == NAME
-        else manifest.files[manifest.models[model.name].files["predictions"]].sha256 if manifest else ""
-        for model, _ in found
-    )  # fmt: skip
-    temperatures = tuple((model.name, model.temperature) for model, _ in found)
-    run = _compare_ours if all(model.name != NAME for model, _ in found) else _compare_guest
-    return run(key, temperatures, [predictions for _, predictions in found])
-
-
-@st.cache_data(max_entries=32, show_spinner="Comparing every two models on the same lesions ...")
-def _compare_ours(key: tuple, temperatures: tuple, _found: list[Predictions]) -> list[Comparison]:
-    return compare_all(_found, dict(temperatures))
-
-
-@st.cache_data(scope="session", max_entries=8, show_spinner="Comparing your model with the others ...")
-def _compare_guest(key: tuple, temperatures: tuple, _found: list[Predictions]) -> list[Comparison]:
-    return compare_all(_found, dict(temperatures))
-
-
-def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
-    """Figures by who the patient is and where the lesion lies."""
-    counted = [model for model in models if model.cohorts]
-    stored = {cohort.get("dimension") for model in counted for cohort in model.cohorts}
-    dimensions = [dimension for dimension in DIMENSIONS if dimension in stored]
-    if guest is not None and not guest.contestant.cohorts:
-        st.caption(":material/info: Your model's cohorts need HAM10000 at hand (DERMDISTILL_DATA).")
-    if not dimensions:
-        st.info(
-            "No cohorts were measured. `python -m core evaluate` with HAM10000 at hand (DERMDISTILL_DATA) adds them."
-        )
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        dimension = st.selectbox(
-            "Cohorts by",
-            dimensions,
-            format_func=DIMENSIONS.get,
-            key="cohort",
-            bind="query-params",
-            width=220,
-        )
-        name = pick_figure("cohort-figure", tuple(COHORT_FIGURES), COHORT_FIGURES)
-    table = cohort_table(counted, dimension)
-    _shared.chart(
-        interval_rows(cohort_rows(counted, dimension, name), axis=COHORT_FIGURES[name], ink=_shared.ink()),
-        key="cohorts",
-        alt=f"{COHORT_FIGURES[name]} by {DIMENSIONS[dimension].lower()}",
-        reading="Hollow marks and the word “thin” stand for fewer than 30 lesions: read nothing into them. Groups "
-        "differ in what they have as well as in how the model does.",
-    )
-    config = {n: st.column_config.ProgressColumn(label, **SHARE) for n, label in COHORT_FIGURES.items()}
-    config |= {"n_images": "Images", "n_lesions": "Lesions", "n_melanomas": "Melanomas", "thin": "Thin"}
-    config |= {"model": "Model", "group": DIMENSIONS[dimension]}
-    order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "thin", *COHORT_FIGURES]
-    st.dataframe(
-        table, hide_index=True, column_order=order, column_config=config, placeholder="", key="cohort-table",
-        alt="Figures of each model in each cohort",
-    )  # fmt: skip
-    _shared.download(table, f"cohorts-{dimension}.csv")
-
-
-def cohort_rows(models: list[Contestant], dimension: str, name: str) -> list[Row]:
-    """A row for each group, a mark in it for each model."""
-    groups: dict[str, list[Mark]] = {}
-    labels: dict[str, str] = {}
-    for model in models:
-        for cohort in model.cohorts:
-            if cohort.get("dimension") == dimension:
-                group, thin = str(cohort["group"]), bool(cohort.get("thin"))
-                labels[group] = f"{group}: {cohort.get('n_lesions')} lesions{', thin' * thin}"
-                groups.setdefault(group, []).append(mark(model, to_interval(cohort.get(name)), hollow=thin))
-    return [Row(labels[group], tuple(marks)) for group, marks in groups.items()]
 
 
 def show_training(models: list[Contestant], guest: Guest | None) -> None:
