@@ -4,7 +4,17 @@ import tomllib
 
 import pytest
 
-from core.figures.style import INK_ON_LIGHT, MODEL_COLOURS, MODEL_SYMBOLS, NEUTRAL, TRANSPARENT, figure
+from core.figures.style import (
+    BROUGHT,
+    INK_ON_LIGHT,
+    MODEL_COLOURS,
+    MODEL_SYMBOLS,
+    NEUTRAL,
+    TRAINING,
+    TRANSPARENT,
+    VALIDATION,
+    figure,
+)
 from core.lesions import LESIONS
 from core.serving.registry import KNOWN
 from core.settings import ROOT
@@ -35,7 +45,7 @@ def test_every_class_has_a_colour_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("colour", [*MODEL_COLOURS.values(), NEUTRAL])
+@pytest.mark.parametrize("colour", [*MODEL_COLOURS.values(), NEUTRAL, BROUGHT, TRAINING, VALIDATION])
 def test_model_colours_are_seen_on_both_grounds(theme: str, colour: str) -> None:
     """WCAG asks for 3 between parts of a figure and their ground."""
     assert contrast(colour, THEMES[theme]["backgroundColor"]) >= 3
