@@ -192,6 +192,23 @@ def test_pydicoms_own_files_are_read_as_pydicom_reads_them():
     assert read >= 14
 
 
+@pytest.mark.parametrize("undefined", [False, True])
+def test_the_icon_is_not_the_picture(undefined):
+    """An icon has rows, columns and pixels of its own, inside a sequence behind the picture's."""
+    icon = Dataset()
+    icon.Rows = icon.Columns = 64
+    icon.PixelData = bytes(64 * 64 * 3)
+    icon["PixelData"].VR = "OB"
+    icon.is_undefined_length_sequence_item = undefined
+    data = pydicom.dcmread(io.BytesIO(dicom(photo().tobytes())))
+    data.IconImageSequence = Sequence([icon])
+    data["IconImageSequence"].is_undefined_length = undefined
+    target = io.BytesIO()
+    data.save_as(target)
+    assert (b"SQ\0\0\xff\xff\xff\xff" in target.getvalue()) == undefined
+    np.testing.assert_array_equal(accept(target.getvalue()).pixels, photo())
+
+
 def test_other_objects_are_named():
     assert (
         "CT Image"

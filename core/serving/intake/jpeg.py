@@ -161,11 +161,8 @@ def _frame(header: Header, marker: int, content: bytes) -> None:
     header.progressive = _READ_FRAMES[marker] == "progressive"
 
 
-def find_end(data: bytes, position: int, *, frames: int = 0) -> tuple[int, int]:
-    """Where the picture ends (behind its end mark) and how many scans it has, from `position` on.
-
-    `frames` is how many frame headers may still come: none where `position` is that of the first scan.
-    """
+def find_end(data: bytes, position: int) -> tuple[int, int]:
+    """Where the picture ends (behind its end mark) and how many scans it has; `position` is the first scan's."""
     scans = 0
     for _ in range(MAX_SEGMENTS):
         found = _MARKER_IN_SCAN.search(data, position)
@@ -174,9 +171,8 @@ def find_end(data: bytes, position: int, *, frames: int = 0) -> tuple[int, int]:
         marker, position = data[found.start() + 1], found.end()
         if marker == _EOI:
             return position, scans
-        frames -= marker in _READ_FRAMES
         scans += marker == _SOS
-        if marker in _OTHER_FRAMES or marker == _SOI or frames < 0 or scans > MAX_SCANS:
+        if marker in _READ_FRAMES or marker in _OTHER_FRAMES or marker == _SOI or scans > MAX_SCANS:
             raise damaged(KIND)
         if marker != _TEM:
             position += max(2, int.from_bytes(data[position : position + 2]))

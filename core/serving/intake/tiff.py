@@ -4,6 +4,8 @@ Every tag's values may lie anywhere in a TIFF, so a small file can name the same
 pixel or tiles far larger than the picture. All of that is counted here first. Pillow and libtiff then read a copy
 whose only directory holds the tags in `KEPT`: no EXIF, GPS, further pages or private tags.
 
+Inside a JPEG-compressed part libtiff bounds scans and memory itself (100 of each, the latter in MB).
+
 Further directories are allowed where they are smaller copies or masks of the picture (thumbnails, pyramids).
 Source: TIFF 6.0 (Adobe, 1992), sections 4 to 22.
 """
@@ -14,7 +16,7 @@ import math
 import struct
 
 from core import settings
-from core.serving.intake import ifd, jpeg
+from core.serving.intake import ifd
 from core.serving.intake.raster import Raster, decode
 from core.serving.intake.refusal import (
     Refused,
@@ -37,16 +39,8 @@ MAX_PAGES = 16
 MAX_VALUES = {273: MAX_PARTS, 279: MAX_PARTS, 324: MAX_PARTS, 325: MAX_PARTS, 320: 3 * 65536, 347: 65536}
 """Values that a tag may have, where more than 16 make sense: strips, tiles, palette, JPEG tables."""
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 254, 256, 257, 258, 259, 277, 284
-_STRIPS, _STRIP_ROWS, _STRIP_SIZES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES = (
-    273,
-    278,
-    279,
-    322,
-    323,
-    324,
-    325,
-)
-_ICC, _JPEG = 34675, 7
+_STRIPS, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT, _TILES = 273, 278, 322, 323, 324
+_ICC = 34675
 _SMALLER_OR_MASK = 1 | 4
 _EXPORT = "Please export it as an ordinary JPEG, PNG or TIFF."
 
@@ -68,7 +62,7 @@ def read(data: bytes) -> Raster:
         )
     notes = _further_pages(data, directory)
     bits = max(directory.numbers(data, _BITS, 16), default=1)
-    _check_parts(data, directory, width, height, bits, compression)
+    _check_parts(data, directory, width, height, bits)
     kept = {tag: entry for tag, entry in directory.entries.items() if tag in KEPT}
     for tag, entry in kept.items():
         if entry.offset + entry.size > len(data) or entry.count > MAX_VALUES.get(tag, 16):
@@ -93,9 +87,7 @@ def _further_pages(data: bytes, first: ifd.Directory) -> tuple[str, ...]:
     return ("The file holds smaller copies of the picture; the full one was taken.",) if pages else ()
 
 
-def _check_parts(
-    data: bytes, directory: ifd.Directory, width: int, height: int, bits: int, compression: int
-) -> None:
+def _check_parts(data: bytes, directory: ifd.Directory, width: int, height: int, bits: int) -> None:
     """Refuse strips or tiles that are too many, too large or do not make up the picture."""
     samples = directory.number(data, _SAMPLES, 1)
     planes = samples if directory.number(data, _PLANES, 1) == 2 else 1
@@ -104,7 +96,8 @@ def _check_parts(
     tiled = _TILES in directory.entries
     if tiled:
         part_width, part_height = (directory.number(data, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
-        if min(part_width, part_height) < 16 or part_width * part_height > settings.MAX_PIXELS:
+        too_large = part_width * part_height > settings.MAX_PIXELS
+        if min(part_width, part_height) < 16 or too_large or _STRIPS in directory.entries:
             raise damaged(KIND)
     else:
         part_width, part_height = width, min(directory.number(data, _STRIP_ROWS, height), height)
@@ -112,25 +105,11 @@ def _check_parts(
             raise damaged(KIND)
     expected = math.ceil(width / part_width) * math.ceil(height / part_height) * planes
     offsets = directory.numbers(data, _TILES if tiled else _STRIPS, MAX_PARTS)
-    sizes = directory.numbers(data, _TILE_SIZES if tiled else _STRIP_SIZES, MAX_PARTS)
     if expected > MAX_PARTS or len(offsets) < expected:
         raise damaged(KIND)
     # libtiff unpacks one part into a buffer of its own beside Pillow's image of at most 4 bytes a pixel.
     buffer = part_width * part_height * bits * (samples if planes == 1 else 1) // 8
     check_memory(buffer + 4 * width * height, KIND, _EXPORT)
-    if compression == _JPEG:
-        _check_scans(data, offsets, sizes, part_width * part_height)
-
-
-def _check_scans(data: bytes, offsets: tuple[int, ...], sizes: tuple[int, ...], pixels: int) -> None:
-    """Refuse JPEG parts with more scans than a photograph has; see `jpeg.SCAN_PIXELS`."""
-    if len(offsets) != len(sizes):
-        raise damaged(KIND)
-    work = 0
-    for offset, size in zip(offsets, sizes, strict=True):
-        work += pixels * jpeg.find_end(data[offset : offset + size], 2, frames=1)[1]
-        if work > jpeg.SCAN_PIXELS:
-            raise damaged(KIND)
 
 
 def _with_one_directory(data: bytes, directory: ifd.Directory, kept: dict[int, ifd.Entry]) -> bytes:
