@@ -1,7 +1,7 @@
 """Getting a network ready for eight bits: the same function in float32, and far less harmed by rounding.
 
-Two defects of plain conversion, measured on a MobileNetV2 fine-tuned on HAM10000 (signal to noise of the logits 6 dB,
-top class kept for 83 % of images), are mended before LiteRT sees the network (23 dB, 98 to 100 %):
+Plain conversion of a MobileNetV2 fine-tuned on HAM10000 changes the top class of every fifth image and takes a third
+off its balanced accuracy. Three defects cause that, and are mended before LiteRT sees the network:
 
 **Rounded weights shift means** (`absorb_rounding`). LiteRT rounds the weights of each output channel to 255 steps. The
 errors e of one channel are small, but they do not average out: its mean output moves by e' E[x], the inputs x being
@@ -15,7 +15,11 @@ batch normalisation behind it multiplies by 1 / sqrt(epsilon), thirty times what
 kernel share one step size, which such a row then sets for all. A ReLU lets any positive factor through, so each unit
 is scaled such that its values and its row get the same range: cross-layer equalisation, from the same article.
 
-At inference neither costs anything.
+**The input is rounded twice** (`centre_input`). Scaling in int8 means a product and a sum, whose ranges LiteRT chooses
+such that neighbouring grey levels fall together. Subtracting a whole number loses nothing, and the first
+convolution can do the rest.
+
+At inference none of them costs anything.
 """
 
 from __future__ import annotations
@@ -54,21 +58,58 @@ class _Site:
     sign: float
 
 
-def prepare(model: keras.Model, images: np.ndarray, *, smallest: int = 0) -> keras.Model:
-    """Both mendings, in a copy.
+def prepare_whole(model: keras.Model, images: np.ndarray) -> tuple[keras.Model, np.ndarray]:
+    """A copy for full int8, all three mendings in it, and the images to calibrate it on.
 
     Args:
         model: a network with fixed input size, or its explaining graph.
         images: (N, s, s, 3) uint8, some tens of typical images.
-        smallest: kernels with fewer elements will not be rounded.
 
     Returns:
-        The copy. Its own float32 output differs a little from the model's: it anticipates the rounding.
+        The copy, whose own float32 output differs a little from the model's, since it anticipates the rounding; and
+        the images, with one black and one white pixel so that the calibrated range of the input is 0 to 255.
     """
+    copy = centre_input(model)
+    equalise_head(copy, images)
+    absorb_rounding(copy, images)
+    images = np.array(images)
+    images[0, 0, 0], images[0, 0, 1] = 0, 255
+    return copy, images
+
+
+def prepare_weights(model: keras.Model, images: np.ndarray, *, smallest: int) -> keras.Model:
+    """A copy for int8 weights alone, where kernels with fewer than `smallest` elements will not be rounded."""
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     equalise_head(copy, images)
     absorb_rounding(copy, images, smallest=smallest)
+    return copy
+
+
+def centre_input(model: keras.Model) -> keras.Model:
+    """A copy in which the network's own scaling u * scale + offset has become u - c, c a whole number.
+
+    The rest is moved into the convolution and batch normalisation that follow. Only where nothing is left between
+    the pixels and their padding (on which the mean of the scaled pixels is off by less than half a grey level) is
+    it not the same function. A network with another beginning is copied as it is.
+    """
+    stem = _stem(model)
+    centre = 0 if stem is None else round(-stem.offset / stem.scale)
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if stem is not None and layer.name == stem.scaling:
+            config |= {"scale": 1.0, "offset": -float(centre)}
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    if stem is not None:
+        kernel = copy.get_layer(stem.convolution).kernel
+        mean = copy.get_layer(stem.norm).moving_mean
+        kernel.assign(_array(kernel) * stem.scale)
+        rest = centre + stem.offset / stem.scale
+        mean.assign(_array(mean) - rest * _array(kernel).sum(axis=(0, 1, 2)))
     return copy
 
 
@@ -122,6 +163,36 @@ def _sites(model: keras.Model) -> list[_Site]:
     return sites
 
 
+@dataclass(frozen=True)
+class _Stem:
+    """Names of a network's scaling, its first convolution and batch normalisation, and u * scale + offset."""
+
+    scaling: str
+    convolution: str
+    norm: str
+    scale: float
+    offset: float
+
+
+def _stem(model: keras.Model) -> _Stem | None:
+    """The beginning of a network that scales all channels alike and goes straight into a convolution."""
+    for norm in model.layers:
+        if not isinstance(norm, keras.layers.BatchNormalization):
+            continue
+        convolution = _producer(norm)
+        scaling = _producer(convolution)
+        if (
+            isinstance(convolution, keras.layers.Conv2D)
+            and isinstance(scaling, keras.layers.Rescaling)
+            and np.ndim(scaling.scale) == np.ndim(scaling.offset) == 0
+        ):
+            return _Stem(
+                scaling.name, convolution.name, norm.name, float(scaling.scale), float(scaling.offset)
+            )
+        return None  # the first batch normalisation decides
+    return None
+
+
 def _dense_site(layer: keras.layers.Dense) -> _Site:
     """LiteRT multiplies a batch normalisation before a dense layer into its rows before it rounds them."""
     before = _producer(layer)
@@ -136,11 +207,11 @@ def _dense_site(layer: keras.layers.Dense) -> _Site:
 def _mean_inputs(model: keras.Model, sites: list[_Site], images: np.ndarray) -> list[np.ndarray]:
     """(channels,) float64 mean input of every site, over images and positions."""
     means = [keras.ops.mean(s.source, axis=tuple(range(1, len(s.source.shape) - 1))) for s in sites]
-    probe = keras.Model(model.input, means)
+    probe = keras.Model(model.input, {str(i): mean for i, mean in enumerate(means)})
     totals = [np.zeros(mean.shape[-1]) for mean in means]
     for batch in _batches(images):
-        for total, found in zip(totals, probe.predict_on_batch(batch), strict=True):
-            total += np.asarray(found, np.float64).sum(axis=0)
+        for i, found in probe.predict_on_batch(batch).items():
+            totals[int(i)] += np.asarray(found, np.float64).sum(axis=0)
     return [total / len(images) for total in totals]
 
 

@@ -1,7 +1,8 @@
 """Keras -> LiteRT, and what every file that comes out of it looks like.
 
 Input: one tensor `image`, uint8 (batch, 224, 224, 3), the pixels of `core.data.pixels.to_input` as they are, for every
-kind; the scaling, and for int8 the quantisation, is inside. The batch is 1 unless an interpreter resizes it.
+kind; the scaling is inside, and the quantisation too (int8's input has scale 1 and zero point 0: a pixel is its own
+value). The batch is 1 unless an interpreter resizes it.
 
 Outputs: float32 tensors, for int8 dequantised inside. They are found by name in the signature `serving_default`:
 `logits` (batch, 7), `maps` (batch, 7, h, w) and `embedding` (batch, D) of an explaining graph, `logits` alone of a
@@ -37,7 +38,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from core.artifacts import write_atomically
-from core.compression.eight_bits import prepare
+from core.compression.eight_bits import prepare_weights, prepare_whole
 
 KINDS = ("float32", "float16", "dynamic", "int8")
 SIGNATURE = "serving_default"
@@ -67,10 +68,12 @@ def convert(
         ValueError: unknown kind, no representative images for int8 or of another shape, or an input without size.
     """
     _check(model, kind, representative)
-    if kind in ("dynamic", "int8") and representative is not None:
-        model = prepare(model, representative, smallest=_SMALLEST_DYNAMIC if kind == "dynamic" else 0)
+    if kind == "int8" and representative is not None:
+        model, representative = prepare_whole(model, representative)
+    elif kind == "dynamic" and representative is not None:
+        model = prepare_weights(model, representative, smallest=_SMALLEST_DYNAMIC)
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(*_frozen(model, folder))
+        tf.saved_model.save(*_frozen(model, folder, tf.float32 if kind == "int8" else tf.uint8))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         _set_kind(converter, kind, representative)
         with warnings.catch_warnings():
@@ -102,14 +105,14 @@ def _check(model: keras.Model, kind: str, representative: np.ndarray | None) -> 
         )
 
 
-def _frozen(model: keras.Model, folder: str) -> tuple[tf.Module, str, dict]:
-    """The arguments of `saved_model.save`: the network from uint8 pixels, its weights constants.
+def _frozen(model: keras.Model, folder: str, dtype: tf.DType) -> tuple[tf.Module, str, dict]:
+    """The arguments of `saved_model.save`: the network from pixels of some type, its weights constants.
 
     Keras' own export leaves the weights variables, which the converter keeps as such: they are not quantised, and
     the file needs a runtime with resource variables.
     """
     names = list(model.output) if isinstance(model.output, dict) else ["logits"]
-    pixels = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name=INPUT)
+    pixels = tf.TensorSpec((None, *model.input.shape[1:]), dtype, name=INPUT)
 
     def answer(image: tf.Tensor) -> dict[str, tf.Tensor]:
         found = model(tf.cast(image, tf.float32), training=False)
@@ -138,6 +141,7 @@ def _set_kind(converter: tf.lite.TFLiteConverter, kind: str, representative: np.
 
         def images() -> Iterator[dict[str, np.ndarray]]:
             for image in representative:
-                yield {INPUT: np.asarray(image)[np.newaxis]}
+                yield {INPUT: np.asarray(image, np.float32)[np.newaxis]}
 
         converter.representative_dataset = images
+        converter.inference_input_type = tf.uint8

@@ -1,0 +1,73 @@
+"""The compress command, from its arguments to the manifest."""
+
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.artifacts import load_manifest, update_model
+from core.compression import variants
+
+
+@pytest.fixture
+def artifacts(tmp_path, monkeypatch, tiny):
+    """A trained student whose network is the tiny one; no dataset."""
+    folder = tmp_path / "artifacts"
+    (folder / "weights").mkdir(parents=True)
+    (folder / "weights/student.npz").write_bytes(b"weights")
+    entry = {"title": "Student", "role": "student", "network": "mobilenetv2"}
+    update_model(folder, "student", entry, {"weights": "weights/student.npz"})
+    monkeypatch.setattr(variants, "load_trained", lambda manifest, name: tiny.tiny_network(size=224))
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(folder))
+    monkeypatch.setenv("DERMDISTILL_DATA", str(tmp_path / "nowhere"))
+    return folder
+
+
+def test_without_the_dataset_float_files_are_made(artifacts, capsys):
+    assert main(["compress", "--kind", "float32", "--kind", "float16"]) == 0
+    manifest = load_manifest(artifacts)
+    assert set(manifest.models) == {"student", "student-fp16"}
+    assert "agreement not measured" in capsys.readouterr().out
+    manifest.read("models/student-fp16.tflite")
+
+
+def test_int8_without_the_dataset_says_what_to_do(artifacts, capsys):
+    assert main(["compress", "--model", "student-int8"]) == 2
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith("error: student-int8: expected HAM10000 to calibrate")
+    )
+    assert set(load_manifest(artifacts).models) == {"student"}
+
+
+def test_with_the_dataset_the_agreement_is_measured(artifacts, small_folder, monkeypatch, capsys):
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+    assert main(["compress", "--model", "student-int8", "--calibration", "1", "--check", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "student-int8: int8," in out
+    assert "of 4 images" in out
+    record = load_manifest(artifacts).model("student-int8").provenance["compression"]
+    assert record["calibration_images"] == 7
+    assert np.isfinite(record["agreement_with_keras_on_validation"]["signal_to_noise_db"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--kind", "int4"], "expected one of float32"),
+        (["--model", "vgg"], "expected one of the models student, found 'vgg'"),
+    ],
+)
+def test_misuse_is_one_line(artifacts, capsys, arguments, message):
+    assert main(["compress", *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1
+    assert message in error[0]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--calibration", "0"], ["--check", "many"], ["--all", "--kind", "int8"]]
+)
+def test_wrong_numbers_are_usage_errors(artifacts, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        main(["compress", *arguments])

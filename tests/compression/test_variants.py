@@ -1,0 +1,194 @@
+"""Which files each model gets, and what the manifest says of them."""
+
+import keras
+import numpy as np
+import pytest
+
+from core.artifacts import load_manifest, update_model
+from core.compression import variants
+from core.compression.agreement import litert_answers
+from core.compression.variants import AUTO, Images, Job, images_for, make, plan
+from core.data.ham10000 import open_dataset
+from core.data.splits import assign
+from core.errors import UserError
+from core.lesions import CODES
+
+ENTRY = {"title": "MobileNetV2", "network": "mobilenetv2", "parameters": 5, "commit": "abc", "recipe": {"seed": 3},
+         "provenance": {"data": "synthetic"}}  # fmt: skip
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    """A folder with a student, a baseline and a teacher; their weight files are never read here."""
+    (tmp_path / "weights").mkdir()
+    for name, role in (("student", "student"), ("baseline", "baseline"), ("resnet50", "teacher")):
+        (tmp_path / f"weights/{name}.npz").write_bytes(b"weights")
+        update_model(tmp_path, name, {**ENTRY, "role": role}, {"weights": f"weights/{name}.npz"})
+    return tmp_path
+
+
+@pytest.fixture
+def network(tiny, monkeypatch):
+    """What every model's weights turn out to be."""
+    model = tiny.tiny_network(size=224)
+    monkeypatch.setattr(variants, "load_trained", lambda manifest, name: model)
+    return model
+
+
+@pytest.fixture
+def images(tiny):
+    rng = np.random.default_rng(0)
+    return Images(tiny.images(8, rng, 224), tiny.images(8, rng, 224), "drawn")
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "expected"),
+    [
+        (["student"], {}, [("float32", "student"), ("float16", "student-fp16"), ("int8", "student-int8")]),
+        (["student"], {"kinds": ["dynamic"]}, [("dynamic", "student-dynamic")]),
+        (["student-int8"], {}, [("int8", "student-int8")]),
+        (["student-int8", "student"], {"kinds": ()}, [("int8", "student-int8"), ("float32", "student"),
+                                                      ("float16", "student-fp16")]),
+        (["baseline"], {}, [("float16", "baseline")]),
+        (["baseline"], {"kinds": ["float32"]}, [("float32", "baseline")]),
+        (["resnet50"], {}, [(AUTO, "resnet50")]),
+        (["resnet50"], {"every": True}, [(AUTO, "resnet50")]),
+        (["student"], {"every": True}, [("float32", "student"), ("float16", "student-fp16"),
+                                        ("dynamic", "student-dynamic"), ("int8", "student-int8")]),
+    ],
+)  # fmt: skip
+def test_plan(artifacts, names, options, expected):
+    jobs = plan(load_manifest(artifacts), names, **options)
+    assert [(job.kind, job.target) for job in jobs] == expected
+    assert {job.source for job in jobs} == {names[-1].removesuffix("-int8")}
+
+
+def test_without_names_every_model_with_weights_is_planned(artifacts):
+    update_model(artifacts, "ensemble", {"title": "E", "role": "ensemble", "members": ["student"]})
+    assert [job.target for job in plan(load_manifest(artifacts))] == [
+        "student", "student-fp16", "student-int8", "baseline", "resnet50",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "message"),
+    [
+        (["student"], ["int4"], "expected one of float32, .*'int4'"),
+        (["resnet50"], ["float16", "int8"], "expected one kind, .*found float16, int8"),
+        (["vgg"], [], "expected one of the models student, .*'vgg'"),
+        (["vgg-int8"], [], "'vgg-int8'"),
+    ],
+)
+def test_plans_that_cannot_be(artifacts, names, kinds, message):
+    with pytest.raises(UserError, match=message):
+        plan(load_manifest(artifacts), names, kinds)
+
+
+def test_an_empty_folder_says_how_to_fill_it(tmp_path):
+    update_model(tmp_path, "ensemble", {"title": "E", "role": "ensemble", "members": ["student"]})
+    with pytest.raises(UserError, match="found none; train one"):
+        plan(load_manifest(tmp_path))
+
+
+def test_a_variant_is_entered_with_its_parentage(artifacts, network, images):
+    made = make(load_manifest(artifacts), Job("student", "int8", "student-int8"), images)
+    manifest = load_manifest(artifacts)
+    entry = manifest.model("student-int8")
+    assert (entry.role, entry.parent, entry.network, entry.parameters) == (
+        "variant",
+        "student",
+        "mobilenetv2",
+        5,
+    )
+    assert entry.title == "MobileNetV2, int8"
+    assert entry.recipe == ENTRY["recipe"]
+    assert manifest.files["models/student-int8.tflite"].format == "litert-int8"
+    assert manifest.files["models/student-int8.tflite"].bytes == made.bytes == made.path.stat().st_size
+    record = entry.provenance["compression"]
+    assert (record["kind"], record["images"], record["calibration_images"]) == ("int8", "drawn", 8)
+    assert record["agreement_with_keras_on_validation"]["same_class"] == made.agreement.same_class
+    assert entry.provenance["data"] == "synthetic"
+    found = litert_answers(made.path, images.check[:2])["logits"]
+    expected = network.predict(images.check[:2].astype(np.float32), verbose=0)
+    assert np.abs(found - expected).max() < 0.5
+    assert "weights" not in entry.files
+
+
+def test_the_models_own_file_keeps_what_was_measured_until_its_kind_changes(artifacts, network):
+    job = Job("baseline", "float16", "baseline")
+    make(load_manifest(artifacts), job, None)
+    update_model(artifacts, "baseline", {"calibration": {"temperature": 1.5}, "figures": {"test": {}}})
+    make(load_manifest(artifacts), job, None)
+    assert load_manifest(artifacts).model("baseline").temperature == 1.5
+    make(load_manifest(artifacts), Job("baseline", "float32", "baseline"), None)
+    entry = load_manifest(artifacts).model("baseline")
+    assert (entry.temperature, entry.figures, entry.role) == (1.0, {}, "baseline")
+    assert entry.provenance["compression"] == {"kind": "float32"}
+
+
+@pytest.mark.parametrize(("least", "kind"), [(0.0, "dynamic"), (1.1, "float16")])
+def test_a_teacher_is_dynamic_only_where_that_keeps_its_answers(
+    artifacts, network, images, monkeypatch, least, kind
+):
+    monkeypatch.setattr(variants, "SMALL_ENOUGH_CHANGE", least)
+    made = make(load_manifest(artifacts), Job("resnet50", AUTO, "resnet50"), images)
+    manifest = load_manifest(artifacts)
+    assert made.kind == kind
+    assert manifest.files["models/resnet50.tflite"].format == f"litert-{kind}"
+    assert [path.name for path in (artifacts / "models").iterdir()] == ["resnet50.tflite"]
+    manifest.read("models/resnet50.tflite")
+
+
+def test_without_images_a_teacher_is_float16_and_int8_is_refused(artifacts, network):
+    assert make(load_manifest(artifacts), Job("resnet50", AUTO, "resnet50"), None).kind == "float16"
+    with pytest.raises(UserError, match="student-int8: expected HAM10000 to calibrate int8"):
+        make(load_manifest(artifacts), Job("student", "int8", "student-int8"), None)
+    assert not (artifacts / "models/student-int8.tflite").exists()
+
+
+def test_calibration_sees_all_classes_of_training_and_never_test(small_folder):
+    dataset = open_dataset(small_folder)
+    parts = assign(dataset.records)
+    asked = []
+
+    class Watched:
+        records, is_synthetic = dataset.records, False
+
+        def read_bytes(self, image_id):
+            asked.append(image_id)
+            return dataset.read_bytes(image_id)
+
+    found = images_for(Watched(), "lesion", per_class=3, check=5)
+    part = dict(zip(dataset.records["image_id"], parts, strict=True))
+    label = dict(zip(dataset.records["image_id"], dataset.records["dx"], strict=True))
+    assert found.calibration.shape == (21, 224, 224, 3)
+    assert found.check.shape == (5, 224, 224, 3)
+    assert {part[i] for i in asked[:21]} == {"train"}
+    assert {part[i] for i in asked[21:]} == {"validation"}
+    assert sorted(label[i] for i in asked[:21]) == sorted(list(CODES) * 3)
+    assert len(set(asked)) == 26
+    assert found.source == "HAM10000, lesion split"
+
+
+def test_trained_weights_come_back_checked(tmp_path, tiny, monkeypatch):
+    from core.artifacts import ArtifactError
+    from core.networks import trained
+    from core.networks.weights import save_weights
+
+    model = tiny.tiny_network()
+    monkeypatch.setattr(trained, "build", lambda network, size: tiny.tiny_network(size=size, seed=9))
+    save_weights(model, tmp_path / "weights/student.npz", "mobilenetv2")
+    update_model(tmp_path, "student", {**ENTRY, "role": "student"}, {"weights": "weights/student.npz"})
+    found = trained.load_trained(load_manifest(tmp_path), "student", size=32)
+    for mine, saved in zip(found.weights, model.weights, strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(saved), rtol=1e-3
+        )
+    update_model(tmp_path, "student-int8", {**ENTRY, "role": "variant", "parent": "student"})
+    with pytest.raises(UserError, match=r"student-int8: expected Keras weights.*use its parent student"):
+        trained.load_trained(load_manifest(tmp_path), "student-int8")
+    data = bytearray((tmp_path / "weights/student.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "weights/student.npz").write_bytes(data)
+    with pytest.raises(ArtifactError, match="expected sha256"):
+        trained.load_trained(load_manifest(tmp_path), "student")
