@@ -240,13 +240,9 @@ def test_without_a_picture():
     refuse(data[: data.index(b"\xe0\x7f\x10\x00")], "no_image")
 
 
-def test_a_deflated_bomb_is_not_inflated(monkeypatch):
-    def inflate(*_):
-        raise AssertionError("inflated")
-
+def test_a_deflated_data_set_is_refused_as_such():
     data = dicom(photo().tobytes(), syntax=DeflatedExplicitVRLittleEndian)
-    monkeypatch.setattr("pydicom.filereader.zlib.decompress", inflate)
-    refuse(data, "unsupported")
+    assert "stored in a way" in refuse(data, "unsupported").reason
 
 
 def test_the_preamble_may_be_that_of_a_tiff():
