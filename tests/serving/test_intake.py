@@ -13,7 +13,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from core import settings
 from core.serving.intake import Rejection, Upload, display_name, icc, read_image
-from core.serving.intake.refusal import CODES
+from core.serving.intake.raster import decode
+from core.serving.intake.refusal import CODES, Refused
 
 WIDTH, HEIGHT = 96, 72
 
@@ -372,6 +373,11 @@ def test_memory_is_counted_before_it_is_taken():
     lossless = encode(photo(), "WEBP", lossless=True)
     size, larger = (struct.pack("<I", w - 1 | h - 1 << 14) for w, h in ((WIDTH, HEIGHT), (6000, 6000)))
     refuse(lossless.replace(size, larger), "too_heavy")
+
+
+def test_pillow_must_find_the_size_that_was_checked():
+    with pytest.raises(Refused):
+        decode(encode(photo(), "PNG"), "PNG", (WIDTH, HEIGHT + 1), "PNG")
 
 
 def test_the_display_copy_keeps_the_shape():
