@@ -18,7 +18,7 @@ from core.serving.overlay import COLOUR_MAPS, draw_overlay
 from core.serving.overview import overview, overview_csv, thumbnail
 from core.serving.panel import Reading, choose_models
 from core.serving.tables import neutralise
-from core.serving.wording import agreement, headline, malignancy_sentence
+from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
 from core.settings import MAX_FILES, MAX_UPLOAD_BYTES
 from pages import _shared
 
@@ -101,15 +101,14 @@ def choose() -> tuple[str, ...]:
             "Models to ask, the leading one first",
             usable,
             choose_models(usable),
-            lambda name: states[name].title,
+            _shared.title,
             key="models",
             bind="query-params",
         )
         for state in states.values():
             if not state.usable:
-                st.caption(
-                    f"{state.title} is {'not here' if state.absent else 'refused'}: `{state.command}` makes it."
-                )
+                what = "not here" if state.absent else "refused"
+                st.caption(f"{_shared.title(state.name)} is {what}: `{state.command}` makes it.")
                 if not state.absent:
                     st.text(state.reason)
     return tuple(chosen) or choose_models(usable)
@@ -180,7 +179,7 @@ def show(item: Item, reading: Reading, models: tuple[str, ...]) -> None:
     if item.notice:
         st.info(item.notice, icon=":material/science:")
     for model, why in reading.failures.items():
-        st.warning(f"{title(model)} gave no answer: {why}")
+        st.warning(f"{_shared.title(model)} gave no answer: {why}")
     for note in reading.notes:
         st.caption(f":material/info: {note[:1].upper()}{note[1:]}")
     if reading.status == OUT_OF_DISTRIBUTION:
@@ -191,11 +190,6 @@ def show(item: Item, reading: Reading, models: tuple[str, ...]) -> None:
     else:
         show_verdict(reading)
         show_maps(reading)
-
-
-def title(model: str) -> str:
-    """A model's name for people."""
-    return _shared.registry().state(model).title
 
 
 def show_verdict(reading: Reading) -> None:
@@ -211,15 +205,16 @@ def show_verdict(reading: Reading) -> None:
             st.subheader(f"{headline(lead)}, {percent(lead.confidence)}")
             if lead.suspicious:
                 st.badge("Suspicious: have it looked at", icon=":material/priority_high:", color="red")
-            st.markdown(lesion.note)
+            st.markdown(f"**{malignant_sentence(lead)}**" if lead.suspicious else malignant_sentence(lead))
             if len(reading.diagnoses) > 1:
                 verdict = agreement(reading.diagnoses)
                 icon = ":material/check_circle:" if verdict.unanimous else ":material/call_split:"
                 st.markdown(
-                    f"{icon} {verdict.sentence({d.model: title(d.model) for d in reading.diagnoses})}"
+                    f"{icon} {verdict.sentence({d.model: _shared.title(d.model) for d in reading.diagnoses})}"
                 )
+            st.caption(f"{lesion.name} in short: {lesion.note}")
         with score:
-            st.markdown(f"**Malignancy score** of {title(lead.model)}")
+            st.markdown(f"**Malignancy score** of {_shared.title(lead.model)}")
             st.plotly_chart(
                 malignancy_bar(lead.malignancy, threshold, ink=_shared.ink()), config=PLAIN, key="malignancy",
                 alt=f"Malignancy score {lead.malignancy:.2f} on a scale from 0 to 1",
@@ -232,7 +227,7 @@ def show_maps(reading: Reading) -> None:
     """Probabilities of a model beside the original and the map of a class; a rerun of its own."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(
-            "Model", [d.model for d in reading.diagnoses], format_func=title, key="model", width=200
+            "Model", [d.model for d in reading.diagnoses], format_func=_shared.title, key="model", width=200
         )
         code = st.selectbox(
             "Map of", [LEADING, *CODES], format_func=lambda c: "the leading class" if c == LEADING else BY_CODE[c].name,
@@ -244,7 +239,7 @@ def show_maps(reading: Reading) -> None:
     chosen = diagnosis.label if code == LEADING else code
     bars, original, overlay = st.columns(3, gap="medium")
     with bars:
-        st.markdown(f"**Calibrated probabilities** of {title(diagnosis.model)}")
+        st.markdown(f"**Calibrated probabilities** of {_shared.title(diagnosis.model)}")
         st.plotly_chart(
             probability_bars(diagnosis.probabilities, chosen=chosen, ink=_shared.ink()), config=PLAIN, key="bars",
             alt="; ".join(f"{x.name} {percent(p)}" for x, p in zip(LESIONS, diagnosis.probabilities, strict=True)),
@@ -278,7 +273,7 @@ def draw(
 def show_side_by_side(reading: Reading, code: str, opacity: float, colours: str) -> None:
     """All models' probabilities on one line per class, and their maps of one class."""
     with st.expander("Models side by side", icon=":material/compare:"):
-        titles = {d.model: title(d.model) for d in reading.diagnoses}
+        titles = {d.model: _shared.title(d.model) for d in reading.diagnoses}
         st.plotly_chart(
             agreement_dots(
                 {d.model: d.probabilities for d in reading.diagnoses}, titles, ink=_shared.ink()

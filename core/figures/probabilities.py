@@ -94,7 +94,7 @@ def malignancy_bar(score: float, threshold: float | None, *, ink: str | None = N
             type="line", x0=threshold, x1=threshold, y0=-0.3, y1=0.3, line={"color": NEUTRAL, "width": 3}
         )
         result.add_annotation(
-            text=f"operating point {threshold:.2f}",
+            text=f"operating point {threshold:.3f}",
             x=threshold,
             y=-0.4,
             showarrow=False,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.lesions import BY_CODE, INDEX
+from core.lesions import BY_CODE, INDEX, LESIONS, MALIGNANT
 from core.numbers import percent
 from core.serving.classifier import Diagnosis
 
 LIKELY = 0.5
 """Below this, the leading class is less probable than all others together, and the words say so."""
+
+NAMED = 0.01
+"""From this probability on a malignant class is named beside the leading one."""
 
 
 def headline(diagnosis: Diagnosis) -> str:
@@ -21,6 +24,15 @@ def headline(diagnosis: Diagnosis) -> str:
     return f"Uncertain; leading: {name}"
 
 
+def malignant_sentence(diagnosis: Diagnosis) -> str:
+    """Which malignant classes have at least a hundredth of the probability, the likeliest first."""
+    found = sorted(((float(diagnosis.probabilities[i]), LESIONS[i].name) for i in MALIGNANT), reverse=True)
+    named = [f"{name} {percent(share)}" for share, name in found if share >= NAMED]
+    if not named:
+        return f"Each malignant class has a probability below {percent(NAMED)}."
+    return f"What could be malignant: {', '.join(named)}."
+
+
 def malignancy_sentence(diagnosis: Diagnosis, threshold: float | None, sensitivity: float | None) -> str:
     """The malignancy score against its operating point.
 
@@ -29,15 +41,15 @@ def malignancy_sentence(diagnosis: Diagnosis, threshold: float | None, sensitivi
         threshold: the model's operating point, None where it has none.
         sensitivity: share of malignant validation images at or above it, None where unknown.
     """
-    score = f"{diagnosis.malignancy:.2f}"
+    score = f"{diagnosis.malignancy:.3f}"
     if threshold is None:
         return f"Malignancy score {score}. No operating point was chosen for this model, so it is not judged."
     known = (
         "" if sensitivity is None else f", which {percent(sensitivity)} of malignant validation images reach"
     )
     if diagnosis.suspicious:
-        return f"Malignancy score {score}: at or above the operating point of {threshold:.2f}{known}."
-    return f"Malignancy score {score}: below the operating point of {threshold:.2f}{known}. Below is not harmless."
+        return f"Malignancy score {score}: at or above the operating point of {threshold:.3f}{known}."
+    return f"Malignancy score {score}: below the operating point of {threshold:.3f}{known}. Below is not harmless."
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ class Agreement:
             f"{titles.get(m, m)} with {BY_CODE[code].name}" for m, code in self.dissenting.items()
         )
         if self.unanimous:
-            said = f"All {total} models lead with {name}."
+            said = f"{'Both' if total == 2 else f'All {total}'} models lead with {name}."
         elif len(self.agreeing) == 1:
             only = self.agreeing[0]
             said = f"No two models agree: {titles.get(only, only)} leads with {name}; {others}."

@@ -53,7 +53,8 @@ def test_it_opens_with_an_uploader_a_promise_and_the_seven_classes(page: AppTest
 def test_one_action_gives_the_verdict(page: AppTest, picture: Callable, code: str) -> None:
     upload(page, ("mine.png", picture(code)))
     assert BY_CODE[code].name in texts(page.subheader)
-    assert BY_CODE[code].note in texts(page.markdown)
+    assert BY_CODE[code].note in texts(page.caption)
+    assert "What could be malignant" in texts(page.markdown)
     assert texts(page.text).startswith("mine.png")
     bars = charts(page)[1]["data"][1]
     assert bars["customdata"][0][0] == BY_CODE[code].name, "the leading class is the first bar"
@@ -70,7 +71,7 @@ def test_agreement_is_said(page: AppTest, picture: Callable) -> None:
 def test_the_score_stands_against_its_operating_point(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("nv")))
     said = texts(page.caption)
-    assert "below the operating point of 0.40, which 95 % of malignant validation images reach" in said
+    assert "below the operating point of 0.400, which 95 % of malignant validation images reach" in said
     assert "Below is not harmless" in said
 
 

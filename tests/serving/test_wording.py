@@ -9,7 +9,7 @@ import pytest
 
 from core.lesions import CODES, INDEX
 from core.serving.classifier import Diagnosis
-from core.serving.wording import agreement, headline, malignancy_sentence
+from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
 
 
 def diagnosis(model: str, label: str, confidence: float = 0.7, suspicious: bool | None = None) -> Diagnosis:
@@ -40,10 +40,10 @@ def test_headline_admits_doubt(confidence: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("suspicious", "threshold", "sensitivity", "parts"),
     [
-        (True, 0.2, 0.95, ["0.25", "at or above the operating point of 0.20", "95 %"]),
-        (False, 0.4, 0.95, ["below the operating point of 0.40", "95 %", "Below is not harmless"]),
-        (True, 0.2, None, ["at or above the operating point of 0.20."]),
-        (None, None, None, ["0.25", "not judged"]),
+        (True, 0.2, 0.95, ["0.250", "at or above the operating point of 0.200", "95 %"]),
+        (False, 0.4, 0.95, ["below the operating point of 0.400", "95 %", "Below is not harmless"]),
+        (True, 0.2, None, ["at or above the operating point of 0.200."]),
+        (None, None, None, ["0.250", "not judged"]),
     ],
 )
 def test_malignancy_in_words(suspicious, threshold, sensitivity, parts: list[str]) -> None:
@@ -56,6 +56,24 @@ def test_unanimous_models() -> None:
     found = agreement([diagnosis(name, "bkl") for name in ("a", "b", "c")])
     assert found.unanimous
     assert found.sentence({}) == "All 3 models lead with Benign keratosis."
+
+
+def test_two_models_are_both() -> None:
+    assert agreement([diagnosis("a", "df"), diagnosis("b", "df")]).sentence({}).startswith("Both models lead")
+
+
+@pytest.mark.parametrize(
+    ("label", "confidence", "said"),
+    [
+        ("mel", 0.7, "What could be malignant: Melanoma 70 %, "),
+        ("nv", 0.93, "What could be malignant: Melanoma 1 %, "),
+        ("nv", 0.97, "Each malignant class has a probability below 1 %."),
+    ],
+)
+def test_what_could_be_malignant_is_named_beside_a_benign_leader(label, confidence, said) -> None:
+    found = malignant_sentence(diagnosis("student", label, confidence))
+    assert found.startswith(said)
+    assert "nevus" not in found
 
 
 def test_the_majority_leads_and_the_others_are_named() -> None:
