@@ -106,20 +106,21 @@ def test_a_plain_network_has_logits_alone(tiny, images, tmp_path):
 
 
 def test_silent_units_and_outliers_do_not_ruin_int8(tiny, calibration, images, tmp_path):
-    """Without `eight_bits` the logits of this network are mostly noise."""
+    """Without `equalise_head` and the even shares of `GatedMaps` it is 13 and less than 12 dB."""
     model = tiny.tiny_network()
     norm, hidden = model.get_layer("hidden_bn"), model.get_layer("hidden")
     silent = np.arange(24) % 4 == 0
-    norm.moving_variance.assign(np.where(silent, 0, norm.moving_variance))
+    for statistic in (norm.moving_variance, norm.moving_mean, norm.beta):
+        statistic.assign(np.where(silent, 0, statistic))
     hidden.bias.assign(np.where(silent, -50, hidden.bias))
     model.get_layer("logits").kernel.assign(
-        keras.ops.convert_to_numpy(model.get_layer("logits").kernel) * np.where(silent, 8, 1)[:, None]
+        keras.ops.convert_to_numpy(model.get_layer("logits").kernel) * np.where(silent, 10, 1)[:, None]
     )
     graph = explaining_graph(model, size=32)
     expected = graph.predict(images.astype(np.float32), verbose=0)
     found = litert_answers(convert(graph, tmp_path / "silent.tflite", "int8", calibration), images)
     spoken = expected["logits"] - expected["logits"].mean(axis=0)  # what differs between images
-    assert snr_db(spoken, found["logits"] - expected["logits"].mean(axis=0)) > 12
+    assert snr_db(spoken, found["logits"] - expected["logits"].mean(axis=0)) > 22
     assert snr_db(expected["maps"], found["maps"]) > 12
 
 

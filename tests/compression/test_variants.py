@@ -117,12 +117,16 @@ def test_a_variant_is_entered_with_its_parentage(artifacts, network, images):
 def test_the_models_own_file_keeps_what_was_measured_until_its_kind_changes(artifacts, network):
     job = Job("baseline", "float16", "baseline")
     make(load_manifest(artifacts), job, None)
-    update_model(artifacts, "baseline", {"calibration": {"temperature": 1.5}, "figures": {"test": {}}})
+    (artifacts / "baseline.parquet").write_bytes(b"logits")
+    measured = {"calibration": {"temperature": 1.5}, "figures": {"test": {}}}
+    update_model(artifacts, "baseline", measured, {"predictions": "baseline.parquet"})
     make(load_manifest(artifacts), job, None)
     assert load_manifest(artifacts).model("baseline").temperature == 1.5
+    assert "predictions" in load_manifest(artifacts).model("baseline").files
     make(load_manifest(artifacts), Job("baseline", "float32", "baseline"), None)
     entry = load_manifest(artifacts).model("baseline")
     assert (entry.temperature, entry.figures, entry.role) == (1.0, {}, "baseline")
+    assert sorted(entry.files) == ["litert", "weights"]
     assert entry.provenance["compression"] == {"kind": "float32"}
 
 
