@@ -158,13 +158,28 @@ def real(request) -> tuple[str, keras.Model]:
     return request.param, model
 
 
+@pytest.fixture(scope="module", params=sorted(OWN))
+def responsive(request) -> tuple[str, keras.Model]:
+    """A network with random weights whose batch normalisation fits them, so that its features tell images apart."""
+    keras.utils.set_random_seed(1)
+    model = build(request.param, size=SIZE)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    model(raw(), training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return request.param, model
+
+
 def test_every_row_of_the_table_is_checked_here():
     assert set(OWN) == set(NETWORKS)
 
 
 @pytest.mark.slow
-def test_raw_pixels_give_what_the_plain_network_gives_on_its_own_preprocessing(real):
-    name, model = real
+def test_raw_pixels_give_what_the_plain_network_gives_on_its_own_preprocessing(responsive):
+    name, model = responsive
     application = getattr(keras.applications, NETWORKS[name].application)
     plain = application(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
     for layer in plain.layers:
@@ -174,10 +189,9 @@ def test_raw_pixels_give_what_the_plain_network_gives_on_its_own_preprocessing(r
     expected = call(plain, getattr(keras.applications, OWN[name]).preprocess_input(x.copy()))
     features = call(keras.Model(model.input, model.get_layer(feature_layer(model)).output), x)
     scale = np.abs(expected).max()
-    assert scale > 1e-3
-    assert np.abs(features - expected).max() < 1e-4 * scale
+    assert np.abs(features - expected).max() < 1e-3 * scale
     # Pixels that were scaled before (the report's mistake) give something else.
-    assert np.abs(features - call(plain, x / 255)).max() > 1e-2 * scale
+    assert np.abs(features - call(plain, x / 255)).max() > 0.1 * scale
 
 
 @pytest.mark.slow
@@ -199,17 +213,18 @@ def test_the_graph_is_flat_with_variables_of_one_name_each(real):
 
 
 @pytest.mark.slow
-def test_saved_and_loaded_it_gives_the_same_within_float16(real, tmp_path):
+def test_saved_and_loaded_every_variable_is_itself_within_float16(real, tmp_path):
+    """The outputs of random weights say little here: their batch normalisation makes much of a rounding."""
     name, model = real
-    x = raw()
-    before, kept = call(model, x), model.get_weights()
+    kept = model.get_weights()
     save_weights(model, tmp_path / "w.npz", name)
     for variable in model.weights:
-        variable.assign(np.ones(variable.shape, np.float32))
+        variable.assign(np.full(variable.shape, 7, np.float32))
     load_weights(model, tmp_path / "w.npz", name)
-    after = call(model, x)
+    found = model.get_weights()
     model.set_weights(kept)
-    assert np.abs(after - before).max() < 0.02 * np.abs(before).max()
+    for variable, before, after in zip(model.weights, kept, found, strict=True):
+        np.testing.assert_allclose(after, before, rtol=2**-11, atol=1e-7, err_msg=variable.path)
 
 
 @pytest.mark.slow
