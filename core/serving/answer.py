@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.artifacts import ArtifactError
 from core.serving.classifier import Diagnosis, Model
-from core.serving.gate import Gate, Verdict, load_gate
+from core.serving.gate import Gate, GateUnavailable, Verdict, load_gate
 from core.serving.intake import Rejection, Upload, read_image
+from core.serving.quality import PhotoLimits, advise, load_limits
 from core.serving.registry import ModelUnavailable, Registry
 from core.settings import MAX_UPLOAD_BYTES
 
@@ -24,6 +26,7 @@ class Answer:
         upload: the image; None when rejected.
         diagnosis: what the model says; None when rejected. Not for clinicians' eyes when out of distribution.
         verdict: the gate's; None when there is no gate.
+        advice: what to do about the photograph, sentences of `core.serving.quality`; empty where not asked for.
     """
 
     status: str
@@ -31,6 +34,7 @@ class Answer:
     upload: Upload | None = None
     diagnosis: Diagnosis | None = None
     verdict: Verdict | None = None
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Diagnoser:
         orientations: see `Classifier.classify`.
         gate: None switches the out-of-distribution check off.
         gate_model: gives the embedding where `model` does not contain the gate's model.
-        note: why the check is off although it was asked for, or None.
+        note: which checks are off although they were asked for, and why; or None.
+        limits: of the photograph's quality; None gives no advice.
     """
 
     model: Model
@@ -50,23 +55,47 @@ class Diagnoser:
     gate: Gate | None = None
     gate_model: Model | None = None
     note: str | None = None
+    limits: PhotoLimits | None = None
 
     @classmethod
-    def open(cls, registry: Registry, name: str, *, orientations: int = 1, gate: bool = True) -> Diagnoser:
+    def open(
+        cls,
+        registry: Registry,
+        name: str,
+        *,
+        orientations: int = 1,
+        gate: bool = True,
+        advice: bool = False,
+    ) -> Diagnoser:
         """The named model with the gate that is shipped with it.
+
+        Args:
+            registry: the models.
+            name: which of them.
+            orientations: see `Classifier.classify`.
+            gate: whether images are checked for being dermatoscopic.
+            advice: whether the photograph's quality is looked at as well.
 
         Raises:
             ModelUnavailable: the model cannot be used.
         """
-        model = registry.get(name)
-        guard = load_gate(registry) if gate else None
-        if guard is None:
-            note = "this folder has no gate: images are not checked for being dermatoscopic" if gate else None
-            return cls(model, orientations, note=note)
-        try:
-            return cls(model, orientations, guard, registry.get(guard.model))
-        except ModelUnavailable as error:
-            return cls(model, orientations, note=f"images are not checked for being dermatoscopic: {error}")
+        opened = cls(registry.get(name), orientations)
+        notes: list[str] = []
+        if advice:
+            try:
+                opened = replace(opened, limits=load_limits(registry))
+            except ArtifactError as error:
+                notes.append(f"the photograph's quality is not looked at: {error}")
+        if gate:
+            try:
+                guard = load_gate(registry, name)
+                if guard is None:
+                    notes.append("this folder has no gate: images are not checked for being dermatoscopic")
+                else:
+                    opened = replace(opened, gate=guard, gate_model=registry.get(guard.model))
+            except (GateUnavailable, ModelUnavailable) as error:
+                notes.append(f"images are not checked for being dermatoscopic: {error}")
+        return replace(opened, note="; ".join(notes) or None)
 
     def answer(self, data: bytes, name: str | None = None) -> Answer:
         """Read, classify and judge one file's bytes.
@@ -81,7 +110,8 @@ class Diagnoser:
         verdict = self._judge(diagnosis, read)
         if verdict is not None and not verdict.accepted:
             return Answer(OUT_OF_DISTRIBUTION, verdict.reason, read, diagnosis, verdict)
-        return Answer(OK, "", read, diagnosis, verdict)
+        advice = advise(read.pixels, self.limits) if self.limits else ()
+        return Answer(OK, "", read, diagnosis, verdict, advice)
 
     def answer_file(self, path: Path) -> Answer:
         """`answer` for a file; one that cannot be read is a rejection."""

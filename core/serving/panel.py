@@ -33,6 +33,7 @@ class Reading:
         diagnoses: one per model that answered, the leading one first. Empty unless the status is "ok": what the
             gate refuses gets no class.
         failures: model -> why it gave no answer.
+        advice: what to do about the photograph, in sentences; empty for a good one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Reading:
     display: np.ndarray | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
 
     @property
     def lead(self) -> Diagnosis | None:
@@ -82,7 +84,7 @@ def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None
     upload: Upload | None = None
     for position, lead in enumerate(models):
         try:
-            diagnoser = Diagnoser.open(registry, lead)
+            diagnoser = Diagnoser.open(registry, lead, advice=True)
             answer = diagnoser.answer(data, name)
         except (ModelUnavailable, ModelOutputError) as error:
             failures[lead] = str(error)
@@ -96,7 +98,7 @@ def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None
             return Reading(shown, answer.status, answer.reason, notes, upload.display)
         others, failed = _ask_others(registry, models[position + 1 :], upload, answer.diagnosis)
         diagnoses = (answer.diagnosis, *others)
-        return Reading(shown, OK, "", notes, upload.display, diagnoses, {**failures, **failed})
+        return Reading(shown, OK, "", notes, upload.display, diagnoses, {**failures, **failed}, answer.advice)
     reason = "No model could answer." if models else "No model was chosen."
     return Reading(display_name(name), FAILED, reason, failures=failures)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from core.artifacts import ArtifactError, Manifest, ManifestError, ManifestMissing, ModelEntry, load_manifest
 from core.errors import UserError
@@ -21,6 +23,8 @@ class Known:
     role: str
     command: str
 
+
+Part = TypeVar("Part")
 
 KNOWN: dict[str, Known] = {
     "resnet50": Known("ResNet50", "teacher", "python -m core train --network resnet50"),
@@ -78,6 +82,7 @@ class Registry:
         self._problem = problem
         self._loaded: dict[str, Model] = {}
         self._locks: dict[str, threading.Lock] = {}
+        self._parts: dict[str, object] = {}
         self._lock = threading.Lock()
         self._checked: dict[str, tuple[tuple[int, ...], str | None]] = {}
 
@@ -108,6 +113,18 @@ class Registry:
                 except UserError as error:
                     raise ModelUnavailable(_with_command(name, str(error))) from error
             return self._loaded[name]
+
+    def part(self, key: str, make: Callable[[], Part]) -> Part:
+        """What `make` gives, made on the first use of `key`; as with `get` a refusal is not remembered.
+
+        For what belongs to these models without being one: a gate, an index of lesions.
+        """
+        with self._lock:
+            lock = self._locks.setdefault(f"part {key}", threading.Lock())
+        with lock:
+            if key not in self._parts:
+                self._parts[key] = make()
+            return self._parts[key]  # type: ignore[return-value]
 
     def states(self) -> tuple[ModelState, ...]:
         """Every known model and every other one of the manifest; files that changed are hashed again."""

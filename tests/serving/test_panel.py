@@ -91,7 +91,7 @@ def test_what_the_gate_refuses_gets_no_class(make_artifacts: Callable, images, m
         def check(self, embedding, upload) -> Verdict:
             return Verdict(False, "Not a lesion.", 2.0, 1.0)
 
-    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry: Gate())
+    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry, model: Gate())
     reading = ask(Registry.open(make_artifacts("student")), ("student",), png(images[0]))
     assert (reading.status, reading.reason) == (OUT_OF_DISTRIBUTION, "Not a lesion.")
     assert reading.display is not None

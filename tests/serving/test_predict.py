@@ -363,7 +363,7 @@ class RefusesAll:
 
 
 def test_out_of_distribution_keeps_probabilities_and_exit_status_0(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(answer_module, "load_gate", lambda registry: RefusesAll())
+    monkeypatch.setattr(answer_module, "load_gate", lambda registry, model: RefusesAll())
     out, maps = tmp_path / "out.csv", tmp_path / "maps"
     assert main(["predict", str(folder), "--output", str(out), "--explain", str(maps)]) == 0
     for row in read(out):
@@ -378,7 +378,7 @@ def test_out_of_distribution_keeps_probabilities_and_exit_status_0(folder, tmp_p
 def test_gate_whose_model_is_missing_is_said(make_artifacts, folder, tmp_path, monkeypatch, capsys):
     artifacts = make_artifacts("resnet50")
     (artifacts / "models/student.tflite").unlink()
-    monkeypatch.setattr(answer_module, "load_gate", lambda registry: RefusesAll())
+    monkeypatch.setattr(answer_module, "load_gate", lambda registry, model: RefusesAll())
     out = tmp_path / "out.csv"
     assert main(["predict", str(folder), "--model", "resnet50", "--output", str(out)]) == 0
     assert "note: images are not checked for being dermatoscopic" in capsys.readouterr().err

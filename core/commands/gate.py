@@ -1,0 +1,245 @@
+"""`python -m core gate`: fit what refuses foreign pictures and finds similar lesions, and measure how well it does."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.artifacts import Manifest
+    from core.serving.rates import Rates, Share
+
+FOLDER = "gate"
+FAMILY = "student"
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "gate", help="fit and measure what refuses pictures that are not dermatoscopic"
+    )
+    commands = parser.add_subparsers(dest="action", required=True)
+    fit = commands.add_parser(
+        "fit",
+        help="fit the gate, the photograph's limits and the index of similar lesions",
+        description="From training images (references) and validation images (limits) of HAM10000. Belongs to one "
+        "file of a model and has to be run again when that changes; what is up to date is left alone.",
+    )
+    fit.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most so many images of each part, for a trial"
+    )
+    fit.add_argument("--again", action="store_true", help="fit also what is up to date")
+    report = commands.add_parser(
+        "report",
+        help="measure what is kept and refused, and store it",
+        description="End to end on HAM10000's test images, drawn junk, and photographs that installed packages ship "
+        "(scikit-learn, pydicom and, where it is installed, scikit-image).",
+    )
+    report.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most so many test images, for a trial"
+    )
+    report.add_argument(
+        "--turned", type=int, default=250, metavar="N", help="test images to be turned (default: %(default)s)"
+    )
+    report.add_argument(
+        "--each", type=_positive, default=6, metavar="N", help="variants of each kind of junk"
+    )
+    report.add_argument(
+        "--synthetic", type=_positive, default=8, metavar="N", help="synthetic lesions of each class"
+    )
+    report.add_argument("--photographs", type=Path, metavar="DIR", help="more foreign pictures")
+    for command, run in ((fit, run_fit), (report, run_report)):
+        command.add_argument(
+            "--model",
+            action="append",
+            metavar="NAME",
+            help="of this model, repeatable (default: the student and its variants)",
+        )
+        command.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
+    return int(text)
+
+
+def run_fit(options: argparse.Namespace) -> int:
+    """Fit and store."""
+    from core.artifacts import load_manifest
+    from core.data.ham10000 import open_dataset
+    from core.data.pixels import PixelStore
+    from core.data.splits import assign
+    from core.serving.classifier import Classifier
+    from core.serving.fitting import fit, fit_quality
+    from core.serving.quality import KEY
+
+    manifest = load_manifest()
+    names = _models(manifest, options.model)
+    todo = [name for name in names if options.again or not _up_to_date(manifest, name)]
+    dataset = open_dataset()
+    parts = assign(dataset.records)
+    if options.again or KEY not in manifest.shared:
+        limits = fit_quality(dataset, dataset.records["image_id"][parts == "validation"][: options.limit])
+        _store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
+        print(f"the photograph's limits, from {limits.images} validation images: {FOLDER}/quality.json")
+    store = PixelStore.open(dataset, list(dataset.records["image_id"])) if todo else None
+    for name in names:
+        if store is None or name not in todo:
+            print(f"{name}: the gate is up to date (--again fits it anew)")
+            continue
+        classifier = Classifier.load(manifest, name)
+        fitted = fit(classifier, _sha256(manifest, name), dataset.records, parts, store, limit=options.limit)
+        _store_fitted(manifest.folder, name, fitted.gate.to_bytes(), fitted.index.to_bytes())
+        print(
+            f"{name}: {fitted.gate.lesions} lesions, {fitted.references} appearances, limits from "
+            f"{fitted.validation} validation images: appearance {fitted.gate.appearance_limit:.3f}, "
+            f"embedding {fitted.gate.embedding_limit:.4f}, margin {fitted.gate.margin:.3f}"
+        )
+    print(f"everything is in {manifest.folder / FOLDER}; next: python -m core gate report")
+    return 0
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """Measure, store, print."""
+    from itertools import chain
+
+    from core.artifacts import load_manifest
+    from core.data.foreign import drawn, photographs
+    from core.data.ham10000 import open_dataset
+    from core.data.samples import synthetic_sample
+    from core.data.splits import assign
+    from core.lesions import CODES
+    from core.serving.answer import Diagnoser
+    from core.serving.rates import measure_rates
+    from core.serving.registry import Registry
+
+    manifest = load_manifest()
+    registry = Registry(manifest)
+    dataset = open_dataset()
+    test = dataset.records["image_id"][assign(dataset.records) == "test"][: options.limit].tolist()
+    for name in _models(manifest, options.model):
+        diagnoser = Diagnoser.open(registry, name, advice=True)
+        if diagnoser.gate is None or diagnoser.gate.model != name:
+            print(f"{name}: no gate of its own: {diagnoser.note or 'run python -m core gate fit'}")
+            continue
+        rates = measure_rates(
+            diagnoser,
+            test,
+            dataset.read_bytes,
+            chain(drawn(options.each), photographs(options.photographs)),
+            (
+                synthetic_sample(code, number).data
+                for code in CODES
+                for number in range(1, options.synthetic + 1)
+            ),
+            turned=options.turned,
+        )
+        relative = f"{FOLDER}/{name}-rates.json"
+        about = {"model_sha256": _sha256(manifest, name), "packages": _packages(), **rates.to_json()}
+        _store_json(manifest.folder, f"refusals-{name}", relative, about)
+        print(f"{describe(rates)}\n  stored in {manifest.folder / relative}")
+    return 0
+
+
+def describe(rates: Rates) -> str:
+    """The rates as lines of text."""
+    worst = ", ".join(f"{name} {share.count}/{share.images}" for name, share in rates.foreign.items())
+    lines = [
+        f"{rates.model}: test images kept {_text(rates.test)}",
+        f"  refused: drawn {_text(rates.drawn)}, photographs {_text(rates.photographs)}",
+        f"  refused by a limit that keeps 98 % of the test images: {_text(rates.at_98)}",
+        f"  by kind: {worst}",
+        f"  accepted though foreign: {', '.join(rates.missed) or 'none'}",
+        f"  turned, mirrored, saved as PNG: same status {_text(rates.turned)}; changed: "
+        f"{', '.join(rates.changed) or 'none'}",
+        f"  synthetic lesions kept {_text(rates.synthetic)}",
+        *(f"  advice to {_text(share)}: {sentence}" for sentence, share in rates.advice.items()),
+    ]
+    if rates.unread:
+        lines.append(f"  rejected by intake already, not counted: {', '.join(rates.unread)}")
+    return "\n".join(lines)
+
+
+def _text(share: Share) -> str:
+    return f"{share.count}/{share.images} = {share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
+
+
+def _models(manifest: Manifest, asked: list[str] | None) -> list[str]:
+    """The models to do: those asked for, or the student and its variants."""
+    from core.errors import UserError
+
+    if asked:
+        return [manifest.model(name).name for name in asked]
+    found = [
+        name
+        for name, entry in manifest.models.items()
+        if "litert" in entry.files and FAMILY in (entry.name, entry.parent)
+    ]
+    if not found:
+        raise UserError(
+            f"expected the student in {manifest.folder}, found {', '.join(manifest.models) or 'no model'}; "
+            "name another with --model"
+        )
+    return found
+
+
+def _sha256(manifest: Manifest, name: str) -> str:
+    from core.errors import UserError
+
+    path = manifest.model(name).files.get("litert")
+    if path is None:
+        raise UserError(f"model {name}: expected a LiteRT file, found none; run python -m core compress")
+    return manifest.files[path].sha256
+
+
+def _up_to_date(manifest: Manifest, name: str) -> bool:
+    """Whether gate and index are there, sound, and belong to the model's file."""
+    from core.errors import UserError
+    from core.serving.gate import load_gate
+    from core.serving.registry import Registry
+    from core.serving.similar import load_index
+
+    registry = Registry(manifest)
+    try:
+        gate, index = load_gate(registry, name), load_index(registry, name)
+    except UserError:
+        return False
+    return gate is not None and index is not None and gate.model == name == index.model
+
+
+def _store_fitted(folder: Path, name: str, gate: bytes, index: bytes) -> None:
+    from core.artifacts import update_shared, write_atomically
+    from core.serving.gate import gate_key
+    from core.serving.similar import index_key
+
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    paths = {gate_key(name): f"{FOLDER}/{name}.npz", index_key(name): f"{FOLDER}/{name}-lesions.npz"}
+    for key, data in zip(paths, (gate, index), strict=True):
+        write_atomically(folder / paths[key], data)
+    formats = dict(zip(paths, ("gate-npz", "embeddings-npz"), strict=True))
+    update_shared(folder, paths, formats=formats)
+
+
+def _store_json(folder: Path, key: str, relative: str, content: dict[str, Any]) -> None:
+    import json
+
+    from core.artifacts import update_shared, write_atomically
+
+    (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / relative, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    update_shared(folder, {key: relative})
+
+
+def _packages() -> dict[str, str | None]:
+    """The packages whose photographs were used; None for one that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    def found(name: str) -> str | None:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return None
+
+    return {name: found(name) for name in ("scikit-learn", "scikit-image", "pydicom")}
