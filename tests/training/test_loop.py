@@ -196,6 +196,7 @@ def test_the_state_of_mixed_float16_comes_back(tiny, tmp_path):
     try:
         first, second = (start(tiny, tmp_path, tiny.make_recipe(precision="mixed_float16")) for _ in range(2))
         first._begin()
+        assert any("dynamic_scale" in variable.path for variable in first.network.optimizer.variables)
         rng = np.random.default_rng(0)
         for variable in first.network.optimizer.variables:
             variable.assign(rng.integers(1, 9, variable.shape).astype(variable.dtype))
