@@ -14,7 +14,9 @@ and for a linear head W1 (...) is simply W[:, c]. The maps equal those of tf-ker
 
 The embedding is g, the pooled features, for every network, not the 512 values of the student's hidden layer: that
 layer was trained to keep what tells the seven classes apart, and two photographs that it cannot tell apart may still
-be a lesion and a cat. g costs nothing more, and exists in every network (1,280, 2,048 and 1,664 values).
+be a lesion and a cat. g costs nothing more, and exists in every network (1,280, 2,048 and 1,664 values). Compare
+embeddings by their angle, that is, scaled to unit length: the length follows the image's contrast, and distances that
+include it tell photographs from lesions hardly at all.
 """
 
 from __future__ import annotations
