@@ -11,7 +11,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
     parser = subparsers.add_parser("distill", help="distil trained teachers into the student")
     parser.add_argument(
-        "--network", default="mobilenetv2", help="the student's network (default: %(default)s)"
+        "--network", default="mobilenetv2", help="the network that is taught (default: %(default)s)"
     )
     parser.add_argument(
         "--name", default="student", help="name of the run and of the model (default: %(default)s)"
@@ -41,4 +41,4 @@ def run(options: argparse.Namespace) -> int:
     }
     distillation = Distillation(teachers=tuple(options.teachers.split(",")), **given)
     recipe = chosen_recipe(options, distilled(recipe_for(options.recipe, options.network), distillation))
-    return train_and_publish(options, options.name, "student", recipe, load_teachers(distillation.teachers))
+    return train_and_publish(options, options.name, recipe, load_teachers(distillation.teachers))

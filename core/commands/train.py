@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
     recipe = chosen_recipe(options, recipe_for(options.recipe, options.network))
     name = options.name or ("baseline" if options.network == "mobilenetv2" else options.network)
-    return train_and_publish(options, name, "baseline" if name == "baseline" else "teacher", recipe)
+    return train_and_publish(options, name, recipe)
 
 
 def chosen_recipe(options: argparse.Namespace, recipe: Recipe) -> Recipe:
@@ -76,7 +76,7 @@ def chosen_recipe(options: argparse.Namespace, recipe: Recipe) -> Recipe:
 
 
 def train_and_publish(
-    options: argparse.Namespace, name: str, role: str, recipe: Recipe, teachers: list[Teacher] | None = None
+    options: argparse.Namespace, name: str, recipe: Recipe, teachers: list[Teacher] | None = None
 ) -> int:
     """Run the recipe to its end and enter the model in the manifest."""
     from core.training.launch import run_recipe
@@ -99,9 +99,7 @@ def train_and_publish(
     )
     if options.no_publish or options.limit:
         return 0
-    manifest = publish(
-        finished.folder, name, role, recipe, finished.network, progress.seconds, progress.best_epoch
-    )
+    manifest = publish(finished.folder, name, recipe, finished.network, progress.seconds, progress.best_epoch)
     print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
     return 0
 

@@ -40,6 +40,9 @@ NETWORKS: dict[str, Network] = {
     "mobilenetv2": Network("MobileNetV2", "MobileNetV2", "tf", hidden=512, dropout=0.3),
 }
 
+STUDENT_NETWORK = "mobilenetv2"
+"""The small network: distilled it is a student, from labels alone a baseline; the others are teachers."""
+
 HEAD_LAYERS = ("pool", "hidden", "hidden_relu", "hidden_bn", "dropout", "logits")
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_DEVIATION = (0.229, 0.224, 0.225)

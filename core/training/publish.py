@@ -15,7 +15,7 @@ import keras
 from core.artifacts import load_manifest, update_model, write_atomically
 from core.errors import UserError
 from core.manifest import Manifest, ManifestMissing
-from core.networks.classifiers import NETWORKS
+from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.settings import ROOT, artifacts_dir
 from core.training.recipes import Recipe
 
@@ -66,7 +66,7 @@ def _counts(images: dict[str, Any]) -> str:
 
 
 def publish(
-    folder: Path, name: str, role: str, recipe: Recipe, network: keras.Model, seconds: float, best_epoch: int
+    folder: Path, name: str, recipe: Recipe, network: keras.Model, seconds: float, best_epoch: int
 ) -> Manifest:
     """Copy a finished run's weights and history into the artifacts and enter the model in the manifest.
 
@@ -81,6 +81,7 @@ def publish(
         write_atomically(target, (folder / source).read_bytes())
     facts = json.loads((folder / "run.json").read_text())
     teachers = list(recipe.distillation.teachers) if recipe.distillation else []
+    role = role_of(recipe)
     entry = {
         "title": title_of(name, recipe.network, role),
         "role": role,
@@ -112,6 +113,13 @@ def _files_of(artifacts: Path, name: str) -> list[str]:
     except ManifestMissing:
         return []
     return list(models[name].files) if name in models else []
+
+
+def role_of(recipe: Recipe) -> str:
+    """`teacher` for every large network, taught or not; the small one is `student` with teachers, else `baseline`."""
+    if recipe.network != STUDENT_NETWORK:
+        return "teacher"
+    return "student" if recipe.distillation else "baseline"
 
 
 def title_of(name: str, network: str, role: str) -> str:

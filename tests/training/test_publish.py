@@ -10,7 +10,15 @@ import pytest
 from core.artifacts import load_manifest, update_model
 from core.errors import UserError
 from core.training import publish as module
-from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE, describe_init, note_start, publish, title_of
+from core.training.publish import (
+    DATA_NOTE,
+    SYNTHETIC_NOTE,
+    describe_init,
+    note_start,
+    publish,
+    role_of,
+    title_of,
+)
 from core.training.recipes import Distillation, Recipe, distilled, recipe_for
 
 IMAGES = {"train": 64, "validation": 16, "digest": "abc"}
@@ -34,12 +42,12 @@ def run(tmp_path):
     return folder
 
 
-def enter(run, name="student", role="student", recipe=None):
+def enter(run, name="student", recipe=None):
     recipe = recipe or distilled(
         recipe_for("tuned", "mobilenetv2"), Distillation(("resnet50", "densenet169"))
     )
     network = SimpleNamespace(count_params=lambda: 1234)
-    return publish(run, name, role, recipe, network, seconds=99.6, best_epoch=3), recipe
+    return publish(run, name, recipe, network, seconds=99.6, best_epoch=3), recipe
 
 
 def test_the_entry_says_how_the_model_was_made(artifacts, run):
@@ -82,7 +90,7 @@ def test_what_was_measured_on_older_weights_is_dropped(artifacts, run):
 
 
 def test_other_models_are_left_alone(artifacts, run):
-    enter(run, "baseline", "baseline", recipe_for("tuned", "mobilenetv2"))
+    enter(run, "baseline", recipe_for("tuned", "mobilenetv2"))
     before = load_manifest(artifacts).model("baseline")
     manifest, _ = enter(run)
     assert manifest.model("baseline") == before
@@ -128,13 +136,29 @@ def test_other_images_do_not_go_on_with_a_run(run):
         note_start(run, "ImageNet", DATA_NOTE, {"train": 6, "validation": 2, "digest": "xyz"})
 
 
+TAUGHT = Distillation(("baseline",))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "role"),
+    [
+        (recipe_for("tuned", "resnet50"), "teacher"),
+        (distilled(recipe_for("tuned", "densenet169"), TAUGHT), "teacher"),
+        (recipe_for("tuned", "mobilenetv2"), "baseline"),
+        (distilled(recipe_for("tuned", "mobilenetv2"), TAUGHT), "student"),
+    ],
+)
+def test_a_large_network_is_a_teacher_even_when_it_is_taught(recipe, role):
+    assert role_of(recipe) == role
+
+
 @pytest.mark.parametrize(
     ("name", "network", "role", "title"),
     [
         ("resnet50", "resnet50", "teacher", "ResNet50 (teacher)"),
         ("student", "mobilenetv2", "student", "MobileNetV2 (distilled student)"),
         ("baseline", "mobilenetv2", "baseline", "MobileNetV2 (baseline, no teachers)"),
-        ("trial", "mobilenetv2", "teacher", "MobileNetV2 (teacher) trial"),
+        ("trial", "mobilenetv2", "baseline", "MobileNetV2 (baseline, no teachers) trial"),
     ],
 )
 def test_titles(name, network, role, title):
