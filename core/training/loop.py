@@ -214,11 +214,13 @@ class Trainer:
 
     def _step(self, rows: tuple[int, ...], x: np.ndarray, view: int) -> None:
         progress, recipe = self.progress, self.recipe
-        labels = smooth(self.data.labels[list(rows)], recipe.label_smoothing)
+        classes = self.data.labels[list(rows)]
+        # The image's weight as a whole: weighted class by class, smoothing would favour the rare classes.
+        labels = smooth(classes, recipe.label_smoothing) * self.weights[classes, None]
         if recipe.mixup:
             rng = np.random.default_rng([recipe.seed, progress.epoch, progress.step])
             x, labels = mix(x, labels, recipe.mixup, rng)
-        targets = [labels * self.weights]
+        targets = [labels]
         if self.teachers:
             targets.append(self.teachers(rows, view, x))
         self.network.reset_metrics()
