@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test lint format clean
+.PHONY: help install app test lint format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,15 +27,21 @@ format: .venv/installed-dev ## Mend style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+lock: .venv/installed-dev ## Write requirements.lock anew from requirements.txt
+	@echo '# All that requirements.txt needs, with hashes; written by `make lock`, installed by `make app`.' > requirements.lock.new
+	$(BIN)/uv pip compile requirements.txt --quiet --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-header >> requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
 clean: ## Delete .venv and caches (never data, runs or artifacts)
 	rm -rf .venv .pytest_cache .ruff_cache .cache
 
 # The stamps make an install happen once, and again when the pins change.
-.venv/installed: requirements.txt
+.venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); try make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(PIP) install -r requirements.txt
+	$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
