@@ -1,10 +1,14 @@
 """Many threads: one load of each model, every answer bit-equal to the serial one, no growing memory."""
 
 import gc
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from PIL import Image
+
+from core.serving import intake
 from core.serving import registry as registry_module
 from core.serving.registry import Registry
 
@@ -82,3 +86,34 @@ def test_2000_predictions_with_maps_keep_memory_flat(make_artifacts, images):
     for _ in range(2000):
         classifier.classify(pixels)
     assert megabytes() - before < 30
+
+
+def test_however_many_upload_at_once_only_so_many_are_decoded_at_a_time(monkeypatch):
+    """Each decoding may take `settings.MAX_DECODE_BYTES`: twenty at once would be 6 GB."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 80), "tan").save(buffer, "PNG")
+    real, lock = intake.png.read, threading.Lock()
+    running, most = 0, 0
+
+    def slow(data):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.05)
+        with lock:
+            running -= 1
+        return real(data)
+
+    monkeypatch.setitem(intake._READERS, "PNG", slow)
+    monkeypatch.setattr(intake, "_DECODERS", threading.BoundedSemaphore(3))
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(intake.read_image, [buffer.getvalue()] * 20))
+    assert all(isinstance(one, intake.Upload) for one in found)
+    assert most == 3
+
+
+def test_a_refused_picture_gives_its_place_back(monkeypatch):
+    monkeypatch.setattr(intake, "_DECODERS", threading.BoundedSemaphore(1))
+    for _ in range(3):
+        assert isinstance(intake.read_image(b"\x89PNG\r\n\x1a\n" + b"junk" * 50), intake.Rejection)

@@ -11,6 +11,8 @@ everything else (places, names, thumbnails, comments, scripts behind the picture
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from collections.abc import Callable
 
 from core import settings
@@ -31,6 +33,10 @@ _READERS: dict[str, Callable[[bytes], Raster]] = {
     "TIFF": tiff.read,
     "DICOM": dicom.read,
 }
+
+_DECODERS = threading.BoundedSemaphore(max(os.cpu_count() or 1, 2))
+"""One picture may take `settings.MAX_DECODE_BYTES`: however many visitors upload at once, only so many are decoded at
+a time, which costs no speed (there are no more cores) and bounds the server's memory."""
 
 
 def read_image(data: bytes, name: str | None = None) -> Upload | Rejection:
@@ -61,7 +67,8 @@ def _read(data: bytes, shown: str) -> Upload:
         )
     kind = kind_of(data)
     try:
-        pixels, notes = upright_rgb(_READERS[kind](data))
+        with _DECODERS:
+            pixels, notes = upright_rgb(_READERS[kind](data))
     except FAILURES as error:
         raise damaged(kind) from error
     display = display_copy(pixels)
