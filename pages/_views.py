@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from core.benchmark.hardware import this_machine
+from core.benchmark.latency import beside, measure_here
 from core.errors import UserError
 from core.evaluation.brought import NAME
 from core.evaluation.contestants import (
@@ -167,6 +169,58 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
     if guest is not None and not guest.contestant.bytes:
         st.caption("Your model has no size yet: enter one beside its file to see it here.")
     _shared.download(headline_table(models), "tradeoff.csv")
+    show_this_machine([model.name for model in models])
+
+
+def show_this_machine(names: Sequence[str]) -> None:
+    """A button that times the chosen models on the machine that serves this page, and what it found before."""
+    usable = [name for name in _shared.registry().usable() if name in names]
+    with st.expander("Measure on this machine", icon=":material/timer:"):
+        st.markdown(
+            "Times one image with every model chosen above, on one and on two threads, on the computer that runs this "
+            "dashboard. It takes some seconds. Times depend on the machine and on what else it does; how many times as "
+            "long as the student a model takes hardly does."
+        )
+        if st.button("Measure", icon=":material/play_arrow:", key="measure", disabled=not usable):
+            bar = st.progress(0.0, "Loading the models ...")
+
+            def progress(done: int, total: int, name: str) -> None:
+                bar.progress(done / total, f"Measuring {_shared.title(name)} ..." if name else "Done")
+
+            try:
+                found = measure_here(_shared.registry(), usable, progress=progress)
+                st.session_state["measured-here"] = found
+            except UserError as error:
+                st.warning(_shared.plain_text(str(error)))
+            bar.empty()
+        if "measured-here" in st.session_state:
+            show_measured(st.session_state["measured-here"])
+
+
+def show_measured(found: dict[str, dict[str, dict[str, float]]]) -> None:
+    """This machine's latencies beside the shipped ones."""
+    shipped = _shared.benchmark()
+    table = beside(found, shipped)
+    table["model"] = table["model"].map(_shared.title)
+    time = st.column_config.NumberColumn
+    columns = {"model": st.column_config.TextColumn("Model")}
+    for threads, label in (("1", "one thread"), ("2", "two threads")):
+        columns |= {
+            f"here_{threads}": time(f"Here, {label}, ms", format="%.2f"),
+            f"here_{threads}_p95": time("95th percentile", format="%.2f"),
+            f"shipped_{threads}": time(f"Shipped, {label}, ms", format="%.2f"),
+        }
+    columns |= {
+        "times_here": time("Times the student, here", format="%.2f"),
+        "times_shipped": time("Times the student, shipped", format="%.2f"),
+    }
+    shown = [name for name in columns if table[name].notna().any()]
+    st.dataframe(table, hide_index=True, column_order=shown, column_config=columns, placeholder="", key="here",
+                 height="content", alt="Latency of each model on this machine beside the shipped figures")  # fmt: skip
+    stored = f"Shipped: {_shared.plain_text(shipped.hardware)}." if shipped and shipped.hardware else ""
+    stored = stored or f"`{COMMAND} --save` stores such figures beside the models."
+    st.caption(f"Here: {_shared.plain_text(this_machine().text())}. {stored}")
+    _shared.download(table, "this-machine.csv")
 
 
 def show_classes(models: list[Contestant], guest: Guest | None) -> None:

@@ -106,7 +106,7 @@ class Diagnoser:
         read = read_image(data, name)
         if isinstance(read, Rejection):
             return Answer(REJECTED, read.reason)
-        diagnosis = self.model.classify(read.pixels, orientations=self.orientations)
+        diagnosis = self.model.classify(read.input, orientations=self.orientations)
         verdict = self._judge(diagnosis, read)
         if verdict is not None and not verdict.accepted:
             return Answer(OUT_OF_DISTRIBUTION, verdict.reason, read, diagnosis, verdict)
@@ -124,7 +124,7 @@ class Diagnoser:
     def _judge(self, diagnosis: Diagnosis, upload: Upload) -> Verdict | None:
         if self.gate is None or self.gate_model is None:
             return None
-        judged = diagnosis.of(self.gate.model) or self.gate_model.classify(upload.pixels)
+        judged = diagnosis.of(self.gate.model) or self.gate_model.classify(upload.input)
         return self.gate.check(judged.embedding, upload)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core.artifacts import ArtifactError, Manifest
-from core.data.pixels import PREPROCESSING, to_input
+from core.data.pixels import PREPROCESSING
 from core.errors import UserError
 from core.serving.appearance import FEATURES, Appearance, features
 from core.serving.arrays import pack, unpack
@@ -121,7 +121,7 @@ class FittedGate:
         Raises:
             UserError: the model answered with NaN for another orientation.
         """
-        pixels = to_input(upload.pixels)
+        pixels = upload.input
         appearance = self.appearance.distance(features(pixels)) / self.appearance_limit
         residual = self._residual(embedding, pixels, steady=appearance <= 1) / self.embedding_limit
         score = max(appearance, residual)

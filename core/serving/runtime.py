@@ -79,7 +79,7 @@ class InterpreterPool:
         Args:
             pixels: (224, 224, 3) uint8 of `core.data.pixels.to_input`.
         """
-        values = np.take(self._values, pixels[np.newaxis])
+        values = look_up(self._values, pixels[np.newaxis])
         with self._borrow() as interpreter:
             interpreter.set_tensor(self._input["index"], values)
             interpreter.invoke()
@@ -153,6 +153,16 @@ def quantise(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     limits = np.iinfo(dtype)
     steps = np.rint(values.astype(np.float32) / np.float32(scale or 1.0)) + zero
     return np.clip(steps, limits.min, limits.max).astype(dtype)
+
+
+def look_up(values: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Pixels (...) uint8 as the input tensor wants them, by the (256,) values of `quantise`.
+
+    Our own files take pixels as they are, and looking each of them up would be a tenth of int8's time.
+    """
+    if np.array_equal(values, np.arange(256)):
+        return pixels.astype(values.dtype)
+    return np.take(values, pixels)
 
 
 def dequantise(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:

@@ -37,7 +37,7 @@ def lesion(seed, shape=(450, 600)):
 
 
 def upload(pixels):
-    return SimpleNamespace(pixels=np.ascontiguousarray(pixels))
+    return SimpleNamespace(pixels=np.ascontiguousarray(pixels), input=to_input(np.ascontiguousarray(pixels)))
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from core import settings
+from core.data.pixels import to_input
 
 UNNAMED = "unnamed"
 _MARKUP = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "`": "'", "&": "+"})
@@ -36,6 +38,14 @@ class Upload:
     """What was changed on the way, in sentences."""
     name: str = field(repr=False)
     """`display_name` of the file's name."""
+
+    @cached_property
+    def input(self) -> np.ndarray:
+        """(224, 224, 3) uint8 of `core.data.pixels.to_input`: made once for models and gate, since it takes about as
+        long as decoding."""
+        pixels = to_input(self.pixels)
+        pixels.flags.writeable = False
+        return pixels
 
 
 @dataclass(frozen=True)

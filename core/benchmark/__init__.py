@@ -1,0 +1,1 @@
+"""What the models and the tools cost: time, memory, size, multiply-adds; nothing here imports tensorflow at its top."""

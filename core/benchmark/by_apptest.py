@@ -1,0 +1,78 @@
+"""A visit by Streamlit's AppTest, for machines without Playwright: the pages' own work, in a fresh process.
+
+`python -m core.benchmark.by_apptest FILE...` runs the pages and prints what they took.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.benchmark.app import AppTimes
+from core.benchmark.process import watch
+from core.errors import UserError
+from core.settings import ROOT
+
+HOW = "Streamlit's AppTest: no server, no browser, so more than this is what people wait"
+_TIMEOUT_S = 120
+
+
+def visit(uploads: Sequence[Path]) -> AppTimes:
+    """Open the overview, upload pictures and choose views, in a process of its own.
+
+    Raises:
+        UserError: a page raises an exception.
+    """
+    done = watch(["-m", __name__, *map(str, uploads)])
+    found = json.loads(done.output.splitlines()[-1])
+    return AppTimes(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+
+
+def main(uploads: Sequence[str]) -> dict[str, Any]:
+    """The fields of `AppTimes`."""
+    start = time.perf_counter()
+    testing = importlib.import_module("streamlit.testing.v1")
+    app = testing.AppTest.from_file(str(ROOT / "app.py"), default_timeout=_TIMEOUT_S)
+    _seconds(app.run, app)
+    cold = time.perf_counter() - start
+    app.switch_page("pages/prediction.py").run()
+    first, *later = [_upload(app, Path(path)) for path in uploads]
+    models = len(app.multiselect(key="models").value)
+    app.switch_page("pages/comparison.py").run()
+    views = app.get("button_group")[0]
+    reruns = []
+    for name in [*views.options[1:], views.options[0]] * 2:
+        reruns.append(_seconds(app.get("button_group")[0].set_value([name]).run, app))
+    return {
+        "cold_s": cold,
+        "first_s": first,
+        "next_s": later,
+        "reruns_s": reruns,
+        "models": models,
+        "tensorflow": "tensorflow" in sys.modules,
+    }
+
+
+def _upload(app: Any, path: Path) -> float:
+    app.file_uploader[0].set_value([(path.name, path.read_bytes(), "image/jpeg")])
+    return _seconds(app.run, app)
+
+
+def _seconds(run: Any, app: Any) -> float:
+    start = time.perf_counter()
+    run()
+    if app.exception:
+        raise UserError(f"expected a page, found: {app.exception[0].value}")
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(main(sys.argv[1:])))
+    except UserError as error:
+        sys.exit(str(error))

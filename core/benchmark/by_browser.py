@@ -1,0 +1,207 @@
+"""A visit to the real server with a real browser, by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.benchmark.app import AppTimes
+from core.benchmark.process import family
+from core.errors import UserError
+from core.settings import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+START_S, WAIT_MS = 60, 60_000
+_PATHS = ("chromium", "chromium-browser", "google-chrome")
+_BROWSER = ("--no-sandbox", "--disable-dev-shm-usage")
+
+WATCH = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  window.reruns = 0;
+  let last = app.dataset.testScriptState;
+  new MutationObserver(() => {
+    const now = app.dataset.testScriptState;
+    if (now === 'notRunning' && last !== 'notRunning')
+      requestAnimationFrame(() => { window.reruns += 1; window.ended = performance.now(); });
+    last = now;
+  }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
+  document.addEventListener('click', () => { window.clicked = performance.now(); }, true);
+}"""
+"""Counts the script's runs, and notes when the last one's result was painted and when the mouse was last pressed:
+in the browser itself, so that Playwright's own delays are not measured."""
+
+
+class NoVisit(UserError):
+    """The server or the browser does not start, or a page does not come."""
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A browser to drive: its name, and where it lies (None: Playwright's own)."""
+
+    name: str
+    path: str | None
+
+
+def find() -> Browser | None:
+    """The browser of this machine; None without Playwright or without a browser."""
+    if find_spec("playwright") is None:
+        return None
+    found = next((path for name in _PATHS if (path := shutil.which(name))), None)
+    if found:
+        return Browser(Path(found).name, found)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        return Browser("chromium", None) if Path(playwright.chromium.executable_path).exists() else None
+
+
+def visit(browser: Browser, uploads: Sequence[Path]) -> AppTimes:
+    """Start a server, open the overview, upload pictures, click through the pages.
+
+    Raises:
+        NoVisit: something of it does not come.
+    """
+    from playwright.sync_api import Error, sync_playwright
+
+    try:
+        with sync_playwright() as playwright:
+            window = playwright.chromium.launch(executable_path=browser.path, args=list(_BROWSER))
+            try:
+                page = window.new_page(viewport={"width": 1440, "height": 900})
+                page.set_default_timeout(WAIT_MS)
+                return _visit(page, uploads)
+            finally:
+                window.close()
+    except Error as error:
+        raise NoVisit(f"expected the dashboard in {browser.name}, found: {_first_line(error)}") from error
+
+
+def _visit(page: Page, uploads: Sequence[Path]) -> AppTimes:
+    start = time.perf_counter()
+    with server() as (process, address):
+        page.goto(address)
+        painted(page, "stPlotlyChart")
+        cold = time.perf_counter() - start
+        page.goto(f"{address}/prediction")
+        page.get_by_test_id("stFileUploaderDropzoneInput").first.wait_for(state="attached")
+        _quiet(page)
+        first, *later = [_upload(page, path) for path in uploads]
+        models = page.get_by_test_id("stExpander").get_by_test_id("stImage").count()
+        reruns = _click_through(page, address)
+        return AppTimes(cold, first, tuple(later), tuple(reruns), max(1, models), has_loaded(process.pid))
+
+
+def _upload(page: Page, path: Path) -> float:
+    """Seconds from the choice of a file to its verdict and maps; the file before is taken out first."""
+    before = page.get_by_test_id("stFileUploaderDeleteBtn")
+    if before.count():
+        _until_rerun(page, lambda: before.first.get_by_role("button").click())
+    start = time.perf_counter()
+    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(path)
+    # The name stands above the verdict; the picture and its map are the last things on the page.
+    page.get_by_test_id("stText").get_by_text(path.name).wait_for()
+    painted(page, "stImage")
+    return time.perf_counter() - start
+
+
+def painted(page: Page, kind: str) -> None:
+    """Wait for the page: its run has ended, there is one of these elements, and all that was drawn is on the screen."""
+    page.get_by_test_id(kind).first.wait_for()
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-testid=\"stImage\"] img')].every(i => i.complete)"
+    )
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def _quiet(page: Page) -> None:
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.evaluate(WATCH)
+
+
+def _click_through(page: Page, address: str) -> list[float]:
+    """Seconds of the reruns behind every choice of the comparison's views, and of the overview's axis."""
+    page.goto(f"{address}/comparison")
+    painted(page, "stPlotlyChart")
+    _quiet(page)
+    views = page.get_by_test_id("stButtonGroup").get_by_role("radio")
+    times = []
+    for number in [*range(1, views.count()), 0] * 2:
+        times.append(_until_rerun(page, views.nth(number).click))
+    return times
+
+
+def _until_rerun(page: Page, click: Callable[[], Any]) -> float:
+    """Seconds from a click to the painted end of the run that it causes, by the browser's clock."""
+    before = page.evaluate("() => window.reruns")
+    click()
+    page.wait_for_function("before => window.reruns > before", arg=before)
+    return page.evaluate("() => window.ended - window.clicked") / 1e3
+
+
+@contextmanager
+def server() -> Iterator[tuple[subprocess.Popen, str]]:
+    """The dashboard on a free port, and its address once it answers; ended afterwards with all that it started."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [*command, "--server.port", str(port)], cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ)
+        )
+        try:
+            _wait_for(process, port)
+            yield process, f"http://localhost:{port}"
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(process: subprocess.Popen, port: int) -> None:
+    until = time.perf_counter() + START_S
+    while time.perf_counter() < until:
+        if process.poll() is not None:
+            raise NoVisit(
+                f"expected the server to start, found that it ended with status {process.returncode}"
+            )
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise NoVisit(f"expected the server to answer within {START_S} s, found nothing on port {port}")
+
+
+def has_loaded(process: int, library: str = "tensorflow") -> bool | None:
+    """Whether a process or one that it started has mapped a file of a library; None where the system does not say."""
+    found = None
+    for one in family(process):
+        try:
+            maps = Path(f"/proc/{one}/maps").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        found = bool(found) or f"/{library}/" in maps
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,84 @@
+"""The benchmark that is shipped with the models: `benchmark.json` in the artifacts folder, the shared file `benchmark`.
+
+    {"version": 1,
+     "hardware": "AMD EPYC, 2 cores, ...",           for people, as is `core.benchmark.hardware.Hardware` for programs:
+     "machine": {"cpu": ..., "cores": 2, ...},
+     "measured": "2025-11-22T18:00:00+00:00", "rounds": 30,
+     "models": {NAME: {
+         "sha256": of the LiteRT file that was measured, "bytes": its size, "compressed_bytes": as zip deflates it,
+         "parameters": ..., "multiply_adds": of one image, without the maps,
+         "peak_memory_bytes": of a process that classifies one image,
+         "latency_ms": {"1": {"median": ..., "p95": ...}, "2": {...}},     threads -> one image
+         "batch_ms": {"32": {"2": {"median": ..., "p95": ...}}},           images -> threads -> the whole batch
+         "keras": {"peak_memory_bytes": ..., "multiply_adds": by its layers, the same number unless something is wrong,
+                   "predict_ms": {"median", "p95"}, "tf_function_ms": {...}}}},
+     "ratios": {NAME: of one image on one thread to the student's, in the same rounds},
+     "bars": [...],
+     "serving": {...}, "batch": {...}, "app": {...}}     each with its own "hardware", "measured" and "bars"
+
+What was not measured is left out or null. `core.evaluation.latency` reads `hardware` and `latency_ms` for the pages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.artifacts import ArtifactError, Manifest, load_manifest, update_shared, write_atomically
+from core.benchmark.hardware import Hardware
+from core.evaluation.latency import KEY
+
+VERSION = 1
+FILE = "benchmark.json"
+MODELS = "models"
+SECTIONS = ("serving", "batch", "app")
+
+
+def save(folder: Path, section: str, found: Mapping[str, Any]) -> Path:
+    """Write one subject's figures, keeping the others', and enter the file in the manifest.
+
+    Args:
+        folder: the artifacts folder.
+        section: `models`, whose keys stand at the top, or one of `SECTIONS`.
+        found: JSON-ready.
+
+    Raises:
+        ArtifactError: it cannot be written.
+    """
+    before = stored(load_manifest(folder))
+    if section == MODELS:
+        kept = {name: before[name] for name in SECTIONS if name in before}
+        content = {"version": VERSION, **found, **kept}
+    else:
+        content = {"version": VERSION, "hardware": "", "models": {}, **before, section: dict(found)}
+    path = Path(folder) / FILE
+    try:
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+    update_shared(folder, {KEY: FILE})
+    return path
+
+
+def stored(manifest: Manifest) -> dict[str, Any]:
+    """What the file holds; empty where there is none or it is damaged, so that a new one can take its place."""
+    path = manifest.shared.get(KEY)
+    if path is None:
+        return {}
+    try:
+        raw = json.loads(manifest.read(path))
+    except (ArtifactError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) and isinstance(raw.get(MODELS), dict) else {}
+
+
+def stamp(hardware: Hardware) -> dict[str, Any]:
+    """Where and when."""
+    return {
+        "hardware": hardware.text(),
+        "machine": vars(hardware) | {},
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,36 @@
+"""A bar is met, missed or not measured, and says which."""
+
+import pytest
+
+from core.benchmark.bars import Bar, table
+
+
+@pytest.mark.parametrize(
+    ("measured", "limit", "at_most", "met"),
+    [
+        (1.15, 1.15, True, True),
+        (1.1501, 1.15, True, False),
+        (20.0, 20.0, False, True),
+        (19.99, 20.0, False, False),
+        (None, 20.0, False, None),
+    ],
+)
+def test_the_limit_itself_is_met(
+    measured: float | None, limit: float, at_most: bool, met: bool | None
+) -> None:
+    bar = Bar("x", measured, limit, at_most)
+    assert bar.met is met
+    assert bar.to_dict()["met"] is met
+
+
+def test_words() -> None:
+    bars = [
+        Bar("size", 4.075496, 4.2, unit=" MB"),
+        Bar("speed", 100.0, 150.0, False, " images/s"),
+        Bar("pruned", None, 0.65, note="not here"),
+    ]
+    lines = table(bars).splitlines()
+    assert lines[0].split(maxsplit=1) == ["met", "size: 4.08 MB, at most 4.2 MB"]
+    assert lines[1].startswith("NOT MET")
+    assert lines[1].endswith("speed: 100 images/s, at least 150 images/s")
+    assert lines[2] == "not measured  pruned: at most 0.65 (not here)"

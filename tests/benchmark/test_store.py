@@ -1,0 +1,92 @@
+"""The stored benchmark: pages can read it, each subject keeps the others' figures, a damaged one is replaced."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.artifacts import load_manifest
+from core.benchmark.hardware import busy, this_machine
+from core.benchmark.store import FILE, save, stamp, stored
+from core.evaluation.latency import read_benchmark
+
+MODELS = {
+    "hardware": "a machine",
+    "rounds": 2,
+    "models": {
+        "student": {"latency_ms": {"1": {"median": 5.7, "p95": 6.1}, "2": {"median": 3.1, "p95": 3.3}}}
+    },
+}
+
+
+def test_pages_read_what_is_stored(make_artifacts) -> None:
+    folder = make_artifacts("student")
+    path = save(folder, "models", MODELS)
+    manifest = load_manifest(folder)
+    assert manifest.files[FILE].bytes == path.stat().st_size
+    found = read_benchmark(manifest)
+    assert found.hardware == "a machine"
+    assert found.milliseconds("student") == 5.7
+    assert found.milliseconds("student", "2") == 3.1
+    assert found.milliseconds("resnet50") is None
+
+
+def test_each_subject_keeps_the_others(make_artifacts) -> None:
+    folder = make_artifacts("student")
+    save(folder, "models", MODELS)
+    save(folder, "serving", {"hardware": "b", "bars": []})
+    save(folder, "batch", {"hardware": "c", "bars": []})
+    save(folder, "models", {**MODELS, "rounds": 7})
+    found = stored(load_manifest(folder))
+    assert found["rounds"] == 7
+    assert (found["serving"]["hardware"], found["batch"]["hardware"]) == ("b", "c")
+    save(folder, "serving", {"hardware": "d"})
+    found = stored(load_manifest(folder))
+    assert found["serving"] == {"hardware": "d"}
+    assert found["models"] == MODELS["models"]
+
+
+def test_a_subject_alone_is_no_latency(make_artifacts) -> None:
+    folder = make_artifacts("student")
+    save(folder, "app", {"hardware": "x"})
+    assert stored(load_manifest(folder))["app"] == {"hardware": "x"}
+    assert read_benchmark(load_manifest(folder)) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"[1]", b'{"models": 3}'])
+def test_a_damaged_one_is_replaced(make_artifacts, damage: bytes) -> None:
+    folder = make_artifacts("student")
+    path = save(folder, "models", MODELS)
+    path.write_bytes(damage)
+    assert stored(load_manifest(folder)) == {}
+    save(folder, "models", MODELS)
+    assert stored(load_manifest(folder))["models"] == MODELS["models"]
+
+
+def test_nan_is_never_stored(make_artifacts) -> None:
+    folder = make_artifacts("student")
+    with pytest.raises(ValueError):
+        save(folder, "app", {"cold": float("nan")})
+    assert not (folder / FILE).exists()
+
+
+def test_the_machine_is_named_without_its_owner() -> None:
+    import platform
+
+    machine = this_machine()
+    assert machine.cores >= 1
+    assert machine.litert[0].isdigit()
+    text = machine.text()
+    for part in (machine.cpu, "core", f"Python {platform.python_version()}", f"LiteRT {machine.litert}"):
+        assert part in text
+    assert set(json.loads(json.dumps(stamp(machine)))["machine"]) == {
+        "cpu", "cores", "memory_bytes", "system", "python", "litert", "tensorflow", "opencv",
+    }  # fmt: skip
+
+
+def test_a_busy_machine_is_said_to_be_so(monkeypatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (2.4, 0.0, 0.0))
+    assert "load 2.4" in busy()
+    monkeypatch.setattr("os.getloadavg", lambda: (0.1, 3.0, 3.0))
+    assert busy() is None
