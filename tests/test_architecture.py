@@ -25,11 +25,14 @@ LIGHT = {"lesions", "settings", "errors", "numbers", "text", "reported"}
 ALLOWED: dict[str, set[str]] = {
     "data": set(),
     "evaluation": {"data", "manifest", "artifacts"},
-    "figures": {"data", "evaluation"},
+    "lab": {"data", "evaluation", "manifest", "artifacts"},
+    "figures": {"data", "evaluation", "lab"},
     "serving": {"data", "evaluation", "figures", "manifest", "artifacts"},
+    "benchmark": {"data", "evaluation", "serving", "networks", "manifest", "artifacts"},
     "networks": {"data", "manifest", "artifacts"},
     "training": {"networks", "data", "evaluation", "compression", "manifest", "artifacts"},
-    "compression": {"networks", "data", "evaluation", "manifest", "artifacts", "training"},
+    "ablation": {"training", "networks", "lab", "data", "evaluation", "manifest", "artifacts"},
+    "compression": {"networks", "data", "evaluation", "manifest", "artifacts", "training", "benchmark"},
     "manifest": set(),
     "artifacts": {"manifest"},
     **{name: set() for name in LIGHT},
@@ -93,13 +96,13 @@ def test_arrows_point_down(path: Path) -> None:
 
 def test_the_allowed_arrows_have_no_cycle_through_pages_side_and_training_side() -> None:
     """Nothing that pages use may lead to training, compression or networks."""
-    reached, waiting = set(), ["serving", "figures", "evaluation", "data"]
+    reached, waiting = set(), ["serving", "figures", "evaluation", "lab", "data"]
     while waiting:
         one = waiting.pop()
         if one not in reached:
             reached.add(one)
             waiting += ALLOWED[one]
-    assert not reached & {"training", "compression", "networks"}
+    assert not reached & {"training", "compression", "networks", "ablation"}
 
 
 LOAD = """
@@ -128,7 +131,11 @@ def test_nothing_that_a_page_imports_at_its_start_imports_tensorflow() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in SOURCES if "core" in p.parts and part(p) in ("serving", "figures", "evaluation")],
+    [
+        p
+        for p in SOURCES
+        if "core" in p.parts and part(p) in ("serving", "figures", "evaluation", "benchmark")
+    ],
     ids=name,
 )
 def test_heavy_libraries_wait_inside_functions(path: Path) -> None:
