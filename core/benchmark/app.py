@@ -19,9 +19,11 @@ from core.benchmark.hardware import Hardware, this_machine
 from core.benchmark.store import stamp
 from core.data.samples import synthetic_sample
 from core.lesions import CODES
+from core.serving.panel import PREFERRED, choose_models
+from core.serving.registry import Registry
 
 COLD_S, FIRST_S, NEXT_S, RERUN_S = 4.0, 1.5, 0.4, 0.3
-MODELS = 3
+MODELS = len(PREFERRED)
 """So many models answer an upload by default, where they are shipped."""
 
 
@@ -34,7 +36,6 @@ class AppTimes:
         first_s: from the first upload to its verdict and maps.
         next_s: the same for every further upload.
         reruns_s: from a click to the end of the rerun that it causes, for every click.
-        models: how many models answered an upload.
         tensorflow: whether the server had loaded tensorflow in the end; None where nobody could look.
     """
 
@@ -42,7 +43,6 @@ class AppTimes:
     first_s: float
     next_s: tuple[float, ...]
     reruns_s: tuple[float, ...]
-    models: int
     tensorflow: bool | None
 
 
@@ -53,11 +53,13 @@ class AppCosts:
     Attributes:
         hardware: where.
         how: with what, in words.
+        models: how many models answered each upload.
         visits: one for each round.
     """
 
     hardware: Hardware
     how: str
+    models: int
     visits: Sequence[AppTimes]
 
     def bars(self) -> list[Bar]:
@@ -65,8 +67,7 @@ class AppCosts:
         cold, first = (float(np.median([getattr(v, f) for v in self.visits])) for f in ("cold_s", "first_s"))
         later = [seconds for visit in self.visits for seconds in visit.next_s]
         reruns = [seconds for visit in self.visits for seconds in visit.reruns_s]
-        models = min(visit.models for visit in self.visits)
-        note = "" if models >= MODELS else f"with {models} of {MODELS} models"
+        note = "" if self.models >= MODELS else f"with {self.models} of {MODELS} models"
         loaded = [visit.tensorflow for visit in self.visits]
         known = None if None in loaded else float(any(loaded))
         return [
@@ -84,6 +85,7 @@ class AppCosts:
         return {
             **stamp(self.hardware),
             "how": self.how,
+            "models": self.models,
             "visits": [vars(visit) | {} for visit in self.visits],
             "bars": [bar.to_dict() for bar in self.bars()],
         }
@@ -108,7 +110,8 @@ def measure_app(*, rounds: int = 3, progress: Callable[[int, int, str], None] | 
             visits.append(by_browser.visit(browser, uploads) if browser else by_apptest.visit(uploads))
     if progress is not None:
         progress(rounds, rounds, "")
-    return AppCosts(this_machine(), how, visits)
+    models = choose_models(Registry.open().usable())
+    return AppCosts(this_machine(), how, len(models), visits)
 
 
 def write_uploads(folder: Path, count: int) -> list[Path]:

@@ -47,7 +47,9 @@ class BatchCosts:
         model: that was asked.
         source: the images, in words.
         runs: images -> all runs of `predict` on so many.
-        keras_seconds: of each run of the plain loop over `IMAGES`, without its start; empty where there was none.
+        loops: all runs of the plain loop over the first number of images; empty where there was none.
+        loop_seconds: of each of them, without its start: from the first file to the last answer.
+        start_s: how long `predict` takes for a single image, which is its start.
         statuses: of the rows of the last run.
         notes: what is missing, and why.
     """
@@ -56,7 +58,9 @@ class BatchCosts:
     model: str
     source: str
     runs: Mapping[int, Sequence[Watched]]
-    keras_seconds: Sequence[float]
+    loops: Sequence[Watched]
+    loop_seconds: Sequence[float]
+    start_s: float
     statuses: Mapping[str, int]
     notes: Sequence[str]
 
@@ -64,13 +68,23 @@ class BatchCosts:
         """Images a second from the command's start to its end, the median of all runs."""
         return float(np.median([count / run.seconds for run in self.runs[count]]))
 
+    def times_faster(self) -> tuple[float, float] | None:
+        """How many times as long the loop takes: both programs from start to end, and both without their starts."""
+        if not self.loops:
+            return None
+        runs = [run.seconds for run in self.runs[min(self.runs)]]
+        whole = [loop.seconds / run for loop, run in zip(self.loops, runs, strict=True)]
+        inner = [
+            seconds / max(run - self.start_s, 1e-3)
+            for seconds, run in zip(self.loop_seconds, runs, strict=True)
+        ]
+        return float(np.median(whole)), float(np.median(inner))
+
     def bars(self) -> list[Bar]:
         """What was asked for."""
-        first = min(self.runs)
-        times = [
-            seconds / run.seconds for seconds, run in zip(self.keras_seconds, self.runs[first], strict=False)
-        ]
-        note = "predict with its start, the loop without" if times else "no Keras weights"
+        first, times = min(self.runs), self.times_faster()
+        whole, inner = times or (None, None)
+        note = "" if times else "no Keras weights, or not asked for"
         peaks = [
             Bar(f"peak memory for {count:,} images", max(peak) / 1e6 if peak else None, MEGABYTES, unit=" MB")
             for count, runs in self.runs.items()
@@ -78,8 +92,9 @@ class BatchCosts:
         ]
         return [
             Bar(f"{first:,} images, from start to end", self.rate(first), RATE, False, " images/s"),
-            Bar("times faster than a loop of Keras predict", float(np.median(times)) if times else None,
-                TIMES_KERAS, False, note=note),
+            Bar("times faster than a loop of Keras predict, both from start to end", whole, TIMES_KERAS, False,
+                note=note),
+            Bar("the same without the start of either program", inner, TIMES_KERAS, False, note=note),
             *peaks,
         ]  # fmt: skip
 
@@ -99,7 +114,11 @@ class BatchCosts:
                 for count, runs in self.runs.items()
                 for run in runs
             ],
-            "keras_loop_seconds": [round(seconds, 2) for seconds in self.keras_seconds],
+            "start_seconds": round(self.start_s, 2),
+            "keras_loops": [
+                {"seconds": round(loop.seconds, 2), "without_start": round(seconds, 2)}
+                for loop, seconds in zip(self.loops, self.loop_seconds, strict=True)
+            ],
             "statuses": dict(self.statuses),
             "bars": [bar.to_dict() for bar in self.bars()],
         }
@@ -136,10 +155,15 @@ def measure_batch(
     plan = [(first, False), *([(first, True)] if looped else [])] * rounds
     plan += [(count, False) for count in others]
     runs: dict[int, list[Watched]] = {}
-    keras: list[float] = []
+    loops: list[tuple[Watched, float]] = []
     statuses: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="dermdistill-") as work:
         made: dict[int, Path] = {}
+        make_images(Path(work) / "one", 1)
+        single = [
+            _predict(manifest.folder, model, Path(work) / "one", Path(work) / "one.csv") for _ in range(3)
+        ]
+        start = min(run.seconds for run, _ in single)
         for done, (count, in_keras) in enumerate(plan):
             what = f"{count:,} images, {'Keras loop' if in_keras else model}"
             if progress is not None:
@@ -148,13 +172,14 @@ def measure_batch(
                 made[count] = Path(work) / str(count)
                 source = make_images(made[count], count)
             if in_keras and parent:
-                keras.append(_loop(manifest.folder, parent, made[count]))
+                loops.append(_loop(manifest.folder, parent, made[count]))
             else:
                 run, statuses = _predict(manifest.folder, model, made[count], Path(work) / f"{done}.csv")
                 runs.setdefault(count, []).append(run)
         if progress is not None:
             progress(len(plan), len(plan), "")
-    return BatchCosts(this_machine(), model, source, runs, keras, statuses, notes)
+    whole, inner = [loop for loop, _ in loops], [seconds for _, seconds in loops]
+    return BatchCosts(this_machine(), model, source, runs, whole, inner, start, statuses, notes)
 
 
 def make_images(folder: Path, count: int) -> str:
@@ -211,10 +236,10 @@ def _predict(folder: Path, model: str, images: Path, output: Path) -> tuple[Watc
     return run, statuses
 
 
-def _loop(folder: Path, model: str, images: Path) -> float:
-    """Seconds of the plain loop, without imports, network and a first batch."""
+def _loop(folder: Path, model: str, images: Path) -> tuple[Watched, float]:
+    """The plain loop, and its seconds without imports, network and a first batch."""
     run = watch(["-m", "core.benchmark.keras_loop", model, str(images)], environment=_artifacts(folder))
-    return float(json.loads(run.output.splitlines()[-1]))
+    return run, float(json.loads(run.output.splitlines()[-1]))
 
 
 def _artifacts(folder: Path) -> dict[str, str]:

@@ -42,7 +42,6 @@ def main(uploads: Sequence[str]) -> dict[str, Any]:
     cold = time.perf_counter() - start
     app.switch_page("pages/prediction.py").run()
     first, *later = [_upload(app, Path(path)) for path in uploads]
-    models = len(app.multiselect(key="models").value)
     app.switch_page("pages/comparison.py").run()
     views = app.get("button_group")[0]
     reruns = []
@@ -53,7 +52,6 @@ def main(uploads: Sequence[str]) -> dict[str, Any]:
         "first_s": first,
         "next_s": later,
         "reruns_s": reruns,
-        "models": models,
         "tensorflow": "tensorflow" in sys.modules,
     }
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from core.settings import ROOT
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-START_S, WAIT_MS = 60, 60_000
+START_S, WAIT_MS = 120, 120_000
 _PATHS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = ("--no-sandbox", "--disable-dev-shm-usage")
 
@@ -100,16 +101,15 @@ def _visit(page: Page, uploads: Sequence[Path]) -> AppTimes:
         page.get_by_test_id("stFileUploaderDropzoneInput").first.wait_for(state="attached")
         _quiet(page)
         first, *later = [_upload(page, path) for path in uploads]
-        models = page.get_by_test_id("stExpander").get_by_test_id("stImage").count()
-        reruns = _click_through(page, address)
-        return AppTimes(cold, first, tuple(later), tuple(reruns), max(1, models), has_loaded(process.pid))
+        reruns = [*_choose_colours(page), *_choose_views(page, address)]
+        return AppTimes(cold, first, tuple(later), tuple(reruns), has_loaded(process.pid))
 
 
 def _upload(page: Page, path: Path) -> float:
     """Seconds from the choice of a file to its verdict and maps; the file before is taken out first."""
-    before = page.get_by_test_id("stFileUploaderDeleteBtn")
+    before = page.get_by_test_id("stFileChipDeleteBtn").locator("button")
     if before.count():
-        _until_rerun(page, lambda: before.first.get_by_role("button").click())
+        _until_rerun(page, before.first.click)
     start = time.perf_counter()
     page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(path)
     # The name stands above the verdict; the picture and its map are the last things on the page.
@@ -133,16 +133,28 @@ def _quiet(page: Page) -> None:
     page.evaluate(WATCH)
 
 
-def _click_through(page: Page, address: str) -> list[float]:
-    """Seconds of the reruns behind every choice of the comparison's views, and of the overview's axis."""
+def _choose_colours(page: Page) -> list[float]:
+    """Seconds of the reruns behind every choice of the maps' colours, on the prediction page."""
+    box = page.get_by_test_id("stSelectbox").filter(has_text="Colours").first
+    box.locator("input").click()
+    count = page.get_by_role("option").count()
+    page.keyboard.press("Escape")
+
+    def choose(number: int) -> None:
+        box.locator("input").click()
+        page.get_by_role("option").nth(number).click()
+
+    return [_until_rerun(page, partial(choose, number)) for number in [*range(1, count), 0]]
+
+
+def _choose_views(page: Page, address: str) -> list[float]:
+    """Seconds of the reruns behind every choice of the comparison's views, twice."""
     page.goto(f"{address}/comparison")
     painted(page, "stPlotlyChart")
     _quiet(page)
-    views = page.get_by_test_id("stButtonGroup").get_by_role("radio")
-    times = []
-    for number in [*range(1, views.count()), 0] * 2:
-        times.append(_until_rerun(page, views.nth(number).click))
-    return times
+    views = page.get_by_test_id("stButtonGroup").first.locator("button")
+    order = [*range(1, views.count()), 0] * 2
+    return [_until_rerun(page, views.nth(number).click) for number in order]
 
 
 def _until_rerun(page: Page, click: Callable[[], Any]) -> float:

@@ -52,7 +52,7 @@ def serving_table(found: ServingCosts) -> str:
 
 
 def batch_table(found: BatchCosts) -> str:
-    """Every run of predict."""
+    """Every run, from start to end."""
     rows = [("predict", "seconds", "images/s", "processor ms per image", "peak memory")]
     for count, runs in found.runs.items():
         for run in runs:
@@ -60,8 +60,9 @@ def batch_table(found: BatchCosts) -> str:
             rows.append((f"{count:,} images", f"{run.seconds:.1f}", f"{count / run.seconds:.0f}", f"{spent:.1f}",
                          _big(run.peak_bytes, "MB")))  # fmt: skip
     first = min(found.runs)
-    for seconds in found.keras_seconds:
-        rows.append(("loop of Keras predict", f"{seconds:.1f}", f"{first / seconds:.0f}", NONE, NONE))
+    for loop in found.loops:
+        rows.append(("loop of Keras predict", f"{loop.seconds:.1f}", f"{first / loop.seconds:.0f}",
+                     f"{1e3 * loop.processor_seconds / first:.1f}", _big(loop.peak_bytes, "MB")))  # fmt: skip
     said = ", ".join(f"{count} {status}" for status, count in found.statuses.items())
     return f"{found.source}; {said}\n{columns(rows)}"
 

@@ -8,19 +8,19 @@ import sys
 
 import pytest
 
-from core.benchmark import app, by_apptest, by_browser
+from core.benchmark import by_apptest, by_browser
 from core.benchmark.app import AppCosts, AppTimes, measure_app, write_uploads
 from core.benchmark.hardware import this_machine
 
 
 def times(**changes: object) -> AppTimes:
-    usual = {"cold_s": 3.0, "first_s": 1.0, "next_s": (0.3, 0.3), "reruns_s": (0.1,) * 19 + (0.5,), "models": 3,
+    usual = {"cold_s": 3.0, "first_s": 1.0, "next_s": (0.3, 0.3), "reruns_s": (0.1,) * 19 + (0.5,),
              "tensorflow": False}  # fmt: skip
     return AppTimes(**{**usual, **changes})
 
 
 def test_bars_are_medians_of_visits_and_the_percentile_of_all_reruns() -> None:
-    found = AppCosts(this_machine(), "x", [times(), times(cold_s=5.0, next_s=(0.6,)), times(first_s=2.0)])
+    found = AppCosts(this_machine(), "x", 3, [times(), times(cold_s=5.0, next_s=(0.6,)), times(first_s=2.0)])
     cold, heavy, first, later, reruns = found.bars()
     assert (cold.measured, cold.met) == (3.0, True)
     assert (heavy.measured, heavy.met) == (0.0, True)
@@ -32,18 +32,19 @@ def test_bars_are_medians_of_visits_and_the_percentile_of_all_reruns() -> None:
 
 
 def test_bars_say_what_was_not_so() -> None:
-    found = AppCosts(this_machine(), "x", [times(), times(tensorflow=True, models=2, next_s=(), reruns_s=())])
+    found = AppCosts(this_machine(), "x", 2, [times(), times(tensorflow=True, next_s=(), reruns_s=())])
     _, heavy, first, _, reruns = found.bars()
     assert heavy.met is False
     assert first.note == "with 2 of 3 models"
     assert len(found.visits[0].reruns_s) == 20
     assert "of 20" in reruns.what
-    unknown = AppCosts(this_machine(), "x", [times(tensorflow=None)]).bars()[1]
+    unknown = AppCosts(this_machine(), "x", 3, [times(tensorflow=None)]).bars()[1]
     assert unknown.met is None
 
 
 @pytest.mark.parametrize("browser", [None, by_browser.Browser("chromium", "/usr/bin/chromium")])
-def test_a_browser_where_there_is_one_otherwise_apptest(monkeypatch, browser) -> None:
+def test_a_browser_where_there_is_one_otherwise_apptest(make_artifacts, monkeypatch, browser) -> None:
+    make_artifacts("resnet50", "student", "student-int8")
     visited = []
     monkeypatch.setattr(by_browser, "find", lambda: browser)
     monkeypatch.setattr(by_browser, "visit", lambda found, files: visited.append(found.name) or times())
@@ -52,6 +53,7 @@ def test_a_browser_where_there_is_one_otherwise_apptest(monkeypatch, browser) ->
     assert visited == ([4, 4] if browser is None else ["chromium", "chromium"])
     assert ("AppTest" in found.how) == (browser is None)
     assert len(found.visits) == 2
+    assert found.models == 2
 
 
 def test_uploads_are_different_pictures(tmp_path) -> None:
@@ -84,10 +86,8 @@ def test_a_library_in_memory_is_seen() -> None:
 def test_a_visit_by_apptest(make_artifacts, tmp_path) -> None:
     make_artifacts("resnet50", "student")
     found = by_apptest.visit(write_uploads(tmp_path, 2))
-    assert found.models == 2
     assert found.tensorflow is False
     assert found.cold_s > 0
     assert found.first_s > 0
     assert len(found.next_s) == 1
     assert len(found.reruns_s) >= 10
-    assert app.MODELS == 3

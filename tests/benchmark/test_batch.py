@@ -84,13 +84,15 @@ def test_the_loop_runs_by_turns_on_the_parent_s_weights(make_artifacts, monkeypa
     run = Watched(2.0, 3.0, 100, "", 0)
     monkeypatch.setattr(batch, "make_images", lambda folder, count: "images")
     monkeypatch.setattr(batch, "_predict", lambda *_: order.append("predict") or (run, {"ok": 1}))
-    monkeypatch.setattr(batch, "_loop", lambda _, name, __: order.append(name) or 7.0)
+    monkeypatch.setattr(
+        batch, "_loop", lambda _, name, __: order.append(name) or (Watched(7.0, 9.0, 1, "", 0), 4.5)
+    )
     found = measure_batch(load_manifest(folder), rounds=2)
-    assert order == ["predict", "student", "predict", "student"]
+    assert order == ["predict"] * 3 + ["predict", "student", "predict", "student"]
     assert found.bars()[1].measured == 3.5
     order.clear()
     assert measure_batch(load_manifest(folder), rounds=1, with_keras=False).notes == []
-    assert order == ["predict"]
+    assert order == ["predict"] * 4
 
 
 def test_bars() -> None:
@@ -101,10 +103,15 @@ def test_bars() -> None:
         ],
         20_000: [Watched(100.0, 180.0, 700_000_000, "", 0)],
     }  # fmt: skip
-    found = BatchCosts(this_machine(), "student-int8", "images", runs, [20.0, 24.0, 30.0], {"ok": 20_000}, [])
-    rate, times, small, large = found.bars()
+    loops = [Watched(seconds, 30.0, 10, "", 0) for seconds in (20.0, 24.0, 30.0)]
+    found = BatchCosts(
+        this_machine(), "student-int8", "images", runs, loops, [12.0, 15.0, 19.0], 1.0, {"ok": 20_000}, []
+    )
+    assert found.times_faster() == (4.0, 3.0)
+    rate, times, inner, small, large = found.bars()
     assert rate.measured == pytest.approx(1000 / 6)
     assert times.measured == 4.0
+    assert inner.measured == 3.0
     assert (small.measured, small.met) == (310.0, True)
     assert (large.measured, large.met) == (700.0, False)
 

@@ -99,10 +99,10 @@ def test_batch_is_printed(make_artifacts, monkeypatch, capsys) -> None:
 
 def test_app_is_printed_with_how_it_was_measured(make_artifacts, monkeypatch, capsys) -> None:
     make_artifacts("student")
-    visit = AppTimes(3.0, 1.0, (0.3,), (0.1, 0.2), 1, False)
+    visit = AppTimes(3.0, 1.0, (0.3,), (0.1, 0.2), False)
     monkeypatch.setattr(
         "core.benchmark.app.measure_app",
-        lambda **_: AppCosts(this_machine(), "Playwright, chromium", [visit]),
+        lambda **_: AppCosts(this_machine(), "Playwright, chromium", 1, [visit]),
     )
     assert main(["benchmark", "app"]) == 0
     out = capsys.readouterr().out
