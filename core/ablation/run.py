@@ -1,0 +1,255 @@
+"""From the declared runs to the table: what is left to do, done one after the other, each entered when it is done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.ablation.answers import Teachers, digest_of_init, missing_teacher, teacher_digests
+from core.ablation.cell import Cell, Trained
+from core.ablation.images import Images, load_images
+from core.ablation.protocol import Protocol, described, fingerprint
+from core.ablation.student import Student
+from core.artifacts import update_shared, write_atomically
+from core.errors import UserError
+from core.lab.table import FILE, KEY, Outcome, parse, to_csv
+from core.lab.variants import STARVED_TEACHER, Variant
+from core.settings import artifacts_dir, runs_dir
+from core.training.batches import ViewMaker
+from core.training.publish import cpu_name, current_commit, describe_init
+
+DONE, OUTDATED, WAITING, OPEN = "done", "outdated", "waits", "to do"
+LOCK_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the runs and their table lie.
+
+    Attributes:
+        table: the CSV.
+        runs: folder of the runs under way.
+        published: whether the manifest lists the table; a trial's does not.
+    """
+
+    table: Path
+    runs: Path
+    published: bool
+
+    @classmethod
+    def of(cls, protocol: Protocol) -> Place:
+        """The artifacts, or for a trial a folder beside its runs."""
+        if protocol.is_trial:
+            runs = runs_dir() / "ablation-trial"
+            return cls(runs / FILE, runs, published=False)
+        return cls(artifacts_dir() / FILE, runs_dir() / "ablation", published=True)
+
+    def read(self) -> list[Outcome]:
+        """The runs in the table; none where there is no table.
+
+        Raises:
+            TableError: it is damaged.
+        """
+        if not self.table.exists():
+            return []
+        return parse(self.table.read_text(encoding="utf-8"), str(self.table))
+
+    def change(self, change: Callable[[list[Outcome]], list[Outcome]]) -> None:
+        """Read, change and write the table, alone, and list it."""
+        self.table.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.table.with_name(f".{FILE}.lock"), timeout=LOCK_TIMEOUT_S):
+            write_atomically(self.table, to_csv(change(self.read())).encode())
+            if self.published:
+                update_shared(self.table.parent, {KEY: FILE}, formats={KEY: "ablation-csv"})
+
+
+class Laboratory:
+    """All runs under one protocol.
+
+    Args:
+        protocol: resolution and budget.
+        init: network -> initial weights, `imagenet` or a file.
+        note: where these come from and under which terms.
+        maker: makes the views.
+
+    Raises:
+        UserError: an initial weight file is missing, or there is no usable dataset.
+    """
+
+    def __init__(self, protocol: Protocol, init: dict[str, str], note: str | None, maker: ViewMaker) -> None:
+        self.protocol, self.init, self.place = protocol, init, Place.of(protocol)
+        self.initial_weights = {network: describe_init(path, note) for network, path in init.items()}
+        self.digests = {network: digest_of_init(path) for network, path in init.items()}
+        self.images: Images = load_images(protocol, maker)
+        self.teachers = Teachers(self.images, protocol, init, maker)
+        self._students: dict[int, Student] = {}
+
+    def state(self, variant: Variant, table: dict[str, Outcome]) -> str:
+        """`done`, `outdated` (made from other weights or by another recipe), `waits` for a teacher, or `to do`."""
+        if missing_teacher(variant) is not None:
+            return WAITING
+        found = table.get(variant.name)
+        if found is None:
+            return OPEN
+        return DONE if found.fingerprint == self.fingerprint(variant) else OUTDATED
+
+    def fingerprint(self, variant: Variant) -> str:
+        """Of all that decides a run's result."""
+        starved = STARVED_TEACHER in variant.mistakes
+        return fingerprint(
+            described(variant, self.protocol),
+            teachers=teacher_digests(variant),
+            images=self.images.digest(variant.split),
+            start=self.digests["mobilenetv2"] if variant.start == "imagenet" else "",
+            starved=self.digests["resnet50"] if starved else "",
+        )
+
+    def train(self, variant: Variant) -> Outcome:
+        """One run, from its checkpoint if there is one, and into the table."""
+        recipe, mark = described(variant, self.protocol), self.fingerprint(variant)
+        folder = self.place.runs / variant.name
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            commit = _begun_at(folder, mark)
+            embeddings = self.teachers.embeddings(variant)
+            teachers = self.teachers.answers(variant)
+            cell = Cell(
+                variant,
+                recipe | {"fingerprint": mark},
+                self.images,
+                self._student(embeddings.width if embeddings else 0),
+                self.protocol,
+                teachers,
+                embeddings,
+                folder,
+            )
+            outcome = self._outcome(variant, cell.run(), commit, mark, recipe)
+            self.place.change(lambda rows: [o for o in rows if o.variant.name != variant.name] + [outcome])
+            shutil.rmtree(folder)
+        return outcome
+
+    def _student(self, hint_width: int) -> Student:
+        if hint_width not in self._students:
+            images = min(len(parts["train"]) for parts in self.images.rows.values())
+            steps = max(images // self.protocol.batch_size, 1)
+            self._students[hint_width] = Student(self.protocol, self.init["mobilenetv2"], steps, hint_width)
+        return self._students[hint_width]
+
+    def _outcome(self, variant: Variant, trained: Trained, commit: str, mark: str, recipe: dict) -> Outcome:
+        start = (
+            self.initial_weights["mobilenetv2"] if variant.start == "imagenet" else describe_init(None, None)
+        )
+        if STARVED_TEACHER in variant.mistakes:
+            start += f"; starved teacher: {self.initial_weights['resnet50']}"
+        return Outcome(
+            variant=variant,
+            fingerprint=mark,
+            commit=commit,
+            epochs=trained.progress.epoch,
+            best_epoch=trained.progress.best_epoch,
+            seconds=round(trained.progress.seconds, 1),
+            train_images=trained.train_images,
+            size=self.protocol.size,
+            validation=trained.validation,
+            test=trained.test,
+            answers=trained.answers,
+            soft_entropy=round(trained.soft_entropy, 5),
+            teacher_accuracy=round(trained.teacher_accuracy, 5),
+            initial_weights=start,
+            machine=cpu_name(),
+            recipe=recipe,
+            history=tuple(trained.progress.history),
+        )
+
+
+def run_all(
+    laboratory: Laboratory, variants: Sequence[Variant], minutes: float | None, say: Callable[[str], None]
+) -> list[Variant]:
+    """Train what is left of `variants`, in order.
+
+    Args:
+        laboratory: in which.
+        variants: the runs that are wanted.
+        minutes: no run is begun that would, judged by the slowest so far, end later; None is no limit.
+        say: told a line for each run.
+
+    Returns:
+        The runs that are still to do; those that wait for a teacher are not among them.
+    """
+    begun, slowest = time.monotonic(), 0.0
+    table = {outcome.variant.name: outcome for outcome in laboratory.place.read()}
+    left = [v for v in variants if laboratory.state(v, table) in (OPEN, OUTDATED)]
+    while left:
+        spent = time.monotonic() - begun
+        if minutes is not None and spent + slowest > 60 * minutes:
+            say(f"{spent / 60:.0f} of {minutes:g} minutes are over; {len(left)} runs are left")
+            break
+        started = time.monotonic()
+        outcome = laboratory.train(left.pop(0))
+        slowest = max(slowest, time.monotonic() - started)
+        say(told(outcome, len(left)))
+    return left
+
+
+def told(outcome: Outcome, left: int) -> str:
+    """A run in a line."""
+    figures = outcome.figures
+    return (
+        f"{outcome.variant.name}: test accuracy {figures['test_accuracy']:.4f} (majority "
+        f"{figures['test_majority_share']:.4f}), balanced {figures['test_balanced_accuracy']:.4f}, says the majority "
+        f"to {figures['test_says_majority']:.1%}; {outcome.epochs} epochs, {outcome.seconds:.0f} s; {left} runs left"
+    )
+
+
+def forget(place: Place, names: Sequence[str]) -> list[str]:
+    """Take runs out of the table, and what is left of them under way; gives those that were there.
+
+    Raises:
+        UserError: one is in neither.
+    """
+    known = {outcome.variant.name for outcome in place.read()}
+    for name in names:
+        if name not in known and not (place.runs / name).is_dir():
+            raise UserError(f"--forget: expected a run of {place.table}, found {name!r}; --list shows them")
+    place.change(lambda rows: [outcome for outcome in rows if outcome.variant.name not in names])
+    for name in names:
+        shutil.rmtree(place.runs / name, ignore_errors=True)
+    return sorted(known & set(names))
+
+
+def _begun_at(folder: Path, mark: str) -> str:
+    """The commit at which the run in a folder was begun; whatever another recipe left there is dropped."""
+    note = folder / "run.json"
+    if note.exists():
+        found = json.loads(note.read_text(encoding="utf-8"))
+        if found.get("fingerprint") == mark:
+            return str(found["commit"])
+        for path in folder.glob("*.np[yz]"):
+            path.unlink()
+    commit = current_commit()
+    write_atomically(note, json.dumps({"fingerprint": mark, "commit": commit}).encode())
+    return commit
+
+
+class _alone:  # noqa: N801 - used as a function
+    """Keep other processes out of a run's folder; the lock of a killed process is free."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lock, self._folder = FileLock(folder.with_name(f".{folder.name}.lock")), folder
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(
+                f"{self._folder}: expected no other process to train there, found one; wait for it"
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

@@ -1,0 +1,194 @@
+"""What the runs say: cells averaged over their seeds, differences with intervals, and sentences that follow.
+
+A difference between two kinds of run has two sources of doubt, which are added as variances: the seeds (Student's t
+over the differences of runs with the same seed) and the test lesions (bootstrap over lesions of the mean over the
+seeds, the same draws for both kinds). With a single seed only the second is known, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.evaluation.intervals import LEVEL, resample
+from core.evaluation.metrics import confusion, from_confusion
+from core.evaluation.predictions import Predictions
+from core.lab.table import Outcome
+from core.lab.variants import Variant
+
+FIGURES: dict[str, str] = {"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
+RESAMPLES = 400
+
+Cells = Mapping[str, tuple[Outcome, ...]]
+"""Name of a cell -> its runs by rising seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class TestPart:
+    """The test part of the `lesion` split, by rising image_id: what the runs' answers belong to."""
+
+    __test__ = False  # no class of tests, whatever pytest thinks of its name
+
+    label: np.ndarray
+    lesion: np.ndarray
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> TestPart:
+        """From any model's answers to it."""
+        test = predictions.part_only("test")
+        order = np.argsort(test.image_id)
+        return cls(test.label[order], test.lesion_id[order])
+
+    def fits(self, outcome: Outcome) -> bool:
+        """Whether a run answered these very images."""
+        if outcome.variant.split != "lesion" or len(outcome.answers) != len(self.label):
+            return False
+        return bool((confusion(self.label, outcome.answers)[0] == outcome.test).all())
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure or a difference.
+
+    Attributes:
+        value: mean over the seeds; NaN without runs.
+        half: half of its 95 % interval; NaN where nothing is known of it.
+        seeds: how many.
+    """
+
+    value: float
+    half: float
+    seeds: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return bool(np.isfinite(self.half) and abs(self.value) > self.half)
+
+
+NOTHING = Estimate(float("nan"), float("nan"), 0)
+
+
+def in_cells(outcomes: Iterable[Outcome]) -> Cells:
+    """The runs by cell."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.variant.cell, []).append(outcome)
+    return {cell: tuple(sorted(runs, key=lambda o: o.variant.seed)) for cell, runs in found.items()}
+
+
+def of_cell(cells: Cells, variant: Variant) -> tuple[Outcome, ...]:
+    """The runs of a variant's cell, whatever its own seed; none where nobody made them."""
+    return cells.get(variant.cell, ())
+
+
+def seed_half(values: Sequence[float]) -> float:
+    """Half of Student's 95 % interval of the mean of (S,) values; NaN for fewer than two."""
+    if len(values) < 2:
+        return float("nan")
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2))
+    return quantile * float(np.std(values, ddof=1)) / len(values) ** 0.5
+
+
+def mean_of(runs: Sequence[Outcome], figure: str, part: str = "test") -> Estimate:
+    """A figure over the seeds, with the interval that the seeds give."""
+    values = [run.figures[f"{part}_{figure}"] for run in runs]
+    return Estimate(float(np.mean(values)), seed_half(values), len(values)) if values else NOTHING
+
+
+def difference(
+    first: Sequence[Outcome], second: Sequence[Outcome], figure: str, test: TestPart | None
+) -> Estimate:
+    """First minus second on the test part, over the seeds that both have.
+
+    Args:
+        first, second: runs of two cells.
+        figure: key of `FIGURES`.
+        test: what the answers belong to; without it, or where they do not fit, only the seeds are known.
+    """
+    by_seed = {run.variant.seed: run for run in second}
+    pairs = [(run, by_seed[run.variant.seed]) for run in first if run.variant.seed in by_seed]
+    if not pairs:
+        return NOTHING
+    name = f"test_{figure}"
+    values = [one.figures[name] - other.figures[name] for one, other in pairs]
+    halves = [seed_half(values)]
+    if test is not None and all(test.fits(run) for pair in pairs for run in pair):
+        halves.append(_lesion_half(pairs, figure, test))
+    known = [half for half in halves if np.isfinite(half)]
+    half = float(np.sqrt(np.square(known).sum())) if known else float("nan")
+    return Estimate(float(np.mean(values)), half, len(pairs))
+
+
+def _lesion_half(pairs: Sequence[tuple[Outcome, Outcome]], figure: str, test: TestPart) -> float:
+    """Half of the bootstrap's 95 % interval of the mean difference over the seeds."""
+    draws = []
+    for weights in resample(test.lesion, RESAMPLES).blocks():
+        pair_draws = [
+            from_confusion(confusion(test.label, one.answers, weights))[figure]
+            - from_confusion(confusion(test.label, other.answers, weights))[figure]
+            for one, other in pairs
+        ]
+        draws.append(np.mean(pair_draws, axis=0))
+    low, high = np.quantile(np.concatenate(draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(high - low) / 2
+
+
+def points(estimate: Estimate, *, signed: bool = True) -> str:
+    """`+2.1 ± 0.6 points`, in points of 100."""
+    value = f"{100 * estimate.value:{'+' if signed else ''}.1f}"
+    doubt = f" ± {100 * estimate.half:.1f}" if np.isfinite(estimate.half) else ""
+    return f"{value}{doubt} points"
+
+
+def budget(outcome: Outcome) -> str:
+    """What a run may cost, in words."""
+    recipe = outcome.recipe.get("protocol", {})
+    return (
+        f"{outcome.epochs} epochs at {outcome.size} px, {recipe.get('batch_size', '?')} images a step, "
+        f"from {'ImageNet' if outcome.variant.start == 'imagenet' else 'scratch'}"
+    )
+
+
+def verdict(found: Estimate, figure: str, what: str) -> str:
+    """What a difference says, in a sentence that the figures decide.
+
+    Args:
+        found: with minus without.
+        figure: key of `FIGURES`.
+        what: the subject: `distillation from ResNet50`.
+    """
+    name = FIGURES[figure].lower()
+    seeds = f"{found.seeds} seed{'s' if found.seeds != 1 else ''}"
+    if not found.seeds:
+        return f"Nothing can be said of {what} yet: its runs, or those without, are missing."
+    size = points(found, signed=False).lstrip("-")
+    if found.seeds == 1:
+        way = "more" if found.value >= 0 else "less"
+        return f"With {what} the one seed so far has {size} {way} of {name}: too few runs for a verdict."
+    if not found.is_clear:
+        return (
+            f"At this budget {what} makes no difference to {name} that {seeds} and this test part can show: "
+            f"{points(found)}."
+        )
+    way = "adds" if found.value > 0 else "takes away"
+    return f"At this budget {what} {way} {size} of {name} ({seeds})."
+
+
+def collapse_says(repaired: Sequence[Outcome], broken: Sequence[Outcome]) -> str | None:
+    """How near the report's recipe with its mistakes is to always answering "nevus", and what repairing it gains."""
+    if not repaired or not broken:
+        return None
+    accuracy, says = mean_of(broken, "accuracy").value, mean_of(broken, "says_majority").value
+    share = mean_of(broken, "majority_share").value
+    gains = {name: mean_of(repaired, name).value - mean_of(broken, name).value for name in FIGURES}
+    return (
+        f"With all of the report's mistakes the student answers “nevus” to {says:.1%} of the test images and reaches "
+        f"{accuracy:.1%}, {abs(accuracy - share) * 100:.1f} points from the share of nevi ({share:.1%}). Repaired, at "
+        f"the same budget, it has {100 * gains['accuracy']:+.1f} points of accuracy and "
+        f"{100 * gains['balanced_accuracy']:+.1f} points of balanced accuracy."
+    )

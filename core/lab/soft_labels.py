@@ -1,0 +1,94 @@
+"""What a soft label is: a teacher's logits, softened; what the softening keeps, and what softening twice leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.evaluation.calibration import softmax
+from core.lesions import CODES, N_CLASSES
+
+LARGEST_ENTROPY = float(np.log(N_CLASSES))
+"""ln 7: of saying nothing, in nats."""
+
+TEMPERATURES = np.geomspace(1, 50, 60)
+"""Along which entropies are drawn."""
+
+
+def softened(logits: np.ndarray, temperature: float, *, twice: bool = False) -> np.ndarray:
+    """softmax(z / T), or the report's softmax(softmax(z) / T).
+
+    Args:
+        logits: (..., 7).
+        temperature: T > 0.
+        twice: soften what softmax has made of the logits already.
+
+    Returns:
+        (..., 7) float64.
+    """
+    return softmax(softmax(logits) if twice else logits, temperature)
+
+
+def entropy(distribution: np.ndarray) -> np.ndarray:
+    """(...,) entropy in nats of distributions (..., 7); 0 * log 0 counts as 0."""
+    p = np.asarray(distribution, dtype=np.float64)
+    return -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=-1)
+
+
+def entropy_curve(logits: np.ndarray, *, twice: bool = False) -> np.ndarray:
+    """(len(TEMPERATURES),) entropy of one image's soft label as T moves."""
+    return np.array([float(entropy(softened(logits, t, twice=twice))) for t in TEMPERATURES])
+
+
+def ranking(logits: np.ndarray) -> tuple[str, ...]:
+    """The seven codes by falling logit: the order that no temperature changes."""
+    return tuple(CODES[i] for i in np.argsort(-np.asarray(logits), kind="stable"))
+
+
+def dark_knowledge(logits: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
+    """(7, 7) mean soft label of the images of each true class (a row); NaN for a class that is not there.
+
+    Args:
+        logits: (N, 7).
+        labels: (N,) int.
+        temperature: T.
+    """
+    soft = softened(logits, temperature)
+    result = np.full((N_CLASSES, N_CLASSES), np.nan)
+    for label in np.unique(labels):
+        result[label] = soft[labels == label].mean(axis=0)
+    return result
+
+
+def likeness(knowledge: np.ndarray, confusion: np.ndarray) -> float:
+    """Rank correlation of what a teacher's soft labels hold besides the truth with what it takes for what.
+
+    Over the cells off the diagonal; NaN where one of them is constant.
+
+    Args:
+        knowledge: (7, 7) from `dark_knowledge`.
+        confusion: (7, 7) counts, rows true.
+    """
+    true = confusion.sum(axis=1, keepdims=True)
+    shares = np.where(true > 0, confusion / np.maximum(true, 1), np.nan)
+    off = ~np.eye(N_CLASSES, dtype=bool) & ~np.isnan(knowledge) & ~np.isnan(shares)
+    first, second = _ranks(knowledge[off]), _ranks(shares[off])
+    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def telling_first(logits: np.ndarray) -> np.ndarray:
+    """(N,) rows of (N, 7) logits, those first whose soft label says most besides its first choice.
+
+    By the entropy at T = 4, but no image before those that the model is sure of at T = 1: there the hard label and
+    the soft one look alike until the temperature rises.
+    """
+    sure = softened(logits, 1.0).max(axis=1) > 0.6
+    return np.lexsort((-entropy(softened(logits, 4.0)), ~sure))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Mean ranks, ties sharing theirs."""
+    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return ((ends - counts + ends - 1) / 2)[index]

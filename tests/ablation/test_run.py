@@ -1,0 +1,189 @@
+"""Runs end in the table, go on where they were killed, and are made again when what they are made of changes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from core.ablation import answers, cell, run
+from core.ablation.protocol import Protocol
+from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, forget, run_all
+from core.errors import UserError
+from core.lab.plan import plan
+from core.lab.table import read_table
+from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, Variant
+from core.manifest import parse_manifest
+from core.training.batches import ViewMaker
+
+INIT = {"mobilenetv2": "imagenet", "resnet50": "imagenet"}
+TAUGHT = Variant(("resnet50",), 4.0, 0.5)
+
+
+@pytest.fixture
+def laboratory(bench: Protocol) -> Laboratory:
+    with ViewMaker(0) as maker:
+        return Laboratory(bench, INIT, None, maker)
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, taken = cell.Student.step, []
+
+    def step(self, *given):
+        taken.append(1)
+        if len(taken) > steps:
+            raise KilledError
+        return real(self, *given)
+
+    monkeypatch.setattr(cell.Student, "step", step)
+
+
+def table_of(laboratory: Laboratory) -> dict:
+    return {outcome.variant.name: outcome for outcome in laboratory.place.read()}
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        Variant(),
+        TAUGHT,
+        dataclasses.replace(TAUGHT, share=0.25),
+        dataclasses.replace(TAUGHT, hint=1.0),
+        Variant(("resnet50",), 50.0, 0.8, start="scratch", mistakes=ALL_MISTAKES),
+    ],
+    ids=lambda variant: variant.cell,
+)
+def test_a_run_ends_in_the_table(laboratory: Laboratory, variant: Variant):
+    outcome = laboratory.train(variant)
+    (read,) = laboratory.place.read()
+    assert read.variant == variant
+    assert read.test.tolist() == outcome.test.tolist()
+    part = laboratory.images.rows[variant.split]["test"]
+    assert read.test.sum() == len(part) == len(read.answers)
+    assert read.test.diagonal().sum() == (read.answers == laboratory.images.labels[part]).sum()
+    assert len(read.history) == read.epochs == 2
+    assert read.history[read.best_epoch - 1]["val_loss"] == min(row["val_loss"] for row in read.history)
+    assert np.isnan(read.soft_entropy) == (not variant.teachers)
+    if variant.mistakes:
+        assert np.log(7) - read.soft_entropy < 1e-3
+    if variant.share < 1:
+        assert read.train_images < len(laboratory.images.rows["lesion"]["train"]) / 2
+    assert not list(laboratory.place.runs.glob("*/*"))
+
+
+def test_a_killed_run_goes_on_to_the_same_end(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch):
+    expected = laboratory.train(TAUGHT)
+    forget(laboratory.place, [TAUGHT.name])
+    steps = len(
+        cell.Cell(TAUGHT, {}, laboratory.images, None, laboratory.protocol, None, None, None)._batches()
+    )
+    with monkeypatch.context() as patch:
+        kill_after(steps + 1, patch)
+        with pytest.raises(KilledError):
+            laboratory.train(TAUGHT)
+    assert laboratory.place.read() == []
+    laboratory.train(Variant())  # another run in between leaves its weights in the network
+    with monkeypatch.context() as patch:
+        kill_after(steps, patch)
+        found = laboratory.train(TAUGHT)
+    strip = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in o.history] for o in (expected, found)
+    ]
+    assert strip[0] == strip[1]
+    assert found.answers.tolist() == expected.answers.tolist()
+
+
+def test_a_seed_decides_all_and_another_changes_something(laboratory: Laboratory):
+    first, second = (laboratory.train(dataclasses.replace(TAUGHT, seed=seed)) for seed in (1, 2))
+    again = laboratory.train(TAUGHT)
+    assert again.history[-1]["loss"] == first.history[-1]["loss"] != second.history[-1]["loss"]
+
+
+def test_finished_runs_are_skipped_and_outdated_ones_made_again(laboratory: Laboratory, monkeypatch):
+    lines = []
+    assert run_all(laboratory, [TAUGHT, Variant()], None, lines.append) == []
+    assert len(lines) == 2
+    assert run_all(laboratory, [TAUGHT, Variant()], None, lines.append) == []
+    assert len(lines) == 2
+    monkeypatch.setattr(answers, "_weights_of", lambda: {"resnet50": "another teacher"})
+    states = [laboratory.state(variant, table_of(laboratory)) for variant in (TAUGHT, Variant())]
+    assert states == [OUTDATED, DONE]
+
+
+def test_a_run_without_its_teacher_waits(laboratory: Laboratory):
+    waiting = Variant(("densenet169",), 4.0, 0.5)
+    lines = []
+    assert laboratory.state(waiting, {}) == WAITING
+    assert laboratory.state(TAUGHT, {}) == OPEN
+    assert run_all(laboratory, [waiting], None, lines.append) == []
+    assert lines == []
+
+
+def test_no_run_is_begun_that_would_end_too_late(laboratory: Laboratory, monkeypatch):
+    clock = iter(range(0, 100_000, 60))
+    monkeypatch.setattr(run.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(laboratory, "train", lambda variant: table_row(laboratory, variant))
+    left = run_all(laboratory, plan("data"), 5, lambda line: None)
+    assert 0 < len(left) < len(plan("data"))
+
+
+def table_row(laboratory: Laboratory, variant: Variant):
+    counts = np.eye(7, dtype=int)
+    return run.Outcome(
+        variant, "", "", 1, 1, 1.0, 1, 32, counts, counts, np.arange(7), 0.0, 0.0, "", "", {}, ({},)
+    )
+
+
+def test_a_trial_leaves_the_artifacts_alone_and_a_real_run_is_listed(
+    laboratory: Laboratory, tmp_path, monkeypatch
+):
+    trial = Place.of(laboratory.protocol)
+    assert not trial.published
+    assert trial.table.parent == tmp_path / "runs" / "ablation-trial"
+    real = Place.of(Protocol())
+    assert real.published
+    real.change(lambda rows: [table_row(laboratory, TAUGHT)])
+    import json
+
+    manifest = parse_manifest(
+        json.loads((tmp_path / "artifacts/manifest.json").read_text()), tmp_path / "artifacts"
+    )
+    assert [outcome.variant for outcome in read_table(manifest)] == [TAUGHT]
+
+
+def test_only_what_is_there_can_be_forgotten(laboratory: Laboratory):
+    with pytest.raises(UserError, match="--forget: expected a run"):
+        forget(laboratory.place, ["nobody"])
+
+
+def test_shares_hold_all_classes_whole_lesions_and_each_other(laboratory: Laboratory):
+    images = laboratory.images
+    rows = [set(images.training_rows("lesion", share)) for share in (0.1, 0.25, 0.5, 1.0)]
+    assert rows[0] < rows[1] < rows[2] < rows[3]
+    assert set(images.labels[list(rows[0])]) == set(range(7))
+    for some in rows:
+        inside = set(images.lesions[list(some)])
+        assert not inside & set(images.lesions[list(rows[3] - some)])
+
+
+def test_the_views_are_those_that_the_teachers_answer(laboratory: Laboratory):
+    from core.data.augmentation import AUGMENTATIONS, random_view
+    from core.data.pixels import to_input
+
+    images, rows = laboratory.images, laboratory.images.rows["report"]["train"][:3]
+    strong = AUGMENTATIONS["strong"]
+    for position, row in enumerate(rows):
+        pixels = np.asarray(images.store.pixels[row])
+        assert np.array_equal(images.plain(rows)[position], to_input(pixels, 32))
+        expected = random_view(pixels, strong, seed=1, index=int(row), view=2, size=32)
+        assert np.array_equal(images.view(rows, 2)[position], expected)
+
+
+def test_the_first_batch_is_drawn_by_the_seed_from_the_training_part(laboratory: Laboratory):
+    variant = dataclasses.replace(TAUGHT, mistakes=(FIRST_BATCH,))
+    assert laboratory.train(variant).variant.mistakes == (FIRST_BATCH,)

@@ -1,0 +1,130 @@
+"""Cells, differences with their doubts, and sentences that follow from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+
+from core.evaluation.metrics import confusion
+from core.lab.findings import (
+    Estimate,
+    TestPart,
+    collapse_says,
+    difference,
+    in_cells,
+    mean_of,
+    of_cell,
+    points,
+    seed_half,
+    verdict,
+)
+from core.lab.plan import taught
+from core.lab.table import Outcome
+from core.lab.tables import loss_table, missing, runs_table, soft_label_table
+from core.lab.variants import ALL_MISTAKES, Variant
+
+N = 280
+LABELS = np.arange(N) % 7
+TEST = TestPart(LABELS, np.array([f"HAM_{i // 2}" for i in range(N)]))
+
+
+def outcome(variant: Variant, right: float, seed_of_errors: int = 0) -> Outcome:
+    rng = np.random.default_rng([variant.seed, seed_of_errors])
+    answers = np.where(rng.random(N) < right, LABELS, (LABELS + 1) % 7)
+    matrix = confusion(LABELS, answers)[0].astype(int)
+    history = ({"epoch": 1, "val_balanced_accuracy": right},)
+    return Outcome(
+        variant, "", "c", 1, 1, 9.0, 100, 64, matrix, matrix, answers, 1.0, 0.7, "none", "cpu", {}, history
+    )
+
+
+def cell(variant: Variant, right: float, seeds=(1, 2, 3), errors: int = 0) -> list[Outcome]:
+    from dataclasses import replace
+
+    return [outcome(replace(variant, seed=seed), right, errors) for seed in seeds]
+
+
+def test_runs_of_a_cell_are_averaged_with_student_s_interval():
+    cells = in_cells(cell(Variant(), 0.8)[::-1])
+    runs = of_cell(cells, Variant(seed=9))
+    assert [run.variant.seed for run in runs] == [1, 2, 3]
+    values = [run.figures["test_accuracy"] for run in runs]
+    found = mean_of(runs, "accuracy")
+    low, high = student_t.interval(0.95, 2, np.mean(values), np.std(values, ddof=1) / 3**0.5)
+    assert (found.value, found.half) == pytest.approx((np.mean(values), (high - low) / 2))
+    assert of_cell(cells, taught(4.0, 0.5)) == ()
+    assert np.isnan(mean_of((), "accuracy").value)
+    assert np.isnan(seed_half([0.5]))
+
+
+def test_a_large_difference_is_clear_and_none_is_not():
+    worse, better = cell(Variant(), 0.5), cell(taught(4.0, 0.5), 0.9)
+    found = difference(better, worse, "balanced_accuracy", TEST)
+    assert found.value == pytest.approx(0.4, abs=0.08)
+    assert found.is_clear
+    same = difference(cell(taught(4.0, 0.5), 0.7, errors=1), cell(Variant(), 0.7, errors=2), "accuracy", TEST)
+    assert not same.is_clear
+    assert "no difference" in verdict(same, "accuracy", "distillation")
+    assert verdict(found, "balanced_accuracy", "distillation").startswith("At this budget distillation adds")
+    back = difference(worse, better, "balanced_accuracy", TEST)
+    assert "takes away" in verdict(back, "balanced_accuracy", "distillation")
+
+
+def test_lesions_add_to_the_doubt_of_seeds():
+    first, second = cell(taught(4.0, 0.5), 0.8), cell(Variant(), 0.7)
+    both, seeds = (difference(first, second, "accuracy", test) for test in (TEST, None))
+    assert both.value == seeds.value
+    assert both.half > seeds.half > 0
+
+
+def test_only_seeds_that_both_have_count_and_one_is_too_few_for_a_verdict():
+    found = difference(cell(taught(4.0, 0.5), 0.9, (1, 2)), cell(Variant(), 0.5, (2, 3)), "accuracy", TEST)
+    assert found.seeds == 1
+    assert "too few" in verdict(found, "accuracy", "distillation")
+    nothing = difference([], cell(Variant(), 0.5), "accuracy", TEST)
+    assert "missing" in verdict(nothing, "accuracy", "distillation")
+
+
+def test_answers_to_other_images_are_not_resampled():
+    other = TestPart(LABELS[::-1].copy(), TEST.lesion)
+    assert TEST.fits(outcome(Variant(), 0.8))
+    assert not other.fits(outcome(Variant(), 0.8))
+    assert not TEST.fits(outcome(Variant(mistakes=("image-split",)), 0.8))
+
+
+def test_the_collapse_in_a_sentence():
+    broken = cell(Variant(("resnet50",), 50.0, 0.8, start="scratch", mistakes=ALL_MISTAKES), 0.2)
+    said = collapse_says(cell(taught(50.0, 0.8), 0.9), broken)
+    gain = mean_of(cell(taught(50.0, 0.8), 0.9), "accuracy").value - mean_of(broken, "accuracy").value
+    assert f"{100 * gain:+.1f} points of accuracy" in said
+    assert collapse_says([], broken) is None
+
+
+def test_points_are_of_a_hundred():
+    assert points(Estimate(0.0214, 0.006, 3)) == "+2.1 ± 0.6 points"
+    assert points(Estimate(-0.01, float("nan"), 1)) == "-1.0 points"
+
+
+def test_tables_hold_what_they_say():
+    runs = cell(taught(4.0, 0.5), 0.8)
+    table = runs_table(runs)
+    assert table["run"].tolist() == [run.variant.name for run in runs]
+    assert table["groups"].tolist() == ["grid hints data"] * 3
+    assert [v.seed for v in missing(in_cells(runs[:1]), [taught(4.0, 0.5, seed=s) for s in (1, 2)])] == [2]
+    soft = soft_label_table({"A": np.arange(7.0)}, 2.0)
+    assert soft["rank"].tolist() == [7, 6, 5, 4, 3, 2, 1]
+    assert soft["at T = 2"].sum() == pytest.approx(1)
+
+
+def test_the_parts_of_the_loss_add_up():
+    from core.lab.loss import take_apart
+
+    table = loss_table(take_apart(np.arange(7.0), np.zeros(7), 3, 4.0, 0.7)).set_index("part")
+    adds = table["adds"].to_numpy()
+    assert adds[0] + adds[1] == pytest.approx(adds[2])
+    assert adds[0] + adds[5] == pytest.approx(adds[6])
+    codes = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
+    assert (table[codes].iloc[0] + table[codes].iloc[1]).tolist() == pytest.approx(
+        table[codes].iloc[2].tolist()
+    )

@@ -1,0 +1,69 @@
+"""Soft labels: what the softening keeps, and that softening twice leaves nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import entropy as scipy_entropy
+from scipy.stats import spearmanr
+
+from core.lab.soft_labels import (
+    LARGEST_ENTROPY,
+    TEMPERATURES,
+    dark_knowledge,
+    entropy,
+    entropy_curve,
+    likeness,
+    ranking,
+    softened,
+    telling_first,
+)
+
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(0, 3, (40, 7))
+
+
+def test_entropy_is_scipy_s_and_knows_certainty():
+    shares = softened(LOGITS, 2.0)
+    assert entropy(shares) == pytest.approx(scipy_entropy(shares, axis=1))
+    assert entropy(np.eye(7)[0]) == 0
+    assert entropy(np.full(7, 1 / 7)) == pytest.approx(LARGEST_ENTROPY)
+
+
+def test_entropy_rises_with_temperature_and_the_order_stays():
+    for logits in LOGITS:
+        assert (np.diff(entropy_curve(logits)) > 0).all()
+        order = ranking(logits)
+        for temperature in (1.0, 4.0, 50.0):
+            assert ranking(softened(logits, temperature)) == order
+
+
+def test_softened_twice_nothing_is_left_at_any_temperature():
+    surest = np.array([30.0, 0, 0, 0, 0, 0, 0])
+    assert LARGEST_ENTROPY - entropy(softened(surest, 50.0, twice=True)) < 1e-4
+    curve = entropy_curve(surest, twice=True)
+    assert LARGEST_ENTROPY - curve[0] < 0.3
+    assert len(curve) == len(TEMPERATURES)
+
+
+def test_the_map_has_a_mean_soft_label_in_each_row():
+    labels = np.arange(40) % 6
+    found = dark_knowledge(LOGITS, labels, 3.0)
+    assert found[2] == pytest.approx(softened(LOGITS[labels == 2], 3.0).mean(axis=0))
+    assert found[:6].sum(axis=1) == pytest.approx(np.ones(6))
+    assert np.isnan(found[6]).all()
+
+
+def test_likeness_is_spearman_s_off_the_diagonal():
+    knowledge, confusion = RNG.random((7, 7)), RNG.integers(1, 5, (7, 7))
+    off = ~np.eye(7, dtype=bool)
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    assert likeness(knowledge, confusion) == pytest.approx(spearmanr(knowledge[off], shares[off]).statistic)
+    assert np.isnan(likeness(knowledge, np.eye(7, dtype=int)))
+
+
+def test_telling_images_come_first():
+    sure_but_two = np.array([4.0, 3.0, 0, 0, 0, 0, 0])
+    certain = np.array([40.0, 0, 0, 0, 0, 0, 0])
+    unsure = np.zeros(7)
+    assert telling_first(np.array([unsure, certain, sure_but_two])).tolist() == [2, 1, 0]
