@@ -10,6 +10,7 @@ import numpy as np
 
 from core.serving.answer import OK, REJECTED, Diagnoser
 from core.serving.classifier import Diagnosis, ModelOutputError
+from core.serving.gate import Verdict
 from core.serving.intake import Upload, display_name
 from core.serving.registry import ModelUnavailable, Registry
 
@@ -34,6 +35,7 @@ class Reading:
             gate refuses gets no class.
         failures: model -> why it gave no answer.
         advice: what to do about the photograph, in sentences; empty for a good one.
+        verdict: what the gate measured; None where the image was rejected or there is no gate.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Reading:
     diagnoses: tuple[Diagnosis, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     advice: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def lead(self) -> Diagnosis | None:
@@ -95,10 +98,20 @@ def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None
             return Reading(shown, answer.status, answer.reason)
         notes = (*upload.notes, *([diagnoser.note] if diagnoser.note else []))
         if answer.status != OK:
-            return Reading(shown, answer.status, answer.reason, notes, upload.display)
+            return Reading(shown, answer.status, answer.reason, notes, upload.display, verdict=answer.verdict)
         others, failed = _ask_others(registry, models[position + 1 :], upload, answer.diagnosis)
         diagnoses = (answer.diagnosis, *others)
-        return Reading(shown, OK, "", notes, upload.display, diagnoses, {**failures, **failed}, answer.advice)
+        return Reading(
+            shown,
+            OK,
+            "",
+            notes,
+            upload.display,
+            diagnoses,
+            {**failures, **failed},
+            answer.advice,
+            answer.verdict,
+        )
     reason = "No model could answer." if models else "No model was chosen."
     return Reading(display_name(name), FAILED, reason, failures=failures)
 
@@ -111,7 +124,7 @@ def _ask_others(
     failures: dict[str, str] = {}
     for name in models:
         try:
-            found.append(lead.of(name) or registry.get(name).classify(upload.pixels))
+            found.append(lead.of(name) or registry.get(name).classify(upload.input))
         except (ModelUnavailable, ModelOutputError) as error:
             failures[name] = str(error)
     return tuple(found), failures

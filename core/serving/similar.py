@@ -17,11 +17,15 @@ from core.data.pixels import PREPROCESSING
 from core.errors import UserError
 from core.lesions import CODES
 from core.serving.arrays import pack, unpack
+from core.serving.intake import Rejection, read_image
 from core.serving.subspace import Subspace, normalised
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from core.serving.classifier import Diagnosis
     from core.serving.registry import Registry
 
 VERSION = 1
@@ -188,6 +192,35 @@ def _load(manifest: Manifest, name: str) -> LesionIndex:
             f"{index.model_sha256[:12]}...; run {COMMAND}"
         )
     return index
+
+
+def similar_to(
+    registry: Registry, diagnoses: Sequence[Diagnosis], data: bytes, count: int = 5
+) -> tuple[SimilarLesion, ...] | None:
+    """The lesions nearest to an image that was diagnosed already; None where these artifacts have no index.
+
+    Args:
+        registry: the models.
+        diagnoses: of the image, the leading one first.
+        data: its file, read again where none of the diagnoses has the embedding of the index' model.
+        count: how many.
+
+    Raises:
+        SimilarUnavailable: the index or its model cannot be used.
+    """
+    index = load_index(registry, diagnoses[0].model if diagnoses else None)
+    if index is None:
+        return None
+    found = next((d for each in diagnoses if (d := each.of(index.model)) is not None), None)
+    if found is None:
+        upload = read_image(data)
+        if isinstance(upload, Rejection):
+            return ()
+        try:
+            found = registry.get(index.model).classify(upload.pixels)
+        except UserError as error:
+            raise SimilarUnavailable(str(error)) from error
+    return index.nearest(found.embedding, count)
 
 
 def describe(lesions: tuple[SimilarLesion, ...], records: pd.DataFrame) -> tuple[SimilarLesion, ...]:

@@ -7,11 +7,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.artifacts import update_model
+from core.data.ham10000 import open_dataset
 from core.lesions import BY_CODE, CODES, LESIONS
 from core.serving.gate import Verdict
+from core.serving.similar import SimilarLesion, SimilarUnavailable
+from pages._images import Item
 
 
 def texts(elements) -> str:
@@ -207,12 +212,12 @@ def test_without_models_the_page_says_which_commands_make_them(open_page, tmp_pa
     assert not app.file_uploader
 
 
-def test_images_that_differ_in_one_pixel_share_no_answer(page: AppTest, picture: Callable) -> None:
+def test_images_that_differ_in_a_few_rows_share_no_answer(page: AppTest, picture: Callable) -> None:
     """Over a million elements Streamlit hashes a sample only; keys are of the bytes' sha256 instead."""
     size = (1200, 900)
     upload(page, ("mine.png", picture("mel", size)))
     first = charts(page)[1]["data"][1]["x"]
-    upload(page, ("mine.png", picture("mel", size, changed=1)))
+    upload(page, ("mine.png", picture("mel", size, changed=20 * 3 * 1200)))
     second = charts(page)[1]["data"][1]["x"]
     assert first != second
 
@@ -280,3 +285,176 @@ def test_a_deep_link_opens_the_same_view(make_models, open_page) -> None:
     assert app.text[0].value == "synthetic-mel-3.jpg"
     assert app.multiselect(key="models").value == ["resnet50"]
     assert app.slider(key="opacity").value == 25
+
+
+@pytest.mark.parametrize("code", ["bcc", "vasc"])
+def test_a_deep_link_names_a_class_by_code_or_by_name(make_models, open_page, code: str) -> None:
+    """Streamlit reads only an option's words from the address, so `?class=bcc` once opened Melanoma."""
+    make_models(student=None)
+    for said in (code, BY_CODE[code].name):
+        app = open_page(**{"source": "Sample", "number": "3", "class": said, "map": "df"})
+        assert not app.exception
+        assert app.text[0].value == f"synthetic-{code}-3.jpg"
+        assert app.selectbox(key="map").value == "df"
+        assert app.query_params["class"] == BY_CODE[code].name, "the address can be sent on"
+        app.number_input(key="number").set_value(4).run()
+        assert app.text[0].value == f"synthetic-{code}-4.jpg"
+        app.selectbox(key="class").select("nv").run()
+        assert app.text[0].value == "synthetic-nv-4.jpg"
+        assert app.query_params["class"] == BY_CODE["nv"].name
+
+
+def accept(monkeypatch: pytest.MonkeyPatch, model: str = "student") -> None:
+    """A gate that lets everything through."""
+
+    class Gate:
+        def check(self, embedding, upload) -> Verdict:
+            return Verdict(True, "", 0.5, 1.0)
+
+    Gate.model = model
+    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry, name: Gate())
+
+
+def test_checks_come_before_the_verdict(page: AppTest, picture: Callable, monkeypatch) -> None:
+    accept(monkeypatch)
+    monkeypatch.setattr("core.serving.answer.load_limits", lambda registry: object())
+    monkeypatch.setattr("core.serving.answer.advise", lambda pixels, limits: ("The picture is blurred.",))
+    upload(page, ("mine.png", picture("mel")))
+    assert "Looks like a dermatoscopic image" in texts(page.caption)
+    assert "50 % of what is accepted" in texts(page.caption)
+    assert "The picture is blurred." in texts(page.info)
+    order = [element.type for element in page.main if element.type in ("alert", "info", "subheader")]
+    assert order.index("subheader") > 0
+
+
+def test_a_good_photograph_gets_no_advice(page: AppTest, picture: Callable) -> None:
+    upload(page, ("mine.png", picture("mel")))
+    assert "Photograph:" not in texts(page.info)
+
+
+FOUND = (SimilarLesion("ISIC_0000001", "bcc", 0.91), SimilarLesion("ISIC_0000002", "nv", 0.45))
+
+
+def test_without_an_index_it_says_which_command_makes_it(page: AppTest, picture: Callable) -> None:
+    upload(page, ("mine.png", picture("mel")))
+    assert "python -m core gate fit" in texts(page.caption)
+
+
+def test_similar_lesions_without_the_dataset_are_a_table(
+    page: AppTest, picture: Callable, monkeypatch
+) -> None:
+    monkeypatch.setattr("pages._similar.similar_to", lambda *a: FOUND)
+    upload(page, ("mine.png", picture("mel")))
+    table = page.dataframe[0].value
+    assert list(table["Diagnosis"]) == ["Basal cell carcinoma", "Melanocytic nevus"]
+    assert list(table["Similarity"]) == [0.91, 0.45]
+    assert "DERMDISTILL_DATA" in texts(page.caption)
+
+
+def test_similar_lesions_with_the_dataset_are_pictures_with_records(
+    make_models, open_page, picture: Callable, small_folder, monkeypatch
+) -> None:
+    make_models(student=None)
+    known = open_dataset(small_folder).records.iloc[0]
+    found = (SimilarLesion(known["image_id"], known["dx"], 0.91), SimilarLesion("ISIC_9999999", "nv", 0.45))
+    monkeypatch.setattr("pages._similar.similar_to", lambda *a: found)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+    app = upload(open_page(), ("mine.png", picture("mel")))
+    captions = [caption for image in images(app) for caption in image.captions]
+    assert any(f"{BY_CODE[known['dx']].name}, similarity 0.91" in caption for caption in captions)
+    assert "its picture is not in this folder" in texts(app.caption)
+
+
+def test_an_unusable_index_is_named(page: AppTest, picture: Callable, monkeypatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise SimilarUnavailable("expected the lesions as student sees them")
+
+    monkeypatch.setattr("pages._similar.similar_to", refuse)
+    upload(page, ("mine.png", picture("mel")))
+    assert "The index of lesions cannot be used: expected the lesions" in texts(page.caption)
+
+
+def downloads(app: AppTest) -> list[str]:
+    return [button.proto.label for button in app.get("download_button")]
+
+
+def test_one_image_offers_its_case_report(page: AppTest, picture: Callable) -> None:
+    assert not downloads(page)
+    upload(page, ("mine.png", picture("mel")))
+    assert downloads(page) == ["Case report"]
+
+
+def test_many_images_offer_a_table_and_a_report_on_all(page: AppTest, picture: Callable) -> None:
+    upload(page, ("a.png", picture("nv")), ("b.png", picture("mel")))
+    assert downloads(page) == ["Table as CSV", "Report on all as HTML", "Case report"]
+
+
+def test_a_rejected_file_offers_no_report(page: AppTest) -> None:
+    upload(page, ("broken.jpg", b"nothing"))
+    assert not downloads(page)
+
+
+def test_the_research_drawer_is_closed_and_loads_nothing(page: AppTest, picture: Callable) -> None:
+    upload(page, ("mine.png", picture("mel")))
+    assert not page.get("pills")
+    assert not {"methods", "research-model"} & {
+        str(widget.key) for widget in [*page.selectbox, *page.button_group]
+    }
+
+
+def test_the_open_research_drawer_computes_what_is_chosen(
+    make_models, open_page, picture: Callable, monkeypatch
+) -> None:
+    folder = make_models(student=None, baseline=None)
+    (folder / "student.npz").write_bytes(b"weights")
+    update_model(folder, "student", {}, {"weights": "student.npz"})
+    asked: list[str] = []
+
+    def explain(sha256, model, weights, code, method, data) -> np.ndarray:
+        asked.append(f"{model} {code} {method}")
+        return np.ones((7, 7), np.float32)
+
+    monkeypatch.setattr("pages._research._explain", explain)
+    monkeypatch.setattr("pages._research._about", lambda method: "A method.")
+    app = upload(open_page(), ("mine.png", picture("mel")))
+    app.session_state["research"] = True
+    app.run()
+    assert not app.exception
+    assert asked == ["student mel grad-cam++"]
+    assert app.selectbox(key="research-model").options == ["Student"]
+    app.selectbox(key="research-class").select("nv").run()
+    assert asked[-1] == "student nv grad-cam++"
+    assert "Grad-CAM++ of Melanocytic nevus" in [c for image in images(app) for c in image.captions]
+
+
+def test_the_research_drawer_without_weights_says_how_to_make_them(page: AppTest, picture: Callable) -> None:
+    upload(page, ("mine.png", picture("mel")))
+    page.session_state["research"] = True
+    page.run()
+    assert not page.exception
+    assert "None of the models that answered has Keras weights here" in texts(page.info)
+
+
+def test_pasting_offers_a_field_for_it(make_models, open_page) -> None:
+    make_models(student=None)
+    app = open_page(source="Paste")
+    assert not app.exception
+    assert "paste an image" in app.chat_input[0].placeholder
+
+
+def test_a_pasted_image_is_read_and_can_be_forgotten(make_models, open_page, picture: Callable) -> None:
+    make_models(student=None)
+    app = open_page(source="Paste")
+    app.session_state["pasted-images"] = [Item("image.png", picture("vasc"))]
+    app.run()
+    assert "Vascular lesion" in texts(app.subheader)
+    app.button[0].click().run()
+    assert not app.exception
+    assert "What the models can name" in texts(app.subheader)
+
+
+def test_a_camera_is_offered(make_models, open_page) -> None:
+    make_models(student=None)
+    app = open_page(source="Camera")
+    assert not app.exception
+    assert app.get("camera_input")

@@ -1,0 +1,263 @@
+"""Reports to print and to keep: of one case, and of many images, each a single HTML file.
+
+The file has no script and fetches nothing, and a policy inside it forbids both. Every text goes through Jinja's
+escaping. Pictures are drawn anew from pixels, so nothing of an upload's metadata is in them; a case's report does not
+even hold the file's name, which can be a patient's.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from core.lesions import BY_CODE, INDEX, LESIONS
+from core.numbers import percent
+from core.serving.answer import OK
+from core.serving.classifier import Diagnosis
+from core.serving.gate import gate_key
+from core.serving.overlay import draw_overlay, shrink
+from core.serving.overview import VERDICTS, thumbnail
+from core.serving.panel import Reading
+from core.serving.registry import Registry
+from core.serving.similar import SimilarLesion, index_key
+from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+CASE_FILE, BATCH_FILE = "case-report.html", "report.html"
+"""Names that say nothing of whose image it is."""
+
+PICTURE_SIDE = 640
+NOT_CHECKED = "It was not checked whether this is a dermatoscopic image."
+UNKNOWN = "not known"
+
+
+def case_report(
+    registry: Registry, reading: Reading, similar: Sequence[SimilarLesion] = (), *, made: date | None = None
+) -> str:
+    """One image: checks, verdict, probabilities by model, maps, similar lesions, and which files said so.
+
+    Args:
+        registry: the models that answered.
+        reading: of an image that could be read.
+        similar: as `core.serving.similar.describe` gives them.
+        made: the day to print; today where it is None.
+
+    Raises:
+        ValueError: the image could not be read, so that there is nothing to report.
+    """
+    if reading.display is None:
+        raise ValueError(f"expected an image that could be read, found {reading.status}: {reading.reason}")
+    said = reading.diagnoses
+    names = [diagnosis.model for diagnosis in said]
+    return _render(
+        "case.html",
+        title="Case report",
+        made=made,
+        models=[_model(registry, name) for name in _with_members(registry, names)],
+        files=_files(registry, names),
+        gate=_gate(reading),
+        advice=reading.advice,
+        notes=reading.notes,
+        picture=_jpeg(reading.display),
+        sentences=_sentences(registry, reading),
+        models_said=[_said(registry, diagnosis) for diagnosis in said],
+        probabilities=_probabilities(said),
+        maps=_maps(registry, reading),
+        failures=[
+            f"{_title(registry, name)} gave no answer: {why}" for name, why in reading.failures.items()
+        ],
+        similar=[_similar(lesion) for lesion in similar],
+    )
+
+
+def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date | None = None) -> str:
+    """Many images as a table, the largest malignancy score first; images that were not judged last.
+
+    Args:
+        registry: the models that answered.
+        readings: of the images, with the names of their files.
+        made: the day to print; today where it is None.
+    """
+    ordered = sorted(readings, key=lambda r: r.lead.malignancy if r.lead else -1.0, reverse=True)
+    names = list(dict.fromkeys(reading.lead.model for reading in ordered if reading.lead))
+    return _render(
+        "batch.html",
+        title="Report on several images",
+        made=made,
+        models=[_model(registry, name) for name in _with_members(registry, names)],
+        files=_files(registry, names),
+        lead=" or ".join(_title(registry, name) for name in names) or "no model",
+        rows=[_row(reading) for reading in ordered],
+    )
+
+
+@cache
+def _environment() -> Environment:
+    # Takes 50 ms, which only a report needs.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+
+
+def _render(template: str, *, made: date | None, **values: Any) -> str:
+    return _environment().get_template(template).render(made=(made or date.today()).isoformat(), **values)
+
+
+def _jpeg(rgb: np.ndarray) -> str:
+    """(h, w, 3) uint8 RGB as a data URI."""
+    small = cv2.cvtColor(shrink(rgb, PICTURE_SIDE), cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if not done:
+        raise ValueError(f"expected an image that JPEG can hold, found {rgb.dtype} {rgb.shape}")
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def _title(registry: Registry, name: str) -> str:
+    return registry.state(name).title
+
+
+def _with_members(registry: Registry, names: Sequence[str]) -> list[str]:
+    """The models, and after an ensemble those that it consists of."""
+    found: list[str] = []
+    for name in names:
+        entry = registry.state(name).entry
+        found += [name, *(entry.members if entry else ())]
+    return list(dict.fromkeys(found))
+
+
+def _model(registry: Registry, name: str) -> dict[str, str]:
+    entry, manifest = registry.state(name).entry, registry.manifest
+    path = entry.files.get("litert") if entry else None
+    threshold = entry.malignancy_threshold if entry else None
+    return {
+        "title": _title(registry, name),
+        "network": (entry.network if entry else "") or "mean of several",
+        "temperature": f"{entry.temperature:.3f}" if entry else UNKNOWN,
+        "threshold": "none" if threshold is None else f"{threshold:.3f}",
+        "commit": (entry.commit if entry else "") or UNKNOWN,
+        "sha256": manifest.files[path].sha256 if manifest and path else "none of its own",
+    }
+
+
+def _files(registry: Registry, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The gate's and the index's files that belong to these models: what they are, and their hashes."""
+    manifest = registry.manifest
+    if manifest is None:
+        return []
+    wanted = {
+        key: f"{what}, fitted on {_title(registry, name)}"
+        for name in dict.fromkeys([*_with_members(registry, names), "student"])
+        for key, what in ((gate_key(name), "Gate"), (index_key(name), "Index of lesions"))
+    }
+    return [
+        (what, manifest.files[manifest.shared[key]].sha256)
+        for key, what in wanted.items()
+        if key in manifest.shared
+    ]
+
+
+def _gate(reading: Reading) -> str:
+    if reading.status != OK:
+        return f"Not judged. {reading.reason}"
+    if reading.verdict is None:
+        return NOT_CHECKED
+    distance = f"{reading.verdict.score:.2f} of a limit of {reading.verdict.threshold:.2f}"
+    return f"It looks like a dermatoscopic image: its distance from those that the model learned from is {distance}."
+
+
+def _sentences(registry: Registry, reading: Reading) -> list[str]:
+    lead = reading.lead
+    if lead is None:
+        return []
+    entry = registry.state(lead.model).entry
+    threshold = entry.malignancy_threshold if entry else None
+    sensitivity = (entry.operating_point or {}).get("validation_sensitivity") if entry else None
+    said = [
+        f"{headline(lead)}, {percent(lead.confidence)} ({_title(registry, lead.model)}).",
+        malignant_sentence(lead),
+        malignancy_sentence(lead, threshold, sensitivity),
+    ]
+    if len(reading.diagnoses) > 1:
+        titles = {d.model: _title(registry, d.model) for d in reading.diagnoses}
+        said.append(agreement(reading.diagnoses).sentence(titles))
+    return said
+
+
+def _said(registry: Registry, diagnosis: Diagnosis) -> dict[str, str]:
+    return {
+        "title": _title(registry, diagnosis.model),
+        "malignancy": f"{diagnosis.malignancy:.3f}",
+        "suspicious": {None: "none chosen", True: "yes", False: "no"}[diagnosis.suspicious],
+    }
+
+
+def _probabilities(diagnoses: Sequence[Diagnosis]) -> list[dict[str, Any]]:
+    """A row for each class, in the order of the leading model's probabilities."""
+    if not diagnoses:
+        return []
+    order = np.argsort(-diagnoses[0].probabilities, kind="stable")
+    return [
+        {
+            "name": LESIONS[i].name,
+            "malignant": LESIONS[i].malignant,
+            "leading": LESIONS[i].code == diagnoses[0].label,
+            "shares": [percent(float(d.probabilities[i])) for d in diagnoses],
+        }
+        for i in order
+    ]
+
+
+def _maps(registry: Registry, reading: Reading) -> list[dict[str, str]]:
+    """Of each model the map of the class that it leads with."""
+    found = []
+    for diagnosis in reading.diagnoses:
+        name = BY_CODE[diagnosis.label].name
+        overlay = draw_overlay(
+            shrink(reading.display, PICTURE_SIDE),
+            diagnosis.maps[INDEX[diagnosis.label]],
+            opacity=0.6,
+            label=name,
+        )
+        if overlay.image is not None:
+            caption = f"{_title(registry, diagnosis.model)}: {name}, {percent(diagnosis.confidence)}"
+            found.append({"picture": _jpeg(overlay.image), "caption": caption})
+    return found
+
+
+def _similar(lesion: SimilarLesion) -> dict[str, str]:
+    return {
+        "image_id": lesion.image_id,
+        "diagnosis": BY_CODE[lesion.dx].name,
+        "similarity": f"{lesion.similarity:.2f}",
+        "age": UNKNOWN if lesion.age is None else f"{lesion.age:.0f}",
+        "sex": lesion.sex or UNKNOWN,
+        "site": lesion.site or UNKNOWN,
+    }
+
+
+def _row(reading: Reading) -> dict[str, Any]:
+    lead = reading.lead
+    return {
+        "picture": thumbnail(reading.display),
+        "name": reading.name,
+        "verdict": VERDICTS[reading.status],
+        "reason": reading.reason,
+        "diagnosis": BY_CODE[lead.label].name if lead else "",
+        "confidence": percent(lead.confidence) if lead else "",
+        "malignancy": f"{lead.malignancy:.3f}" if lead else "",
+        "suspicious": {None: "", True: "yes", False: "no"}[lead.suspicious if lead else None],
+    }

@@ -1,0 +1,100 @@
+"""The prediction page's images: uploaded, pasted, photographed, or a sample."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.data.samples import SYNTHETIC_SEEDS
+from core.lesions import BY_CODE, CODES
+from core.settings import MAX_FILES, MAX_UPLOAD_BYTES
+from pages import _links, _shared
+
+TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "dcm"]
+UPLOAD, PASTE, CAMERA, SAMPLE = SOURCES = ("Upload", "Paste", "Camera", "Sample")
+SYNTHETIC, TEST = "Synthetic lesion", "HAM10000 test image"
+PASTED = "pasted-images"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to read: its name, its bytes, and for a sample what it is."""
+
+    name: str
+    data: bytes
+    notice: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes, which caches key on."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def gather(source: str) -> list[Item]:
+    """The images that the chosen source gives."""
+    if source == CAMERA:
+        photo = st.camera_input("A photograph through a dermatoscope", key="camera")
+        return [Item("photograph.jpg", photo.getvalue())] if photo else []
+    if source == SAMPLE:
+        return gather_sample()
+    if source == PASTE:
+        return gather_pasted()
+    files = st.file_uploader(
+        "Dermatoscopic images: drop one or many, or choose them",
+        TYPES,
+        accept_multiple_files=True,
+        max_upload_size=MAX_UPLOAD_BYTES >> 20,
+        key="upload",
+    )
+    return _limited([Item(file.name, file.getvalue()) for file in files[: MAX_FILES + 1]], len(files))
+
+
+def _limited(items: list[Item], found: int) -> list[Item]:
+    """At most as many as a page reads, and word of it where that leaves some out."""
+    if found > MAX_FILES:
+        st.warning(
+            f"Expected at most {MAX_FILES} images at once, found {found}: the first {MAX_FILES} are read."
+        )
+    return items[:MAX_FILES]
+
+
+def gather_pasted() -> list[Item]:
+    """Images from the clipboard; the field is the one of Streamlit's that takes them."""
+    with st.container():  # within a container it stays here, instead of at the page's foot
+        sent = st.chat_input(
+            "Click here, paste an image (Ctrl+V or ⌘V), press Enter",
+            accept_file="multiple",
+            file_type=TYPES,
+            max_upload_size=MAX_UPLOAD_BYTES >> 20,
+            key="paste",
+        )
+    if sent and sent.files:
+        st.session_state[PASTED] = [Item(file.name, file.getvalue()) for file in sent.files]
+    elif sent:
+        st.info("Only text came: copy the image itself, not its address.")
+    items = st.session_state.get(PASTED, [])
+    if items and st.button("Forget the pasted images", icon=":material/delete:"):
+        del st.session_state[PASTED]
+        st.rerun()
+    return _limited(items, len(items))
+
+
+def gather_sample() -> list[Item]:
+    """A synthetic lesion, or a test image where HAM10000 is at hand."""
+    ids = _shared.test_image_ids()
+    kinds = [SYNTHETIC, *([TEST] if ids else [])]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox("Kind", kinds, key="kind", bind="query-params", width=230)
+        codes = list(ids) if kind == TEST else list(CODES)
+        first = codes.index("mel") if "mel" in codes else 0
+        code = _links.selectbox("Class", codes, first, lambda c: BY_CODE[c].name, key="class", width=290)
+        last = len(ids[code]) if kind == TEST else SYNTHETIC_SEEDS
+        number = st.number_input(
+            f"Number, 1 to {last}", 1, last, 1, key="number", bind="query-params", width=180
+        )
+    sample = (
+        _shared.synthetic(code, number) if kind == SYNTHETIC else _shared.from_dataset(ids[code][number - 1])
+    )
+    return [Item(sample.name, sample.data, sample.notice)]

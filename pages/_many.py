@@ -1,0 +1,55 @@
+"""The prediction page's table of many images, and what a person takes away of them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.serving.overview import overview, overview_csv, thumbnail
+from core.serving.panel import Reading
+from core.serving.report import BATCH_FILE, batch_report
+from core.serving.tables import neutralise
+from pages import _shared
+from pages._images import Item
+
+SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
+COLUMNS = ["picture", "image", "verdict", "diagnosis", "confidence", "malignancy", "suspicious", "reason"]
+
+
+def pick(items: list[Item], readings: list[Reading]) -> int:
+    """The table of many readings; the chosen row, at first the one with the largest malignancy score."""
+    if len(readings) == 1:
+        return 0
+    table = overview(readings)
+    table["image"] = table["image"].map(neutralise)  # the table has a CSV button of its own
+    table.insert(0, "picture", [thumbnail(reading.display) for reading in readings])
+    worst = int(table["malignancy"].astype(float).fillna(-1).to_numpy().argmax())
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        column_order=COLUMNS,
+        column_config={
+            "picture": st.column_config.ImageColumn(""),
+            "confidence": st.column_config.ProgressColumn(**SHARE),
+            "malignancy": st.column_config.ProgressColumn("malignancy score", **SHARE),
+        },
+        row_height=56,
+        placeholder="",
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [worst]}},
+        key="table-" + "-".join(item.sha256[:8] for item in items),
+        alt="One row for each image: verdict, leading diagnosis, confidence and malignancy score",
+    )
+    st.caption("Click a column's name to sort by it, a row to open it below.")
+    with st.container(horizontal=True):
+        st.download_button(
+            "Table as CSV", overview_csv(readings), "predictions.csv", "text/csv", icon=":material/download:",
+            on_click="ignore", key="csv-many",
+        )  # fmt: skip
+        registry = _shared.registry()
+        st.download_button(
+            "Report on all as HTML", lambda: batch_report(registry, readings), BATCH_FILE, "text/html",
+            icon=":material/print:", on_click="ignore", key="report-many",
+        )  # fmt: skip
+    rows = event.selection.rows
+    return rows[0] if rows else worst

@@ -1,0 +1,283 @@
+"""The confusion page: matrices, one class, errors; with two models, with one, with none, with and without HAM10000."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.artifacts import ModelEntry, update_model
+from core.data.ham10000 import open_dataset
+from core.data.splits import assign
+from core.evaluation.predictions import Predictions
+from core.lesions import CODES, INDEX, N_CLASSES
+from pages import _matrix
+
+TITLES = {"resnet50": "ResNet50", "student": "Student", "baseline": "Baseline"}
+
+
+def predictions(name: str, records: pd.DataFrame, seed: int) -> Predictions:
+    """Answers to the test images of some records, of which about half are right."""
+    rows = np.flatnonzero(assign(records) == "test")
+    label = records["dx"].map(INDEX).to_numpy()[rows]
+    logits = np.random.default_rng(seed).normal(size=(len(rows), N_CLASSES))
+    logits[np.arange(len(rows)), label] += 1
+    logits[0] = np.eye(N_CLASSES)[label[0]] * 9  # one cell that is never empty
+    ids, lesions = (records[c].to_numpy(dtype=str)[rows] for c in ("image_id", "lesion_id"))
+    return Predictions(name, ids, lesions, label, logits, np.array(["test"] * len(rows)))
+
+
+@pytest.fixture
+def records(small_folder: Path) -> pd.DataFrame:
+    return open_dataset(small_folder).records
+
+
+@pytest.fixture
+def make(make_models, records: pd.DataFrame) -> Callable[..., Path]:
+    """A function that makes stand-in models with predictions for the small set's test images."""
+
+    def make_all(*names: str) -> Path:
+        folder = make_models(**dict.fromkeys(names))
+        for seed, name in enumerate(names):
+            predictions(name, records, seed).save(folder / f"{name}.parquet")
+            update_model(folder, name, {}, {"predictions": f"{name}.parquet"})
+        return folder
+
+    return make_all
+
+
+@pytest.fixture
+def with_data(small_folder: Path, monkeypatch: pytest.MonkeyPatch, open_page) -> None:
+    """HAM10000 at hand, after `open_page` has hidden it."""
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+
+
+def texts(elements) -> str:
+    return "\n".join(str(element.value) for element in elements)
+
+
+def charts(app: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def table_with(app: AppTest, column: str) -> pd.DataFrame:
+    return next(frame.value for frame in app.dataframe if column in frame.value)
+
+
+def sound(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def numbers(chart: dict) -> list[str]:
+    return [a["text"] for a in chart["layout"]["annotations"]]
+
+
+def test_one_matrix_counts_every_test_image(make, open_page, records) -> None:
+    make("student")
+    app = sound(open_page("confusion"))
+    assert sum(map(int, numbers(charts(app)[0]))) == int((assign(records) == "test").sum())
+    assert "Only one model has predictions" in texts(app.caption)
+
+
+def test_without_models_it_says_which_commands_make_them(tmp_path: Path, open_page, monkeypatch) -> None:
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path / "nothing"))
+    app = open_page("confusion")
+    assert not app.exception
+    assert "No model has answered the test images yet" in texts(app.info)
+    assert "python -m core distill" in "\n".join(frame.value.to_string() for frame in app.dataframe)
+
+
+def test_a_model_without_predictions_is_named_and_not_offered(make, open_page) -> None:
+    folder = make("student")
+    update_model(folder, "baseline", ModelEntry("baseline", "Baseline", "baseline"))
+    app = open_page("confusion")
+    assert "Baseline is left out" in texts(app.warning)
+    assert app.selectbox(key="of").options == ["Student"]
+
+
+def test_two_models_stand_beside_each_other_with_their_difference(make, open_page) -> None:
+    make("student", "baseline")
+    app = sound(open_page("confusion", of="student", beside="baseline"))
+    assert app.selectbox(key="beside").value == "baseline"
+    assert len(charts(app)) == 3
+    sums = [sum(map(int, numbers(chart))) for chart in charts(app)]
+    assert sums[0] == sums[1]
+    assert sums[2] == 0
+    assert "Student minus Baseline" in texts(app.markdown)
+
+
+def test_a_model_of_other_images_is_left_out(make, open_page, records) -> None:
+    folder = make("student", "baseline")
+    predictions("baseline", records, 1).take(np.arange(9)).save(folder / "baseline.parquet")
+    update_model(folder, "baseline", {}, {"predictions": "baseline.parquet"})
+    app = open_page("confusion", of="student", beside="baseline")
+    assert not app.exception
+    assert "other test images" in texts(app.warning)
+    assert len(charts(app)) == 1
+
+
+def test_the_shares_of_each_row_are_of_a_hundred(make, open_page) -> None:
+    make("student")
+    app = open_page("confusion")
+    app.segmented_control(key="cells").set_value("Shares of the true class").run()
+    sound(app)
+    assert abs(sum(map(int, numbers(charts(app)[0]))) - 700) < 20
+    app.segmented_control(key="cells").set_value("Shares of what is named").run()
+    assert "share" in texts(sound(app).caption) or charts(app)
+
+
+def test_a_cell_lists_its_images_the_surest_first_and_says_why_there_is_no_picture(make, open_page) -> None:
+    make("student")
+    app = sound(open_page("confusion"))
+    assert "Click a cell" in texts(app.info)
+    app.selectbox(key="true").select("nv").run()
+    app.selectbox(key="named").select("nv").run()
+    table = table_with(sound(app), "image_id")
+    assert set(table["true"]) == set(table["named"]) == {"nv"}
+    assert table["confidence"].is_monotonic_decreasing
+    assert "DERMDISTILL_DATA" in texts(app.info)
+    assert not app.get("image")
+
+
+def test_with_the_dataset_a_cell_has_pictures_with_maps(make, open_page, with_data, records) -> None:
+    make("student")
+    app = sound(open_page("confusion", true="nv", named="nv"))
+    table = table_with(app, "image_id")
+    assert {"age", "sex", "localization"} <= set(table)
+    captions = [image.captions for image in app.get("image")]
+    assert len(captions) == min(len(table), 6)
+    assert all(c[0] == "Image" and c[1].startswith("Melanocytic nevus: ") for c in captions)
+
+
+def test_a_wrong_cell_has_the_map_of_both_classes(make, open_page, with_data, records) -> None:
+    make("student")
+    found = predictions("student", records, 0)
+    row = int(np.flatnonzero(found.predicted != found.label)[0])
+    true, named = CODES[found.label[row]], CODES[found.predicted[row]]
+    app = sound(open_page("confusion", true=true, named=named))
+    assert len(app.get("image")[0].captions) == 3
+    assert found.image_id[row] in set(table_with(app, "image_id")["image_id"])
+
+
+def test_pictures_without_maps_where_the_model_s_file_is_damaged(make, open_page, with_data) -> None:
+    folder = make("student")
+    (folder / "student.tflite").write_bytes(b"damaged")
+    app = open_page("confusion", true="nv", named="nv")
+    assert not app.exception
+    assert [c for image in app.get("image") for c in image.captions] == ["Image"] * len(app.get("image"))
+    assert "No maps" in texts(app.caption)
+
+
+def test_a_click_chooses_the_cell_and_a_second_one_keeps_it(monkeypatch) -> None:
+    state: dict = {}
+    monkeypatch.setattr(_matrix.st, "session_state", state)
+    state["matrix"] = SimpleNamespace(selection=SimpleNamespace(points=[{"x": "nv", "y": "mel"}]))
+    _matrix.take_click("matrix")
+    assert (state["true"], state["named"]) == ("mel", "nv")
+    for junk in ([], [{"x": "nobody", "y": "mel"}]):
+        state["matrix"] = SimpleNamespace(selection=SimpleNamespace(points=junk))
+        _matrix.take_click("matrix")
+        assert (state["true"], state["named"]) == ("mel", "nv")
+
+
+def test_a_cohort_narrows_everything(make, open_page, with_data, records) -> None:
+    make("student")
+    app = sound(open_page("confusion", by="sex"))
+    group = app.selectbox(key="group-sex").value
+    wanted = int(((assign(records) == "test") & (records["sex"] == group)).sum())
+    assert sum(map(int, numbers(charts(app)[0]))) == wanted
+    assert f"{wanted} images" in texts(app.caption)
+
+
+def test_without_the_dataset_the_cohorts_say_what_is_missing(make, open_page) -> None:
+    make("student")
+    assert "needs HAM10000 at hand" in texts(open_page("confusion").caption)
+
+
+def counts_of(app: AppTest, model: int = 0) -> dict[str, int]:
+    row = table_with(app, "tp").iloc[model]
+    return {name: int(row[name]) for name in ("tp", "fn", "fp", "tn")}
+
+
+def test_one_class_against_the_rest_is_the_matrix_s_own(make, open_page, records) -> None:
+    make("student")
+    app = sound(open_page("confusion", aspect="One class", one="bcc"))
+    found, k = predictions("student", records, 0), INDEX["bcc"]
+    is_it, says = found.label == k, found.predicted == k
+    cells = {"tp": is_it & says, "fn": is_it & ~says, "fp": ~is_it & says, "tn": ~is_it & ~says}
+    assert counts_of(app) == {name: rows.sum() for name, rows in cells.items()}
+    assert len(charts(app)) == 4
+    assert "Hollow marks" in texts(app.caption)
+
+
+def test_the_threshold_moves_counts_and_points_together(make, open_page) -> None:
+    make("student", "baseline")
+    app = open_page("confusion", aspect="One class", one="mel", beside="baseline")
+    app.segmented_control(key="rule").set_value("its probability reaches a threshold").run()
+    before, point = counts_of(app), charts(app)[3]["data"][-1]["y"]
+    app.slider(key="threshold").set_value(0.0).run()
+    after = counts_of(sound(app))
+    assert after["fn"] == after["tn"] == 0
+    assert after["tp"] + after["fp"] == sum(before.values())
+    assert charts(app)[3]["data"][-1]["y"] != point
+    assert "Hollow marks" not in texts(app.caption)
+
+
+def test_ppv_at_another_prevalence(make, open_page) -> None:
+    make("student")
+    app = open_page("confusion", aspect="One class", one="nv")
+    own = table_with(app, "ppv")["ppv"][0]
+    app.toggle(key="other-prevalence").set_value(True).run()
+    app.number_input(key="prevalence").set_value(0.5).run()
+    rare = table_with(sound(app), "ppv")
+    assert rare["ppv"][0] < own
+    assert rare["prevalence"][0] == pytest.approx(0.005)
+    assert "0.50%, as chosen" in texts(app.caption)
+
+
+def test_any_malignant_class_starts_at_the_operating_point(make, open_page) -> None:
+    make("student")
+    app = open_page("confusion", aspect="One class", one="malignant")
+    app.segmented_control(key="rule").set_value("its probability reaches a threshold").run()
+    assert app.slider(key="malignancy-threshold").value == 0.4
+    sound(app)
+
+
+@pytest.mark.parametrize("kind", ["all", "missed", "alarms"])
+def test_the_worst_errors_are_errors_of_that_kind(make, open_page, kind: str) -> None:
+    make("student")
+    app = sound(open_page("confusion", aspect="Worst errors", errors=kind))
+    frames = [frame.value for frame in app.dataframe if "image_id" in frame.value]
+    if not frames:
+        assert "no such error" in texts(app.success)
+        return
+    assert (frames[0]["true"] != frames[0]["named"]).all()
+    malignant = {"akiec", "bcc", "mel"}
+    if kind == "missed":
+        assert set(frames[0]["true"]) <= malignant
+        assert not set(frames[0]["named"]) & malignant
+
+
+def test_a_deep_link_by_code_opens_it_and_the_address_then_says_it_in_words(make, open_page) -> None:
+    make("student", "baseline")
+    app = sound(open_page("confusion", of="baseline", true="mel", named="nv"))
+    assert app.selectbox(key="of").value == "baseline"
+    assert (app.selectbox(key="true").value, app.selectbox(key="named").value) == ("mel", "nv")
+    assert app.query_params["of"] == "Baseline"
+    assert app.query_params["true"] == "Melanoma"
+
+
+@pytest.mark.parametrize(
+    "query", [{"of": "x" * 5000}, {"true": "<script>", "named": "mel"}, {"aspect": "1", "threshold": "nan"}]
+)
+def test_junk_in_the_address_is_ignored(make, open_page, query: dict[str, str]) -> None:
+    make("student")
+    sound(open_page("confusion", **query))

@@ -1,0 +1,195 @@
+"""Reports: whole, escaped, without anything from outside or from the file's metadata."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.artifacts import ModelEntry, update_model, update_shared
+from core.numbers import percent
+from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
+from core.serving.classifier import Diagnosis, _diagnosis
+from core.serving.gate import Verdict
+from core.serving.intake import display_name, read_image
+from core.serving.panel import Reading
+from core.serving.registry import Registry
+from core.serving.report import BATCH_FILE, CASE_FILE, batch_report, case_report
+from core.serving.similar import SimilarLesion
+
+HOSTILE = (
+    "<script>alert(1)</script>.png",
+    '"><img src=x onerror=alert(1)>.jpg',
+    "{{ 7 * 7 }}{% raw %}.png",
+    "Müller Ångström 1950-01-01.dcm",
+    "../../etc/passwd\0.png",
+    "javascript:alert(1)",
+    "a" * 5000,
+)
+MADE = date(2030, 1, 2)
+
+
+class Reader(HTMLParser):
+    """What a report refers to, which elements it has, and its visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def entry(name: str, title: str) -> ModelEntry:
+    return ModelEntry(
+        name, title, "student", "mobilenetv2", commit="abc123", calibration={"temperature": 1.5},
+        operating_point={"malignancy_threshold": 0.4, "validation_sensitivity": 0.95},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    for name, title in (("student", "Student <i>"), ("baseline", "Baseline")):
+        (tmp_path / f"{name}.tflite").write_bytes(name.encode())
+        update_model(tmp_path, name, entry(name, title), {"litert": f"{name}.tflite"})
+    (tmp_path / "gate.npz").write_bytes(b"gate")
+    update_shared(tmp_path, {"gate-student": "gate.npz"})
+    return Registry.open(tmp_path)
+
+
+def diagnosis(name: str, leading: int = 4) -> Diagnosis:
+    maps = np.zeros((7, 7, 7), np.float32)
+    maps[:, 2, 3] = 1
+    return _diagnosis(entry(name, name), np.eye(7)[leading] * 3, maps, np.zeros(4, np.float32))
+
+
+def reading(**changes) -> Reading:
+    given = {
+        "name": "mine.png",
+        "status": OK,
+        "display": np.full((90, 120, 3), 100, np.uint8),
+        "diagnoses": (diagnosis("student"), diagnosis("baseline", 5)),
+        "verdict": Verdict(True, "", 0.5, 1.0),
+    }
+    return Reading(**given | changes)
+
+
+def check_self_contained(text: str) -> Reader:
+    found = Reader(text)
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form", "a"} & set(found.tags)
+    for name, value in found.attributes:
+        assert not name.startswith("on")
+        if name in ("src", "href", "srcset", "action", "background"):
+            assert value.startswith("data:image/jpeg;base64,")
+    assert not re.search(r"url\(|@import|https?:|//[a-z]", re.sub(r"base64,[^\"]*", "", text))
+    assert "default-src 'none'" in text
+    return found
+
+
+def test_a_case_has_all_that_was_found(registry: Registry) -> None:
+    similar = [
+        SimilarLesion("ISIC_0000001", "mel", 0.834, 55.0, "male", "back"),
+        SimilarLesion("ISIC_2", "nv", 0.5),
+    ]
+    found = check_self_contained(
+        case_report(registry, reading(advice=("The picture is dark.",)), similar, made=MADE)
+    )
+    text = " ".join(found.text.split())
+    manifest = registry.manifest
+    for wanted in (
+        "Not a medical device", "2030-01-02", f"Most likely: Melanoma, {percent(diagnosis('student').confidence)}",
+        "The picture is dark.",
+        "0.50 of a limit of 1.00",
+        "at or above the operating point of 0.400", "Student <i>", "Baseline", "ISIC_0000001", "0.83",
+        "55", "male", "back",
+        "not known", "abc123", manifest.files["student.tflite"].sha256, manifest.files["gate.npz"].sha256, "1.500",
+        "No two models agree",
+    ):  # fmt: skip
+        assert wanted in text, wanted
+    assert found.tags.count("img") == 3
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_case_does_not_name_its_file_and_a_table_escapes_it(registry: Registry, name: str) -> None:
+    one = reading(name=display_name(name))
+    case, table = case_report(registry, one, made=MADE), batch_report(registry, [one], made=MADE)
+    assert case == case_report(registry, reading(name="other.png"), made=MADE)
+    found = check_self_contained(table)
+    assert display_name(name).split()[0] in found.text
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "</style><script>", "<!--", "&lt;b&gt;"])
+def test_every_text_is_escaped(registry: Registry, text: str) -> None:
+    text = text.replace("\0", "")
+    one = reading(name=text, notes=(text,), advice=(text,), failures={text: text}, reason=text, verdict=None)
+    similar = [SimilarLesion(text, "mel", 0.8, None, text, text)]
+    assert text in check_self_contained(case_report(registry, one, similar)).text
+    assert text in check_self_contained(batch_report(registry, [one])).text
+
+
+def test_what_the_gate_refused_has_its_reason_and_no_class(registry: Registry) -> None:
+    refused = reading(status=OUT_OF_DISTRIBUTION, reason="This looks like a cat.", diagnoses=(), verdict=None)
+    found = check_self_contained(case_report(registry, refused))
+    assert "Not judged. This looks like a cat." in found.text
+    assert "Melanoma" not in found.text
+    assert "Most likely" not in found.text
+    assert found.tags.count("img") == 1
+
+
+def test_without_a_gate_it_says_that_nothing_was_checked(registry: Registry) -> None:
+    assert "It was not checked" in case_report(registry, reading(verdict=None))
+
+
+def test_a_rejected_file_has_no_case_and_a_row(registry: Registry) -> None:
+    rejected = reading(status=REJECTED, reason="It is no image.", display=None, diagnoses=())
+    with pytest.raises(ValueError, match="It is no image"):
+        case_report(registry, rejected)
+    assert "It is no image." in batch_report(registry, [rejected])
+
+
+def test_the_most_suspicious_comes_first_and_what_was_not_judged_last(registry: Registry) -> None:
+    readings = [
+        reading(name="benign", diagnoses=(diagnosis("student", 5),)),
+        reading(name="refused", status=OUT_OF_DISTRIBUTION, reason="No.", diagnoses=()),
+        reading(name="suspicious", diagnoses=(diagnosis("student", 4),)),
+    ]
+    text = batch_report(registry, readings)
+    assert text.index("suspicious") < text.index("benign") < text.index("refused")
+
+
+def test_pictures_carry_no_metadata(registry: Registry) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8))
+    exif = picture.getexif()
+    exif[0x010E] = "Jane Doe, born 1950"
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", exif=exif, comment=b"Jane Doe")
+    one = reading(display=read_image(buffer.getvalue()).display)
+    for text in (case_report(registry, one), batch_report(registry, [one])):
+        for data in re.findall(r"base64,([^\"]+)", text):
+            raw = base64.b64decode(data)
+            assert b"Jane" not in raw
+            assert not Image.open(io.BytesIO(raw)).getexif()
+
+
+def test_names_of_the_files_say_nothing() -> None:
+    assert (CASE_FILE, BATCH_FILE) == ("case-report.html", "report.html")
+
+
+def test_it_can_be_printed(registry: Registry) -> None:
+    text = case_report(registry, reading())
+    assert "@media print" in text
+    assert "@page" in text
