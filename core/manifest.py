@@ -67,6 +67,7 @@ class ModelEntry:
         provenance: initial weights, data, licence.
         parameters: how many; 0 where nobody counted.
         figures: `split` and the figures of merit of each part.
+        widths: of a pruned network, outputs of its narrower layers by name, so that it can be built again.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ModelEntry:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     parameters: int = 0
     figures: Mapping[str, Any] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def temperature(self) -> float:
@@ -223,6 +225,7 @@ def _model(name: str, data: object, files: Mapping[str, FileEntry]) -> ModelEntr
         provenance=_take(data, "provenance", dict, {}),
         parameters=_take(data, "parameters", int, 0),
         figures=_take(data, "figures", dict, {}),
+        widths=_take(data, "widths", dict, {}),
     )
     _check(entry, files)
     return entry
@@ -240,6 +243,8 @@ def _check(entry: ModelEntry, files: Mapping[str, FileEntry]) -> None:
     for key, path in entry.files.items():
         if not isinstance(path, str) or path not in files:
             raise ValueError(f"expected its file {key!r} among the manifest's files, found {path!r}")
+    if any(not isinstance(w, int) or isinstance(w, bool) or w < 1 for w in entry.widths.values()):
+        raise ValueError(f"expected widths of 1 and more, found {dict(entry.widths)}")
     temperature = entry.calibration.get("temperature", 1.0)
     if not _is_number(temperature) or temperature <= 0:
         raise ValueError(f"expected a temperature above 0, found {temperature!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -53,7 +53,9 @@ class WeightsError(UserError):
     """Initial weights that do not exist or do not fit."""
 
 
-def build(name: str, *, init: str | None = None, size: int | None = None) -> keras.Model:
+def build(
+    name: str, *, init: str | None = None, size: int | None = None, widths: Mapping[str, int] | None = None
+) -> keras.Model:
     """A network as one flat graph.
 
     Args:
@@ -61,13 +63,18 @@ def build(name: str, *, init: str | None = None, size: int | None = None) -> ker
         init: `imagenet` (Keras' own download), the path of a `.weights.h5` file of the network without its top, or
             None for random weights.
         size: side of the input; None takes any size (training by stages).
+        widths: of a pruned network, see `narrowed`; its weights are random, so `init` goes without.
 
     Returns:
         Model from (batch, size, size, 3) raw RGB 0..255 to (batch, 7) logits, float32.
 
     Raises:
-        UserError: unknown name, or weights that are not there or do not fit.
+        UserError: unknown name, or weights or widths that are not there or do not fit.
     """
+    if widths and init is not None:
+        raise ValueError(
+            "init: expected none for a narrower network, whose layers ImageNet's weights do not fit"
+        )
     if name not in NETWORKS:
         raise UserError(f"network: expected one of {', '.join(NETWORKS)}, found {name!r}")
     network = NETWORKS[name]
@@ -80,7 +87,47 @@ def build(name: str, *, init: str | None = None, size: int | None = None) -> ker
     model = keras.Model(image, _head(base.output, network), name=name)
     if init is not None:
         _load_initial(base, application, init)
-    return model
+    return narrowed(model, widths) if widths else model
+
+
+def narrowed(model: keras.Model, widths: Mapping[str, int]) -> keras.Model:
+    """The same graph with fewer channels in some layers: same names, fresh weights.
+
+    Args:
+        model: a flat graph.
+        widths: outputs of convolutions and dense layers by layer's name; what follows them adapts.
+
+    Raises:
+        WeightsError: a layer that is not there or has no outputs of its own, more outputs than it has, or widths
+            that leave two branches of a sum unequal.
+    """
+    own = {layer.name: key for layer in model.layers if (key := _width_key(layer))}
+    for name, width in widths.items():
+        full = getattr(model.get_layer(name), own[name]) if name in own else 0
+        if not 1 <= width <= full:
+            raise WeightsError(
+                f"widths: expected layers of {model.name} with 1 to all of their outputs, found {name} with {width}"
+            )
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if layer.name in widths:
+            config[own[layer.name]] = int(widths[layer.name])
+        return type(layer).from_config(config)
+
+    try:
+        return keras.models.clone_model(model, clone_function=clone)
+    except ValueError as error:
+        raise WeightsError(
+            f"widths: expected such as {model.name} can have, found none ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def _width_key(layer: keras.layers.Layer) -> str | None:
+    """Which argument of a layer decides how many outputs it has; None where its input does."""
+    if isinstance(layer, keras.layers.Conv2D):
+        return "filters"
+    return "units" if isinstance(layer, keras.layers.Dense) else None
 
 
 def feature_layer(model: keras.Model) -> str:

@@ -29,6 +29,6 @@ def load_trained(manifest: Manifest, name: str, *, size: int | None = INPUT_SIZE
         parent = f"; use its parent {entry.parent}" if entry.parent else ""
         raise UserError(f"model {name}: expected Keras weights in {manifest.folder}, found none{parent}")
     manifest.read(path)  # checks the hash before the file is parsed
-    network = build(entry.network, size=size)
+    network = build(entry.network, size=size, widths=entry.widths)
     load_weights(network, manifest.folder / path, entry.network)
     return network

@@ -27,7 +27,7 @@ from core.networks.weights import load_weights
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
-from core.training.loop import TeacherAnswers, Trainer, TrainingData
+from core.training.loop import AfterStep, TeacherAnswers, Trainer, TrainingData
 from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE, describe_init, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
@@ -41,6 +41,22 @@ class Run:
     recipe: Recipe
     network: keras.Model
     progress: Progress
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins that is not built from initial weights: with a network made of a trained one.
+
+    Attributes:
+        described: the network's weights in words, for the model's provenance.
+        make: (run's folder, data) -> network, called again when the run goes on from its checkpoint: it must have the
+            same shape then.
+        after_step: see `Trainer`.
+    """
+
+    described: str
+    make: Callable[[Path, TrainingData], keras.Model]
+    after_step: AfterStep | None = None
 
 
 def load_training_data(split: str, limit: int | None = None) -> TrainingData:
@@ -76,6 +92,7 @@ def run_recipe(
     limit: int | None = None,
     workers: int = 1,
     on_epoch: Callable[[dict], None] | None = None,
+    start: Start | None = None,
 ) -> Run:
     """Train `recipe` in the run folder `name`, going on from its checkpoint if there is one.
 
@@ -89,13 +106,14 @@ def run_recipe(
         limit: at most that many training and validation images.
         workers: processes that make augmented views.
         on_epoch: called with each epoch's history row.
+        start: the network to begin with, in place of one with the weights of `init`.
 
     Raises:
         UserError: the name, the initial weights or the data cannot be used, the folder holds a run of another
             recipe or of other images, or another process is training there.
     """
     check_name(name)
-    initial_weights = describe_init(init, init_note)
+    initial_weights = start.described if start else describe_init(init, init_note)
     folder = runs_dir() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -104,7 +122,7 @@ def run_recipe(
         folder.mkdir(exist_ok=True)
         data = load_training_data(recipe.split, limit)
         note_start(folder, initial_weights, _source(data), _images(data))
-        return _train(name, recipe, folder, data, init, teachers, workers, on_epoch)
+        return _train(name, recipe, folder, data, init, teachers, workers, on_epoch, start)
 
 
 def check_name(name: str) -> None:
@@ -128,10 +146,11 @@ def _train(
     teachers: list[Teacher] | None,
     workers: int,
     on_epoch: Callable[[dict], None] | None,
+    start: Start | None,
 ) -> Run:
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
-    network = build(recipe.network, init=init)
+    network = start.make(folder, data) if start else build(recipe.network, init=init)
     print(
         f"{name}: {len(data.train)} training and {len(data.validation)} validation images, "
         f"{network.count_params():,} parameters, {recipe.epochs} epochs, in {folder}",
@@ -139,7 +158,8 @@ def _train(
     )
     with ViewMaker(workers) as maker:
         answers = _answers(recipe, teachers, data, maker)
-        progress = Trainer(recipe, data, network, folder, maker, answers, on_epoch).run()
+        after_step = start.after_step if start else None
+        progress = Trainer(recipe, data, network, folder, maker, answers, on_epoch, after_step).run()
     return Run(folder, recipe, network, progress)
 
 

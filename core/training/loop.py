@@ -31,6 +31,9 @@ CHECKPOINT_SECONDS = 300
 TeacherAnswers = Callable[[Sequence[int], int, np.ndarray], np.ndarray]
 """(rows, view, pixels) -> (B, 7) averaged teacher logits."""
 
+AfterStep = Callable[[keras.Model, WeightAverage | None, float], None]
+"""(network, its average, share of the run's steps that are done): may change the weights of both."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -59,6 +62,7 @@ class Trainer:
         maker: makes the augmented views.
         teachers: their answers, for a recipe with distillation.
         on_epoch: called with each history row (TensorBoard, a page).
+        after_step: called after each step, with its weights in the average (pruning).
 
     Raises:
         ValueError: a recipe with distillation came without teachers.
@@ -73,13 +77,15 @@ class Trainer:
         maker: ViewMaker,
         teachers: TeacherAnswers | None = None,
         on_epoch: Callable[[dict], None] | None = None,
+        after_step: AfterStep | None = None,
     ) -> None:
         if recipe.distillation and teachers is None:
             raise ValueError(
                 f"teachers: expected answers of {', '.join(recipe.distillation.teachers)}, found none"
             )
         self.recipe, self.data, self.network, self.folder = recipe, data, network, folder
-        self.maker, self.teachers, self.on_epoch = maker, teachers, on_epoch
+        self.maker, self.teachers = maker, teachers
+        self.on_epoch, self.after_step = on_epoch, after_step
         self.stages = [stage for stage in recipe.stages for _ in range(stage.epochs)]
         self.labels = data.labels[data.train]
         self.weights = class_weights(self.labels, recipe.balance)
@@ -229,8 +235,11 @@ class Trainer:
         progress.loss += float(loss) * len(rows)
         progress.correct += float(accuracy) * len(rows)
         progress.seen += len(rows)
+        done = progress.epoch * self._steps_per_epoch() + progress.step
         if self.average:
-            self.average.update(progress.epoch * self._steps_per_epoch() + progress.step)
+            self.average.update(done)
+        if self.after_step:
+            self.after_step(self.network, self.average, done / (len(self.stages) * self._steps_per_epoch()))
 
     def _finish_epoch(self, stage: Stage) -> None:
         """Validate, keep the weights if they are the best so far, write history and checkpoint."""
