@@ -42,6 +42,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     summary.add_argument(
         "--json", type=Path, metavar="FILE", help="write the counts (no images, no ids) as JSON"
     )
+    summary.add_argument(
+        "--publish", action="store_true", help="store the counts among the artifacts, for the dataset page"
+    )
     _add(commands, "leak", "say how many lesions lie on both sides of each split", leak_command)
     download = _add(commands, "download", "fetch HAM10000 from Harvard Dataverse (2.8 GB)", download_command)
     download.add_argument("--from", dest="server", metavar="URL", help="another Dataverse server")
@@ -132,7 +135,25 @@ def summary_command(options: argparse.Namespace) -> int:
         except OSError as error:
             raise UserError(f"expected a file to write, found {options.json} ({error.strerror})") from error
         print(f"\nCounts written to {options.json}")
+    if options.publish:
+        _publish(summary)
     return 0
+
+
+def _publish(summary: Summary) -> None:
+    from core.artifacts import update_shared, write_atomically
+    from core.data.summary import KEY
+    from core.settings import artifacts_dir
+
+    if summary.synthetic:
+        raise UserError(
+            "--publish: expected HAM10000, found synthetic lesions; its counts would stand for them"
+        )
+    path = artifacts_dir() / "dataset" / "summary.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(asdict(summary), indent=1).encode() + b"\n")
+    update_shared(artifacts_dir(), {KEY: path}, formats={KEY: "json"})
+    print(f"\nCounts published as {path}")
 
 
 def _print_summary(summary: Summary) -> None:

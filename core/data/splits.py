@@ -36,7 +36,7 @@ def assign(records: pd.DataFrame, split: str = "lesion") -> np.ndarray:
         ValueError: the split is unknown.
     """
     if split == "lesion":
-        lesions = records.groupby("lesion_id", sort=True)["dx"].agg(lambda dx: dx.mode().iloc[0])
+        lesions = _main_diagnosis(records)
         part_of = _cut(list(lesions.index), list(lesions))
         return np.array([part_of[lesion] for lesion in records["lesion_id"]])
     if split == "report":
@@ -61,6 +61,13 @@ def crossing_lesions(records: pd.DataFrame, parts: np.ndarray) -> pd.DataFrame:
         )
     )
     return table[table["parts"].str.contains("+", regex=False)].reset_index()
+
+
+def _main_diagnosis(records: pd.DataFrame) -> pd.Series:
+    """Each lesion's commonest diagnosis, the first by alphabet where several are equally common."""
+    counts = records.groupby(["lesion_id", "dx"]).size().reset_index(name="images")
+    counts = counts.sort_values(["lesion_id", "images", "dx"], ascending=[True, False, True])
+    return counts.drop_duplicates("lesion_id").set_index("lesion_id")["dx"]
 
 
 def _cut(units: Sequence[str], classes: Sequence[str]) -> dict[str, str]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 
 from core.data.metadata import UNKNOWN
 from core.data.splits import PARTS, SPLITS, assign, crossing_lesions
+from core.errors import UserError
 from core.lesions import CODES
+
+KEY = "dataset-summary"
+"""The manifest's key, among its shared files, of the counts that stand in for a dataset that is not at hand."""
+
+COMMAND = "python -m core data summary --publish"
 
 Counts = dict[str, dict[str, int]]
 """A value -> class code -> number of images; every class is there, in the order of `core.lesions.CODES`."""
@@ -90,12 +97,34 @@ def summarise(records: pd.DataFrame, synthetic: bool = False) -> Summary:
     )
 
 
+def parse_summary(data: bytes, what: str) -> Summary:
+    """Read what `json.dumps(asdict(summary))` wrote.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    try:
+        raw = json.loads(data)
+        names = [field.name for field in fields(Summary)]
+        values = {name: raw[name] for name in names}
+        values["leaks"] = {split: Leak(**leak) for split, leak in raw["leaks"].items()}
+        tables = [*(values[n] for n in ("sex", "age", "localization", "dx_type")), *values["parts"].values()]
+        if not all(isinstance(by[code], int) for table in tables for by in table.values() for code in CODES):
+            raise ValueError("counts that are no whole numbers")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{what}: expected a dataset's counts, found something else ({error}); run {COMMAND}"
+        ) from error
+    return Summary(**values)
+
+
 def count_by(values: pd.Series, dx: pd.Series, by_size: bool = True) -> Counts:
     """Images by value and class: the most frequent value first or in alphabetical order, unknown last."""
     totals = values.value_counts()
     names = list(totals.index) if by_size else sorted(totals.index)
     names.sort(key=lambda name: name == UNKNOWN)
-    return {name: {code: int(((values == name) & (dx == code)).sum()) for code in CODES} for name in names}
+    cells = values.groupby([values.to_numpy(), dx.to_numpy()]).size().to_dict()
+    return {name: {code: int(cells.get((name, code), 0)) for code in CODES} for name in names}
 
 
 def age_bands(ages: pd.Series) -> pd.Series:

@@ -5,6 +5,9 @@ import json
 import pytest
 
 from core.__main__ import main
+from core.artifacts import load_manifest
+from core.data.summary import KEY, parse_summary
+from core.data.synthetic import make_dataset
 
 
 @pytest.mark.parametrize("command", ["check", "summary", "leak"])
@@ -63,6 +66,24 @@ def test_summary_writes_json(small_folder, tmp_path, capsys):
 def test_summary_to_a_folder_that_is_not_there(small_folder, tmp_path, capsys):
     assert main(["data", "summary", str(small_folder), "--json", str(tmp_path / "no" / "counts.json")]) == 2
     assert "counts.json (No such file or directory)" in capsys.readouterr().err
+
+
+def test_published_counts_are_among_the_artifacts(small_folder, tmp_path, monkeypatch, capsys):
+    artifacts = tmp_path / "artifacts"
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(artifacts))
+    assert main(["data", "summary", str(small_folder), "--publish"]) == 0
+    manifest = load_manifest(artifacts)
+    summary = parse_summary(manifest.read(manifest.shared[KEY]), "counts")
+    assert (summary.images, summary.synthetic) == (84, False)
+    assert str(artifacts) in capsys.readouterr().out
+
+
+def test_counts_of_drawings_are_never_published_as_ham10000_s(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path / "artifacts"))
+    folder = make_dataset(tmp_path / "drawn", per_class=1, size=(40, 32))
+    assert main(["data", "summary", str(folder), "--publish"]) == 2
+    assert "expected HAM10000, found synthetic lesions" in capsys.readouterr().err
+    assert not (tmp_path / "artifacts").exists()
 
 
 def test_leak_prints_both_splits(small_folder, capsys):

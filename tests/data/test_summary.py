@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from core.data.ham10000 import open_dataset
-from core.data.summary import age_bands, find_leak, summarise
+from core.data.summary import age_bands, find_leak, parse_summary, summarise
+from core.errors import UserError
 from core.lesions import CODES
 
 
@@ -80,3 +81,27 @@ def test_the_real_dataset_leaks_by_image_only(ham10000):
     assert report.test_images == 2_003
     assert 1_000 < report.lesions < 1_956
     assert 0.25 < report.test_images_seen / report.test_images < 0.45
+
+
+def test_counts_are_read_back_as_they_were(small_folder):
+    summary = summarise(open_dataset(small_folder).records)
+    assert parse_summary(json.dumps(asdict(summary)).encode(), "summary.json") == summary
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: b"nothing",
+        lambda raw: b"[]",
+        lambda raw: json.dumps({k: v for k, v in raw.items() if k != "leaks"}).encode(),
+        lambda raw: json.dumps(raw | {"sex": {"male": {"nv": "many"}}}).encode(),
+        lambda raw: json.dumps(raw | {"leaks": {"lesion": {"lesions": 1}}}).encode(),
+        lambda raw: json.dumps(raw | {"parts": 3}).encode(),
+    ],
+)
+def test_damaged_counts_are_refused_with_the_command(small_folder, damage):
+    raw = asdict(summarise(open_dataset(small_folder).records))
+    with pytest.raises(
+        UserError, match=r"summary\.json: expected a dataset's counts.*data summary --publish"
+    ):
+        parse_summary(damage(raw), "summary.json")
