@@ -20,7 +20,7 @@ SYNTHETIC_SIZE = (600, 450)
 SYNTHETIC_SEEDS = 1000
 """How many synthetic lesions of each class are on offer."""
 
-_CONFIRMED = {
+CONFIRMED = {
     "histo": "histopathology",
     "follow_up": "follow-up",
     "consensus": "expert consensus",
@@ -91,7 +91,7 @@ def test_sample(dataset: Dataset, image_id: str) -> Sample:
     """
     data = dataset.read_bytes(image_id)
     record = dataset.records.set_index("image_id").loc[image_id]
-    confirmed = _CONFIRMED.get(record["dx_type"], "an unknown way")
+    confirmed = CONFIRMED.get(record["dx_type"], "an unknown way")
     recorded = f"{BY_CODE[record['dx']].name}, confirmed by {confirmed}"
     notice = f"HAM10000 test image {image_id}. Recorded diagnosis: {recorded}."
     return Sample(f"{image_id}.jpg", data, str(record["dx"]), notice, synthetic=False)

@@ -97,8 +97,7 @@ def make_dataset(
         SyntheticError: an argument is out of range, or the folder holds something else.
     """
     folder = Path(folder).expanduser()
-    plan = Plan(_counts(per_class, total, mix), seed, *size)
-    _check_plan(plan)
+    plan = make_plan(per_class=per_class, total=total, seed=seed, size=size, mix=mix)
     pictures = plan_pictures(plan)
     _claim(folder, plan)
     images = folder / "images"
@@ -114,6 +113,24 @@ def make_dataset(
     writer.writerows(rows)
     _write(folder / "HAM10000_metadata.csv", table.getvalue().encode())
     return folder
+
+
+def make_plan(
+    *,
+    per_class: int | None = None,
+    total: int | None = None,
+    seed: int = 0,
+    size: tuple[int, int] = (600, 450),
+    mix: Mix = "even",
+) -> Plan:
+    """What `make_dataset` writes, for the same arguments.
+
+    Raises:
+        SyntheticError: an argument is out of range.
+    """
+    plan = Plan(_counts(per_class, total, mix), seed, *size)
+    _check_plan(plan)
+    return plan
 
 
 def plan_pictures(plan: Plan) -> list[Picture]:
@@ -204,16 +221,24 @@ def _draw(job: tuple[Picture, Path, tuple[int, int]]) -> dict[str, object]:
     picture, images, size = job
     path = images / f"{picture.image_id}.jpg"
     if not path.is_file():
-        lesion = render(picture.code, picture.seed, size, view=picture.view)
-        buffer = io.BytesIO()
-        Image.fromarray(lesion.image).save(
-            buffer, "JPEG", quality=_QUALITY, subsampling=0, comment=SYNTHETIC_NOTICE.encode("ascii")
-        )
-        _write(path, buffer.getvalue())
-    return record_of(picture.code, picture.seed) | {
-        "image_id": picture.image_id,
-        "lesion_id": picture.lesion_id,
-    }
+        _write(path, draw_file(picture, size))
+    return full_record(picture)
+
+
+def draw_file(picture: Picture, size: tuple[int, int]) -> bytes:
+    """The JPEG file of a picture, `size` being its width and height."""
+    lesion = render(picture.code, picture.seed, size, view=picture.view)
+    buffer = io.BytesIO()
+    Image.fromarray(lesion.image).save(
+        buffer, "JPEG", quality=_QUALITY, subsampling=0, comment=SYNTHETIC_NOTICE.encode("ascii")
+    )
+    return buffer.getvalue()
+
+
+def full_record(picture: Picture) -> dict[str, object]:
+    """A picture's row of the metadata."""
+    ids = {"image_id": picture.image_id, "lesion_id": picture.lesion_id}
+    return record_of(picture.code, picture.seed) | ids
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,0 +1,176 @@
+"""How many images there are: by class, by whom and where, in the parts of a split, and after balancing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.data.summary import Counts
+from core.figures.style import NEUTRAL, class_colour, figure
+from core.lesions import BY_CODE, CODES, LESIONS, N_CLASSES
+
+ROW_HEIGHT = 44
+BAR_WIDTH = 0.36
+FAINT = 0.22
+
+
+def class_bars(
+    images: Mapping[str, int], lesions: Mapping[str, int] | None = None, *, ink: str | None = None
+) -> go.Figure:
+    """The classes' images as bars, each named above its bar so that it fits a phone; lesions as a mark in it.
+
+    Args:
+        images: class code -> images.
+        lesions: class code -> lesions; None draws no marks.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    total = max(sum(images.values()), 1)
+    result = figure(ROW_HEIGHT * N_CLASSES + 60, ink, bargap=0)
+    rows = np.arange(N_CLASSES)
+    result.add_bar(
+        x=[images.get(code, 0) for code in CODES],
+        y=rows,
+        width=BAR_WIDTH,
+        orientation="h",
+        marker={"color": [lesion.colour for lesion in LESIONS]},
+        customdata=[(lesion.name, images.get(lesion.code, 0) / total) for lesion in LESIONS],
+        hovertemplate="<b>%{customdata[0]}</b>: %{x:,} images, %{customdata[1]:.1%}<extra></extra>",
+    )
+    if lesions is not None:
+        result.add_scatter(
+            x=[lesions.get(code, 0) for code in CODES],
+            y=rows,
+            mode="markers",
+            marker={
+                "symbol": "line-ns",
+                "size": 22,
+                "line": {"width": 3, "color": NEUTRAL},
+                "color": NEUTRAL,
+            },
+            customdata=[lesion.name for lesion in LESIONS],
+            hovertemplate="<b>%{customdata}</b>: %{x:,} lesions<extra></extra>",
+        )
+    for row, lesion in zip(rows, LESIONS, strict=True):
+        beside = {"y": row - 0.42, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
+        count = images.get(lesion.code, 0)
+        kind = " · malignant" if lesion.malignant else ""
+        result.add_annotation(text=lesion.name + kind, x=0, xanchor="left", **beside)
+        result.add_annotation(text=f"{count:,} · {count / total:.1%}", x=1, xanchor="right", **beside)
+    result.update_xaxes(
+        rangemode="tozero", fixedrange=True, zeroline=False, nticks=5, title={"text": "Images"}
+    )
+    result.update_yaxes(range=[N_CLASSES - 0.7, -0.7], visible=False, fixedrange=True)
+    return result.update_layout(margin={"l": 2, "r": 2, "t": 2, "b": 40})
+
+
+def value_bars(
+    counts: Counts,
+    labels: Mapping[str, str] | None = None,
+    *,
+    marked: Sequence[str] = (),
+    totals: Mapping[str, int] | None = None,
+    ink: str | None = None,
+) -> go.Figure:
+    """One bar for each value, made of the classes in their colours, from the top in the order given.
+
+    Args:
+        counts: value -> class code -> images.
+        labels: value -> what people read; the value itself where it is missing.
+        marked: values whose label is set in bold, since they are chosen.
+        totals: value -> images without any choice, drawn faintly behind.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    values = list(counts)
+    names = [(labels or {}).get(value, value) for value in values]
+    texts = [f"<b>{name}</b>" if value in marked else name for value, name in zip(values, names, strict=True)]
+    result = figure(34 + 24 * max(len(values), 1), ink, barmode="overlay", bargap=0.25)
+    rows = np.arange(len(values))
+    if totals is not None:
+        result.add_bar(
+            x=[totals.get(value, 0) for value in values], y=rows, orientation="h",
+            marker={"color": NEUTRAL, "opacity": FAINT}, hoverinfo="skip",
+        )  # fmt: skip
+    start = np.zeros(len(values))
+    for code in CODES:
+        length = np.array([counts[value].get(code, 0) for value in values])
+        result.add_bar(
+            x=length, y=rows, base=start, orientation="h", marker={"color": class_colour(code)},
+            customdata=[(name, int(count)) for name, count in zip(names, length, strict=True)], name=code,
+            hovertemplate=f"<b>%{{customdata[0]}}</b><br>{BY_CODE[code].name}: %{{customdata[1]:,}}<extra></extra>",
+        )  # fmt: skip
+        start = start + length
+    result.update_xaxes(rangemode="tozero", fixedrange=True, zeroline=False, nticks=4)
+    result.update_yaxes(
+        range=[max(len(values), 1) - 0.5, -0.5], tickvals=rows, ticktext=texts, fixedrange=True, showgrid=False,
+        automargin=True,
+    )  # fmt: skip
+    return result.update_layout(margin={"l": 4, "r": 12, "t": 2, "b": 26})
+
+
+def leak_bars(
+    seen: Mapping[str, tuple[int, int]], *, largest: float = 1.0, ink: str | None = None
+) -> go.Figure:
+    """The share of a part's images whose lesion was trained on, one bar for each part.
+
+    Args:
+        seen: what it is -> (images of a trained lesion, all images).
+        largest: end of the axis, so that two figures can be compared.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    rows = np.arange(len(seen))
+    shares = [part / whole if whole else 0.0 for part, whole in seen.values()]
+    result = figure(50 * len(seen) + 40, ink, barmode="overlay")
+    result.add_bar(
+        x=[largest] * len(seen), y=rows, width=BAR_WIDTH, orientation="h",
+        marker={"color": NEUTRAL, "opacity": FAINT}, hoverinfo="skip",
+    )  # fmt: skip
+    result.add_bar(
+        x=shares, y=rows, width=BAR_WIDTH, orientation="h", marker={"color": class_colour("bcc")},
+        customdata=list(seen.values()),
+        hovertemplate="%{customdata[0]:,} of %{customdata[1]:,} images, %{x:.1%}<extra></extra>",
+    )  # fmt: skip
+    for row, (name, (part, whole)) in zip(rows, seen.items(), strict=True):
+        beside = {"y": row - 0.4, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
+        result.add_annotation(text=name, x=0, xanchor="left", **beside)
+        result.add_annotation(text=f"{part:,} of {whole:,}", x=1, xanchor="right", **beside)
+    result.update_xaxes(range=[0, largest], tickformat=".0%", nticks=5, fixedrange=True, zeroline=False)
+    result.update_yaxes(range=[len(seen) - 0.6, -0.75], visible=False, fixedrange=True)
+    return result.update_layout(margin={"l": 2, "r": 14, "t": 2, "b": 24})
+
+
+def balancing_bars(table: pd.DataFrame, column: str, *, axis: str, ink: str | None = None) -> go.Figure:
+    """One way of balancing: a column of the classes after it, the same without balancing as an outline.
+
+    Args:
+        table: rows of `core.data.balancing.balancing_table` for one way, with a column `before` beside.
+        column: `shown` or `share`.
+        axis: what the axis shows.
+        ink: colour of text; None leaves it to the page's theme.
+    """
+    share = column == "share"
+    rows = np.arange(len(table))
+    text = [f"{v:.1%}" if share else f"{int(v):,}" for v in table[column]]
+    result = figure(30 * max(len(table), 1) + 50, ink, barmode="overlay", bargap=0.3)
+    result.add_bar(
+        x=table[column], y=rows, orientation="h", marker={"color": [class_colour(c) for c in table["code"]]},
+        text=text, textposition="outside", cliponaxis=False, textfont={"color": ink, "size": 13},
+        customdata=[BY_CODE[c].name for c in table["code"]],
+        hovertemplate="<b>%{customdata}</b>: %{text}<extra></extra>",
+    )  # fmt: skip
+    result.add_bar(
+        x=table["before"], y=rows, orientation="h", hoverinfo="skip",
+        marker={"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}},
+    )  # fmt: skip
+    end = 1.22 * max(float(table[column].max()), float(table["before"].max()), 1e-9)
+    result.update_xaxes(
+        range=[0, end], tickformat=".0%" if share else ",", nticks=5, fixedrange=True, zeroline=False,
+        title={"text": axis},
+    )  # fmt: skip
+    result.update_yaxes(
+        range=[len(table) - 0.5, -0.5], tickvals=rows, ticktext=list(table["code"]), fixedrange=True, showgrid=False,
+        automargin=True,
+    )  # fmt: skip
+    return result.update_layout(margin={"l": 4, "r": 8, "t": 2, "b": 40})
