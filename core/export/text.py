@@ -1,0 +1,95 @@
+"""The exported folder's README: how to make an image the model's input, and what its outputs mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.evaluation.cards import escape
+
+_TEXT = """# {title}
+
+For teaching and research on dermatoscopic images of single pigmented skin lesions. **This is no medical device**: it
+must not be used to diagnose, to treat, or to decide who is seen by a doctor. `MODEL_CARD.md` says what was measured,
+and on whom it was not.
+
+Licence of the model: {licence}.
+
+| file | what it is |
+|---|---|
+| `{file}` | the network, LiteRT (TensorFlow Lite), {megabytes:.2f} MB |
+| `model.json` | every number below, for programs |
+| `labels.txt` | the classes, one a line, in the order of the outputs |
+| `classify.py` | an example for Python: `pip install -r requirements.txt`, then `python classify.py IMAGE` |
+| `requirements.txt` | what it needs |
+| `Classifier.kt` | an example for Android |
+| `MODEL_CARD.md` | what the model is for, what it was made of, what was measured |
+| `SHA256SUMS` | checksums of all files: `sha256sum -c SHA256SUMS` |
+
+## From an image to the input
+
+1. Decode the image, turn it upright (EXIF orientation), drop transparency, and bring the channels into the order
+   {channels}, 8 bits each: {low} to {high}.
+2. Resize the whole frame to {size} x {size} pixels. The aspect is not kept and nothing is cut off. Each new pixel is
+   the mean of the area that it covers (OpenCV's `INTER_AREA`); other ways of resizing change the answers.
+3. That is the input `{input}`, {input_type}, shape {shape}. Do not scale, centre or normalise: the network does.
+
+## From the outputs to an answer
+
+The signature `{signature}` has the outputs
+{outputs}
+
+- Probabilities are softmax(logits / {temperature:.6g}). The temperature was fitted on validation images; without it
+  the model sounds surer, or less sure, than it is.
+- The classes are, in this order: {classes}.
+- The malignancy score is the sum of the probabilities of {malignant}.{threshold}
+- `maps` holds, for each class, which regions speak for it (Grad-CAM, {map_height} x {map_width}, zero or more, in a
+  unit of its own): divide by its maximum and enlarge it over the image.
+- `embedding` describes the image; the angle between two of them tells how alike two images are to the model.
+"""
+
+_MEANINGS = {
+    "logits": "one for each class",
+    "maps": "where the model looked, class by class",
+    "embedding": "the pooled features",
+}
+
+
+def read_me(facts: Mapping[str, Any]) -> str:
+    """The README of an exported folder.
+
+    Args:
+        facts: of `core.export.folder.describe`.
+    """
+    pixels, outputs = facts["input"], facts["outputs"]
+    threshold = facts["malignancy_threshold"]
+    point = ""
+    if threshold is not None:
+        point = f"\n  At {threshold:.4g} and above the project calls an image suspicious"
+        target = facts["sensitivity_target"]
+        point += f", which was chosen for a sensitivity of {target:.0%} on validation." if target else "."
+    return _TEXT.format(
+        title=escape(facts["title"]),
+        licence=escape(facts["licence"]) or "not stored",
+        file=facts["file"],
+        megabytes=facts["bytes"] / 1e6,
+        channels=pixels["channels"],
+        low=pixels["range"][0],
+        high=pixels["range"][1],
+        size=pixels["size"],
+        input=pixels["name"],
+        input_type=pixels["type"],
+        shape=tuple(pixels["shape"]),
+        signature=facts["signature"],
+        outputs="\n".join(
+            f"`{key}` {tuple(detail['shape'])} {detail['type']}, {_MEANINGS[key]};"
+            for key, detail in outputs.items()
+        ).removesuffix(";")
+        + ".",
+        temperature=facts["temperature"],
+        classes=", ".join(f"`{code}` {facts['names'][code]}" for code in facts["classes"]),
+        malignant=", ".join(f"`{code}`" for code in facts["malignant"]),
+        threshold=point,
+        map_height=outputs["maps"]["shape"][2],
+        map_width=outputs["maps"]["shape"][3],
+    )

@@ -1,0 +1,207 @@
+"""The exported folder: complete, whole, refused in words; its Python example answers as the dashboard does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.artifacts import load_manifest, update_model
+from core.export.folder import export
+from core.lesions import CODES
+from core.serving.classifier import Classifier
+from core.serving.intake import read_image
+from core.settings import ROOT
+
+FILES = {
+    "student-int8.tflite", "labels.txt", "model.json", "README.md", "MODEL_CARD.md", "requirements.txt", "classify.py",
+    "Classifier.kt", "SHA256SUMS",
+}  # fmt: skip
+
+ALONE = """
+import runpy, sys
+for name in {blocked!r}:
+    sys.modules[name] = None
+sys.argv = ["classify.py", {image!r}]
+sys.path = [p for p in sys.path if p != {root!r}]
+try:
+    import core
+    sys.exit("the project can be imported")
+except ModuleNotFoundError:
+    pass
+runpy.run_path({script!r}, run_name="__main__")
+"""
+BLOCKED = ["tensorflow", "keras", "PIL", "scipy", "pandas", "sklearn", "streamlit", "filelock"]
+
+
+@pytest.fixture
+def folder(artifacts: Path, tmp_path: Path) -> Path:
+    """The exported model."""
+    assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "out/model")]) == 0
+    return tmp_path / "out/model"
+
+
+def write_image(path: Path, size: tuple[int, int]) -> Path:
+    """Coarse noise, which compresses without loss of its colours' means."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    assert cv2.imwrite(str(path), cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC))
+    return path
+
+
+def served(artifacts: Path, image: Path) -> dict[str, float]:
+    """What the dashboard says of an image file."""
+    upload = read_image(image.read_bytes(), image.name)
+    diagnosis = Classifier.load(load_manifest(artifacts), "student-int8").classify(upload.pixels)
+    return dict(zip(CODES, diagnosis.probabilities.tolist(), strict=True))
+
+
+def test_every_file_is_there_and_has_its_checksum(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == FILES
+    listed = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert set(listed) == FILES - {"SHA256SUMS"}
+    for name, digest in listed.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_numbers_for_programs(folder: Path, tiny_file: Path) -> None:
+    facts = json.loads((folder / "model.json").read_text())
+    assert facts["sha256"] == hashlib.sha256(tiny_file.read_bytes()).hexdigest()
+    assert (folder / facts["file"]).read_bytes() == tiny_file.read_bytes()
+    assert facts["input"]["shape"] == [1, 224, 224, 3]
+    assert facts["outputs"]["logits"] == {"shape": [1, 7], "type": "float32"}
+    assert facts["outputs"]["maps"]["shape"] == [1, 7, 56, 56]
+    assert (facts["temperature"], facts["malignancy_threshold"]) == (0.64, 0.0772)
+    assert tuple(facts["classes"]) == CODES == tuple((folder / "labels.txt").read_text().split())
+    assert facts["malignant"] == ["akiec", "bcc", "mel"]
+
+
+def test_words_for_people(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    for phrase in (
+        r"A \*small\* student", "INTER_AREA", "224 x 224", "RGB", "softmax(logits / 0.64)", "`mel` Melanoma",
+        "0.0772", "95%", "not kept", "no medical device", "CC BY-NC 4.0", "maps", "embedding",
+    ):  # fmt: skip
+        assert phrase in text, phrase
+    assert "{" not in text
+    assert "Intended use" in (folder / "MODEL_CARD.md").read_text()
+    for name in re.findall(r"^\| `([^`]+)`", text, re.MULTILINE):
+        assert name in FILES
+
+
+def test_the_examples_are_short_and_the_kotlin_one_reads_the_same_file(folder: Path) -> None:
+    python = (folder / "classify.py").read_text()
+    assert len(python.splitlines()) <= 30
+    assert set(re.findall(r"^(?:import|from) (\w+)", python, re.MULTILINE)) == {
+        "json", "sys", "pathlib", "cv2", "numpy", "ai_edge_litert"}  # fmt: skip
+    kotlin = (folder / "Classifier.kt").read_text()
+    facts = json.loads((folder / "model.json").read_text())
+    for key in re.findall(r'\bget\w+\("(\w+)"\)', kotlin):
+        assert key in facts or key in facts["input"], key
+    assert f'"{facts["signature"]}"' in kotlin
+    assert f'"{facts["input"]["name"]}"' in kotlin
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("lesion.png", (600, 450)), ("lesion.jpg", (451, 333)), ("same.png", (224, 224))]
+)
+def test_the_python_example_alone_answers_as_the_dashboard_does(folder, artifacts, tmp_path, name, size):
+    image = write_image(tmp_path / name, size)
+    code = ALONE.format(blocked=BLOCKED, image=str(image), root=str(ROOT), script=str(folder / "classify.py"))
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    expected = served(artifacts, image)
+    assert found["probabilities"] == pytest.approx(expected, abs=1e-6)
+    assert found["label"] == max(expected, key=expected.get)
+    assert found["malignancy"] == pytest.approx(sum(expected[c] for c in ("akiec", "bcc", "mel")))
+
+
+def test_the_python_example_refuses_what_is_no_image(folder: Path) -> None:
+    command = [sys.executable, "-I", str(folder / "classify.py"), str(folder / "labels.txt")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "error: expected an image" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_python_example_in_a_fresh_environment(folder, artifacts, tmp_path):
+    """Only what requirements.txt names is installed; skipped where nothing can be fetched."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--retries", "0", "--timeout", "20", "-r",
+               str(folder / "requirements.txt")]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and re.search(r"No matching distribution|Connection|Max retries|resolve", done.stderr):
+        pytest.skip(f"needs a package index: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    image = write_image(tmp_path / "lesion.png", (600, 450))
+    command = [str(python), "-I", "classify.py", str(image)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["probabilities"] == pytest.approx(served(artifacts, image), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            "ensemble",
+            "expected a model with a file of its own, found an ensemble; export its members: student-int8",
+        ),
+        ("raw", "python -m core evaluate --model raw"),
+        ("bare", "python -m core compress --model bare"),
+        ("nobody", "expected one of the models"),
+    ],
+)
+def test_models_that_cannot_be_exported(artifacts, tmp_path, capsys, model, message):
+    assert main(["export", "--model", model, "--output", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_use_stays_as_it_is(artifacts, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "out")]) == 2
+    assert "expected a new or an empty folder" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "out/mine.txt")]) == 2
+    assert "expected" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "out"]
+
+
+def test_an_empty_folder_is_taken(artifacts, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert {path.name for path in export(load_manifest(artifacts), "student-int8", tmp_path / "out")} == FILES
+
+
+def test_a_damaged_file_is_not_exported(artifacts, tmp_path, capsys):
+    (artifacts / "model.tflite").write_bytes(b"other")
+    assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "out")]) == 2
+    assert "model.tflite" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_wants_scaled_pixels_is_refused(artifacts, tmp_path, capsys):
+    """One whose input is not the pixels as they are would need other words and another example."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("tiny_litert", ROOT / "tests/serving/tiny_litert.py")
+    graphs = module_from_spec(spec)
+    sys.modules["tiny_litert"] = graphs
+    spec.loader.exec_module(graphs)
+    (artifacts / "float.tflite").write_bytes(graphs.build(graphs.random_weights(0)))
+    entry = {"title": "F", "role": "student", "calibration": {"temperature": 1.0}}
+    update_model(artifacts, "float", entry, {"litert": "float.tflite"})
+    assert main(["export", "--model", "float", "--output", str(tmp_path / "out")]) == 2
+    assert "takes pixels as they are, found float32" in capsys.readouterr().err
