@@ -1,1 +1,1 @@
-"""Keras -> LiteRT: float32, float16, dynamic-range int8 and full int8."""
+"""Smaller and faster forms of a trained network: LiteRT in float16 and int8, fewer channels, fewer weights."""

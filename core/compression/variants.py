@@ -10,13 +10,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from core.artifacts import Manifest, ModelEntry, update_model
-from core.compression.agreement import Agreement, agreement, litert_answers
+from core.artifacts import Manifest, ModelEntry, update_model, write_atomically
+from core.compression.agreement import LayerError, layer_errors, litert_answers, to_csv
 from core.compression.litert import KINDS, convert
 from core.data.ham10000 import Dataset
 from core.data.pixels import decode, to_input
 from core.data.splits import assign
 from core.errors import UserError
+from core.evaluation.agreement import LAYERS, Agreement, agreement
 from core.lesions import CODES
 from core.networks.explaining import explaining_graph
 from core.networks.trained import load_trained
@@ -30,7 +31,10 @@ AUTO = "auto"
 SMALL_ENOUGH_CHANGE = 0.98
 """Share of top classes that dynamic-range int8 must keep to be chosen for a teacher."""
 
-_HOME = {"teacher": AUTO, "baseline": "float16"}
+LAYER_IMAGES = 16
+"""Validation images that int8 is compared on layer by layer."""
+
+_HOME = {"teacher": AUTO, "baseline": "float16", "variant": "int8"}
 _STUDENT_KINDS = ("float32", "float16", "int8")
 
 
@@ -77,8 +81,9 @@ def plan(
     Args:
         manifest: of the artifacts folder.
         names: models or variants (`student-int8`); none means all with Keras weights.
-        kinds: of `KINDS`; none means the usual ones: float32, float16 and int8 of the student, float16 of the
-            baseline, `AUTO` for a teacher. Other models than the student have one file, hence one kind.
+        kinds: of `KINDS`; none means the usual ones: float32, float16 and int8 of the student, int8 of a pruned
+            student, float16 of the baseline, `AUTO` for a teacher. Other models than the student have one file, hence
+            one kind.
         every: all of `KINDS` for a student.
 
     Raises:
@@ -145,8 +150,25 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     graph = explaining_graph(load_trained(manifest, job.source))
     path = manifest.folder / "models" / f"{job.target}.tflite"
     kind, measured = _convert(graph, path, job.kind, images)
-    _publish(manifest, job, kind, images, measured)
+    layers = None
+    if kind == "int8" and images is not None:
+        layers = _write_layers(manifest, job, layer_errors(graph, path, *_layer_images(images)))
+    _publish(manifest, job, kind, images, measured, layers)
     return Made(job, kind, path, path.stat().st_size, measured)
+
+
+def _layer_images(images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """What layers are compared on, and what the file was calibrated with."""
+    return images.check[:: max(len(images.check) // LAYER_IMAGES, 1)][:LAYER_IMAGES], images.calibration
+
+
+def _write_layers(manifest: Manifest, job: Job, errors: Sequence[LayerError]) -> str:
+    """Where the table lies, relative to the artifacts folder."""
+    relative = f"compression/{job.target}-layers.csv"
+    path = manifest.folder / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, to_csv(errors))
+    return relative
 
 
 def _convert(
@@ -173,7 +195,12 @@ def _convert(
 
 
 def _publish(
-    manifest: Manifest, job: Job, kind: str, images: Images | None, measured: Agreement | None
+    manifest: Manifest,
+    job: Job,
+    kind: str,
+    images: Images | None,
+    measured: Agreement | None,
+    layers: str | None,
 ) -> None:
     entry = manifest.model(job.source)
     record: dict[str, Any] = {"kind": kind}
@@ -184,14 +211,20 @@ def _publish(
     if measured is not None:
         record["agreement_with_keras_on_validation"] = asdict(measured)
     changes: dict[str, Any] = {"provenance": {**entry.provenance, "compression": record}}
-    files: dict[str, str | None] = {"litert": f"models/{job.target}.tflite"}
+    files: dict[str, str | None] = {"litert": f"models/{job.target}.tflite", LAYERS: layers}
     if job.target != job.source:
         changes |= _as_variant(entry, kind)
     if job.target != job.source or _kind_changed(manifest, entry, kind):
         # What was measured belonged to another file.
         changes |= {"figures": {}, "calibration": {}, "operating_point": None}
         files["predictions"] = None
-    update_model(manifest.folder, job.target, changes, files, formats={"litert": f"litert-{kind}"})
+    update_model(
+        manifest.folder,
+        job.target,
+        changes,
+        files,
+        formats={"litert": f"litert-{kind}", LAYERS: "layer-error-csv"},
+    )
 
 
 def _as_variant(entry: ModelEntry, kind: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.evaluation.agreement import agreement_sections
 from core.evaluation.contestants import EVALUATE, HEADLINE_NAMES, contestant, to_interval
 from core.evaluation.intervals import Interval
 from core.lesions import LESIONS
@@ -106,6 +107,7 @@ def make_card(manifest: Manifest, name: str) -> Card:
             _recipe(entry),
             _figures(manifest, entry),
             _classes(manifest, entry),
+            *(Section(*found) for found in agreement_sections(manifest, entry)),
             _gaps(entry),
             _outside(entry),
             Section("Limits", LIMITS),

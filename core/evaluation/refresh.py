@@ -13,6 +13,7 @@ import pandas as pd
 from core.artifacts import load_manifest, update_model
 from core.errors import UserError
 from core.evaluation import ensemble
+from core.evaluation.agreement import with_parent
 from core.evaluation.assess import Assessment, assess
 from core.evaluation.cohorts import cohorts
 from core.evaluation.compare import Comparison, compare
@@ -271,5 +272,9 @@ def _comparison(run: _Run, first: str, second: str) -> Comparison:
     figures = dict(load_manifest(run.folder).model(first).figures)
     others = [stored for stored in figures.get("comparisons", []) if stored["second"] != second]
     changed = figures | {"comparisons": [*others, comparison.to_dict()]}
+    if run.manifest.model(first).parent == second:
+        changed["agreement"] = with_parent(
+            mine.part_only("test"), theirs.part_only("test"), (temperature, other)
+        )
     update_model(run.folder, first, {"figures": changed})
     return comparison

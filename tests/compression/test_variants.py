@@ -174,13 +174,22 @@ def test_calibration_sees_all_classes_of_training_and_never_test(small_folder):
     assert found.source == "HAM10000, lesion split"
 
 
+def test_a_pruned_student_gets_int8_under_its_own_name(artifacts):
+    (artifacts / "weights/student-pruned.npz").write_bytes(b"weights")
+    entry = {**ENTRY, "role": "variant", "parent": "student", "widths": {"Conv1": 8}}
+    update_model(artifacts, "student-pruned", entry, {"weights": "weights/student-pruned.npz"})
+    manifest = load_manifest(artifacts)
+    assert plan(manifest, ["student-pruned"]) == [Job("student-pruned", "int8", "student-pruned")]
+    assert Job("student-pruned", "int8", "student-pruned") in plan(manifest)
+
+
 def test_trained_weights_come_back_checked(tmp_path, tiny, monkeypatch):
     from core.artifacts import ArtifactError
     from core.networks import trained
     from core.networks.weights import save_weights
 
     model = tiny.tiny_network()
-    monkeypatch.setattr(trained, "build", lambda network, size: tiny.tiny_network(size=size, seed=9))
+    monkeypatch.setattr(trained, "build", lambda network, size, widths: tiny.tiny_network(size=size, seed=9))
     save_weights(model, tmp_path / "weights/student.npz", "mobilenetv2")
     update_model(tmp_path, "student", {**ENTRY, "role": "student"}, {"weights": "weights/student.npz"})
     found = trained.load_trained(load_manifest(tmp_path), "student", size=32)
