@@ -16,7 +16,7 @@ from core.figures.curves import Line, precision_recall_curves, reliability_diagr
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
-from pages import _shared
+from pages import _links, _shared
 from pages._bring import Guest
 from pages._views import SHARE, mark, pick_figure
 
@@ -46,9 +46,9 @@ def answers(models: list[Contestant], guest: Guest | None) -> list[tuple[Contest
 
 def show_curves(models: list[Contestant], guest: Guest | None) -> None:
     """ROC and precision-recall of one class."""
-    code = st.selectbox(
+    code = _links.selectbox(
         "Class against the rest", CODES, INDEX["mel"], lambda c: BY_CODE[c].name, key="diagnosis",
-        bind="query-params", width=320,
+        width=320,
     )  # fmt: skip
     found = answers(models, guest)
     if not found:
@@ -91,12 +91,11 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
     if not found:
         st.info("There are no predictions to draw.")
         return
-    name = st.selectbox(
+    name = _links.selectbox(
         "Model",
         list(found),
         format_func=lambda n: found[n][0].title,
         key="calibrated",
-        bind="query-params",
         width=320,
     )
     model, predictions = found[name]
@@ -123,13 +122,12 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     titles = {model.name: model.title for model, _ in found}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = pick_figure("difference", DIFFERENCES)
-        against = st.selectbox(
+        against = _links.selectbox(
             "Against",
             list(titles),
             len(titles) - 1,
             titles.get,
             key="against",
-            bind="query-params",
             width=260,
         )
     rows = [row for pair in comparisons if (row := difference_row(pair, against, name, titles)) is not None]
@@ -213,12 +211,11 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        dimension = st.selectbox(
+        dimension = _links.selectbox(
             "Cohorts by",
             dimensions,
             format_func=DIMENSIONS.get,
             key="cohort",
-            bind="query-params",
             width=220,
         )
         name = pick_figure("cohort-figure", tuple(COHORT_FIGURES), COHORT_FIGURES)

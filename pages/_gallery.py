@@ -41,6 +41,7 @@ def records() -> pd.DataFrame | None:
     return found.records if isinstance(found, Dataset) and not found.is_synthetic else None
 
 
+@st.fragment
 def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
     """The images of `table`, as `core.evaluation.confusions.image_table` gives it: a table, a download, pictures.
 
@@ -60,7 +61,7 @@ def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
     pages = -(-len(table) // PER_PAGE)
     page = 1
     if pages > 1:
-        page = st.number_input(f"Pictures, page 1 to {pages}", 1, pages, 1, key=f"{key}-page", width=180)
+        page = st.pagination(pages, key=f"{key}-page")
     st.caption(
         ":material/info: Each picture, then where the model found what speaks for the class that it named, and for the "
         "true one. Each map is scaled to its own maximum; it shows where the model looked, and proves nothing."

@@ -27,8 +27,9 @@ TRUE, NAMED, CLICKED = "true", "named", "clicked"
 CLICK = "Click a cell to see its images, or choose it below."
 
 
+@st.fragment
 def show_matrices(found: list[tuple[Contestant, Predictions]]) -> None:
-    """One matrix, or two and their difference; then the images of the chosen cell."""
+    """One matrix, or two and their difference; then the images of the chosen cell. A rerun of its own."""
     shown = st.segmented_control(
         "Cells show", SHOWN, default=COUNTS, required=True, key="cells", bind="query-params"
     )

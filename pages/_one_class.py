@@ -30,8 +30,9 @@ FIGURES = {
 }
 
 
+@st.fragment
 def show_one_class(found: list[tuple[Contestant, Predictions]]) -> None:
-    """The 2x2 table, its figures with intervals, and where the decision lies on the curves."""
+    """The 2x2 table, its figures with intervals, and where the decision lies on the curves; a rerun of its own."""
     target = _links.selectbox(
         "Class against the rest", list(TARGETS), list(TARGETS).index("mel"), TARGETS.get, key="one", width=320
     )

@@ -35,7 +35,7 @@ from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
 from core.lesions import BY_CODE, CODES
 from core.numbers import percent
 from core.reported import MARK, RESULTS
-from pages import _shared
+from pages import _links, _shared
 from pages._bring import Guest
 
 SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
@@ -129,9 +129,7 @@ def show_figure_table(models: list[Contestant], reported: bool) -> None:
 
 def pick_figure(key: str, names: Sequence[str], labels: dict[str, str] = HEADLINE_NAMES) -> str:
     """One figure of merit."""
-    return st.selectbox(
-        "Figure", names, format_func=lambda name: labels[name], key=key, bind="query-params", width=320
-    )
+    return _links.selectbox("Figure", names, 0, lambda name: labels[name], key=key, width=320)
 
 
 def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
@@ -258,9 +256,7 @@ def show_training(models: list[Contestant], guest: Guest | None) -> None:
         st.info("Choose one of our models above: a CSV of probabilities has no training to show.")
         return
     titles = {model.name: model.title for model in ours}
-    name = st.selectbox(
-        "Model", list(titles), format_func=titles.get, key="curve", bind="query-params", width=320
-    )
+    name = _links.selectbox("Model", list(titles), format_func=titles.get, key="curve", width=320)
     manifest = _shared.registry().manifest
     try:
         if manifest is None:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import UserError
 from core.evaluation.cards import Section, make_card, to_markdown
 from core.serving.registry import ModelState
-from pages import _shared
+from pages import _links, _shared
 
 INTERVALLED = {"value", "low", "high"}
 
@@ -71,7 +71,7 @@ def main() -> None:
     states = {state.name: state for state in _shared.registry().states()}
     listed = _shared.in_order(states)
     first = next((i for i, name in enumerate(listed) if states[name].entry is not None), 0)
-    name = st.selectbox("Model", listed, first, _shared.title, key="card", bind="query-params", width=320)
+    name = _links.selectbox("Model", listed, first, _shared.title, key="card", width=320)
     state = states[name]
     full = state.entry.title if state.entry else state.title
     st.header(_shared.plain_text(full))

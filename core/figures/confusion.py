@@ -117,11 +117,14 @@ def _grid(
         z=values, x=list(CODES), y=list(CODES), zmin=low, zmax=high, colorscale=scale, showscale=False,
         xgap=2, ygap=2, hoverinfo="skip",
     )  # fmt: skip
-    for t, n in np.argwhere(~np.isnan(values)):
-        result.add_annotation(
-            x=CODES[n], y=CODES[t], text=texts[t][n], showarrow=False,
-            font={"size": 13, "color": readable_on((values[t, n] - low) / (high - low), scale)},
-        )  # fmt: skip
+    # All at once: one by one they take Plotly a third of a second.
+    result.layout.annotations = [
+        {
+            "x": CODES[n], "y": CODES[t], "text": texts[t][n], "showarrow": False,
+            "font": {"size": 13, "color": readable_on((values[t, n] - low) / (high - low), scale)},
+        }
+        for t, n in np.argwhere(~np.isnan(values))
+    ]  # fmt: skip
     _add_targets(result, hover)
     if chosen is not None:
         row, column = CODES.index(chosen[0]), CODES.index(chosen[1])

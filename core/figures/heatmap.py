@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,7 +18,12 @@ SCALE = "Cividis"
 
 def readable_on(share: float, scale: str = SCALE) -> str:
     """Black or white, whichever has the larger contrast on the scale's colour at `share`."""
-    colour = sample_colorscale(scale, [float(np.clip(share, 0, 1))], colortype="tuple")[0]
+    return _readable_on(round(float(np.clip(share, 0, 1)), 2), scale)
+
+
+@cache
+def _readable_on(share: float, scale: str) -> str:
+    colour = sample_colorscale(scale, [share], colortype="tuple")[0]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"

@@ -187,7 +187,7 @@ def _sentences(registry: Registry, reading: Reading) -> list[str]:
     threshold = entry.malignancy_threshold if entry else None
     sensitivity = (entry.operating_point or {}).get("validation_sensitivity") if entry else None
     said = [
-        f"{headline(lead)}, {percent(lead.confidence)} ({_title(registry, lead.model)}).",
+        f"{_title(registry, lead.model)}: {headline(lead)}, {percent(lead.confidence)}.",
         malignant_sentence(lead),
         malignancy_sentence(lead, threshold, sensitivity),
     ]

@@ -1,0 +1,53 @@
+"""Choices in the address: by an option's words, as Streamlit writes them, and by its code, as a person types it."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def page() -> None:
+    import streamlit as st
+
+    from pages import _links
+
+    names = {"mel": "Melanoma", "bcc": "Basal cell carcinoma", "nv": "Nevus"}
+    first = _links.selectbox("First", list(names), 0, names.get, key="first")
+    second = _links.selectbox("Second", list(names), 1, names.get, key="second")
+    number = st.number_input("Number", 1, 9, 1, key="number", bind="query-params")
+    st.text(f"{first} {second} {number}")
+
+
+def opened(**query: str) -> AppTest:
+    app = AppTest.from_function(page)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ({}, "mel bcc 1"),
+        ({"first": "bcc"}, "bcc bcc 1"),
+        ({"first": "Basal cell carcinoma"}, "bcc bcc 1"),
+        ({"first": "nv", "second": "mel", "number": "7"}, "nv mel 7"),
+        ({"first": "mel", "second": "bcc"}, "mel bcc 1"),
+        ({"first": "nobody", "second": "nv"}, "mel nv 1"),
+        ({"first": "", "second": "nv"}, "mel nv 1"),
+    ],
+)
+def test_an_option_is_found_by_its_words_and_by_its_code(query: dict[str, str], shown: str) -> None:
+    assert opened(**query).text[0].value == shown
+
+
+def test_the_address_then_says_it_in_words_and_choosing_goes_on() -> None:
+    """What is chosen later, the browser itself writes into the address."""
+    app = opened(first="nv", number="7")
+    assert app.query_params == {"first": "Nevus", "number": "7"}
+    app.selectbox(key="first").select("bcc").run()
+    assert app.text[0].value == "bcc bcc 7"
+    app.selectbox(key="first").select("mel").run()
+    assert app.text[0].value == "mel bcc 7"
