@@ -19,6 +19,7 @@ page = st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/home:", default=True),
         st.Page("pages/prediction.py", title="Prediction", icon=":material/search:"),
+        st.Page("pages/dataset.py", title="Dataset", icon=":material/photo_library:"),
         st.Page("pages/comparison.py", title="Comparison", icon=":material/compare_arrows:"),
         st.Page("pages/confusion.py", title="Confusion", icon=":material/grid_on:"),
         st.Page("pages/models.py", title="Model cards", icon=":material/description:"),

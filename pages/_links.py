@@ -24,10 +24,35 @@ def selectbox(
     **more: Any,
 ) -> Option:
     """`st.selectbox` bound to the address, where an option stands by its words or by its code."""
-    by_code = {str(option): format_func(option) for option in options}
-    asked = st.query_params.get(key)
-    if key not in st.session_state and isinstance(asked, str) and by_code.get(asked, asked) != asked:
-        # Before the widget is there, so that Streamlit still lets the address be changed and then reads it itself.
-        st.query_params[key] = by_code[asked]
-        st.rerun()
+    _say_in_words(key, options, format_func)
     return st.selectbox(label, options, index, format_func, key=key, bind="query-params", **more)
+
+
+def multiselect(
+    label: str, options: Sequence[Option], format_func: Callable[[Any], str] = str, *, key: str, **more: Any
+) -> list[Option]:
+    """`st.multiselect`, likewise."""
+    _say_in_words(key, options, format_func)
+    return st.multiselect(label, options, format_func=format_func, key=key, bind="query-params", **more)
+
+
+def segmented_control(
+    label: str, options: Sequence[Option], format_func: Callable[[Any], str] = str, *, key: str, **more: Any
+) -> Option:
+    """`st.segmented_control` of which one option is always chosen, at first the first, likewise."""
+    _say_in_words(key, options, format_func)
+    return st.segmented_control(
+        label, options, default=options[0], required=True, format_func=format_func, key=key, bind="query-params",
+        **more,
+    )  # fmt: skip
+
+
+def _say_in_words(key: str, options: Sequence[Any], format_func: Callable[[Any], str]) -> None:
+    """Replace codes in the address by words, before the widget is there: until then Streamlit lets the address be
+    changed, and afterwards reads it itself."""
+    by_code = {str(option): format_func(option) for option in options}
+    asked = st.query_params.get_all(key)
+    words = [by_code.get(one, one) for one in asked]
+    if key not in st.session_state and words != asked:
+        st.query_params[key] = words if len(words) > 1 else words[0]
+        st.rerun()

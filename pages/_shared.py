@@ -105,11 +105,12 @@ FIGURE_TOOLS = {
 """A figure's own button, which saves it as SVG."""
 
 
-def chart(figure: go.Figure, *, key: str, alt: str, reading: str) -> None:
-    """A figure with its one line on how to read it."""
+def chart(figure: go.Figure, *, key: str, alt: str, reading: str = "") -> None:
+    """A figure with its one line on how to read it; empty where one line stands beneath several."""
     tools = FIGURE_TOOLS | {"toImageButtonOptions": {"format": "svg", "filename": f"dermdistill-{key}"}}
     st.plotly_chart(figure, config=tools, key=f"chart-{key}", alt=alt)
-    st.caption(f":material/info: {reading}")
+    if reading:
+        st.caption(f":material/info: {reading}")
 
 
 def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -> None:

@@ -65,6 +65,7 @@ class Thumbnails:
         self._kept = kept
         self._known: OrderedDict[str, bytes | str] = OrderedDict()
         self._lock = threading.Lock()
+        self._errand = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -84,6 +85,17 @@ class Thumbnails:
             while len(self._known) > self._kept:
                 self._known.popitem(last=False)
         return [known[image_id] for image_id in image_ids]
+
+    def prepare(self, image_ids: Sequence[str]) -> None:
+        """Make thumbnails in the background, such as those of the next page; at most one such errand at a time."""
+        if image_ids and self._errand.acquire(blocking=False):
+            threading.Thread(target=self._run_errand, args=(list(image_ids),), daemon=True).start()
+
+    def _run_errand(self, image_ids: list[str]) -> None:
+        try:
+            self.get(image_ids)
+        finally:
+            self._errand.release()
 
     def _try(self, image_id: str) -> bytes | str:
         try:

@@ -45,10 +45,10 @@ def class_bars(
             y=rows,
             mode="markers",
             marker={
-                "symbol": "line-ns",
-                "size": 22,
-                "line": {"width": 3, "color": NEUTRAL},
-                "color": NEUTRAL,
+                "symbol": "diamond",
+                "size": 11,
+                "color": "#FFFFFF",
+                "line": {"width": 1.5, "color": "#0C151C"},
             },
             customdata=[lesion.name for lesion in LESIONS],
             hovertemplate="<b>%{customdata}</b>: %{x:,} lesions<extra></extra>",
@@ -110,21 +110,18 @@ def value_bars(
     return result.update_layout(margin={"l": 4, "r": 12, "t": 2, "b": 26})
 
 
-def leak_bars(
-    seen: Mapping[str, tuple[int, int]], *, largest: float = 1.0, ink: str | None = None
-) -> go.Figure:
+def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str | None = None) -> go.Figure:
     """The share of a part's images whose lesion was trained on, one bar for each part.
 
     Args:
         seen: what it is -> (images of a trained lesion, all images).
-        largest: end of the axis, so that two figures can be compared.
         ink: colour of text; None leaves it to the page's theme.
     """
     rows = np.arange(len(seen))
     shares = [part / whole if whole else 0.0 for part, whole in seen.values()]
     result = figure(50 * len(seen) + 40, ink, barmode="overlay")
     result.add_bar(
-        x=[largest] * len(seen), y=rows, width=BAR_WIDTH, orientation="h",
+        x=[1] * len(seen), y=rows, width=BAR_WIDTH, orientation="h",
         marker={"color": NEUTRAL, "opacity": FAINT}, hoverinfo="skip",
     )  # fmt: skip
     result.add_bar(
@@ -136,7 +133,7 @@ def leak_bars(
         beside = {"y": row - 0.4, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
         result.add_annotation(text=name, x=0, xanchor="left", **beside)
         result.add_annotation(text=f"{part:,} of {whole:,}", x=1, xanchor="right", **beside)
-    result.update_xaxes(range=[0, largest], tickformat=".0%", nticks=5, fixedrange=True, zeroline=False)
+    result.update_xaxes(range=[0, 1], tickformat=".0%", nticks=5, fixedrange=True, zeroline=False)
     result.update_yaxes(range=[len(seen) - 0.6, -0.75], visible=False, fixedrange=True)
     return result.update_layout(margin={"l": 2, "r": 14, "t": 2, "b": 24})
 
@@ -156,15 +153,18 @@ def balancing_bars(table: pd.DataFrame, column: str, *, axis: str, ink: str | No
     result = figure(30 * max(len(table), 1) + 50, ink, barmode="overlay", bargap=0.3)
     result.add_bar(
         x=table[column], y=rows, orientation="h", marker={"color": [class_colour(c) for c in table["code"]]},
-        text=text, textposition="outside", cliponaxis=False, textfont={"color": ink, "size": 13},
-        customdata=[BY_CODE[c].name for c in table["code"]],
-        hovertemplate="<b>%{customdata}</b>: %{text}<extra></extra>",
+        customdata=[(BY_CODE[c].name, t) for c, t in zip(table["code"], text, strict=True)],
+        hovertemplate="<b>%{customdata[0]}</b>: %{customdata[1]}<extra></extra>",
     )  # fmt: skip
     result.add_bar(
         x=table["before"], y=rows, orientation="h", hoverinfo="skip",
         marker={"color": "rgba(0,0,0,0)", "line": {"color": NEUTRAL, "width": 1.5}},
     )  # fmt: skip
-    end = 1.22 * max(float(table[column].max()), float(table["before"].max()), 1e-9)
+    result.add_scatter(
+        x=np.maximum(table[column], table["before"]), y=rows, mode="text", text=[f" {t}" for t in text],
+        textposition="middle right", textfont={"color": ink, "size": 13}, cliponaxis=False, hoverinfo="skip",
+    )  # fmt: skip
+    end = 1.25 * max(float(table[column].max()), float(table["before"].max()), 1e-9)
     result.update_xaxes(
         range=[0, end], tickformat=".0%" if share else ",", nticks=5, fixedrange=True, zeroline=False,
         title={"text": axis},

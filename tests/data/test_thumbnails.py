@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -91,3 +93,23 @@ def test_a_fault_of_ours_is_not_swallowed():
 
     with pytest.raises(ZeroDivisionError):
         Thumbnails(make).get(["x"])
+
+
+def test_the_next_page_is_made_in_the_background_once():
+    made, go = [], threading.Event()
+
+    def make(name: str) -> bytes:
+        go.wait(5)
+        made.append(name)
+        return name.encode()
+
+    pictures = Thumbnails(make)
+    pictures.prepare(["a", "b"])
+    pictures.prepare(["c"])  # while the first errand runs
+    pictures.prepare([])
+    go.set()
+    deadline = time.monotonic() + 5
+    while len(pictures) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pictures.get(["a", "b"]) == [b"a", b"b"]
+    assert sorted(made) == ["a", "b"]

@@ -50,10 +50,10 @@ def test_no_value_at_all_is_an_empty_figure():
     assert all(len(bar.x) == 0 for bar in value_bars({}).data)
 
 
-def test_a_leak_is_a_share_on_an_axis_that_two_figures_can_have_in_common():
-    figure = leak_bars({"Test": (540, 2003), "Validation": (0, 0)}, largest=0.5)
+def test_a_leak_is_a_share_of_the_whole():
+    figure = leak_bars({"Test": (540, 2003), "Validation": (0, 0)})
     assert list(figure.data[1].x) == [540 / 2003, 0]
-    assert list(figure.layout.xaxis.range) == [0, 0.5]
+    assert list(figure.layout.xaxis.range) == [0, 1]
     assert "540 of 2,003" in texts(figure)
 
 
@@ -62,9 +62,9 @@ def test_balancing_stands_beside_what_was_there(column, text):
     table = balancing_table(IMAGES)
     rows = table[table["balance"] == "none"]
     figure = balancing_bars(rows.assign(before=rows[column]), column, axis="x")
-    after, before = figure.data
+    after, before, said = figure.data
     assert list(after.x) == list(before.x)
-    assert text in after.text
+    assert f" {text}" in said.text
     assert list(after.marker.color) == [class_colour(code) for code in CODES]
 
 

@@ -51,3 +51,32 @@ def test_the_address_then_says_it_in_words_and_choosing_goes_on() -> None:
     assert app.text[0].value == "bcc bcc 7"
     app.selectbox(key="first").select("mel").run()
     assert app.text[0].value == "mel bcc 7"
+
+
+def several() -> None:
+    import streamlit as st
+
+    from pages import _links
+
+    names = {"mel": "Melanoma", "bcc": "Basal cell carcinoma", "nv": "Nevus"}
+    many = _links.multiselect("Many", list(names), names.get, key="many")
+    one = _links.segmented_control("One", list(names), names.get, key="one")
+    st.text(f"{','.join(many)} {one}")
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ({}, " mel"),
+        ({"many": ["mel", "Nevus"], "one": "bcc"}, "mel,nv bcc"),
+        ({"many": "bcc", "one": "Nevus"}, "bcc nv"),
+        ({"many": ["nobody", "nv"], "one": "nobody"}, "nv mel"),
+    ],
+)
+def test_so_are_several_and_one_of_a_row(query: dict[str, str | list[str]], shown: str) -> None:
+    app = AppTest.from_function(several)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert app.text[0].value == shown
