@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,13 +16,25 @@ import numpy as np
 
 from core.data.augmentation import Augmentation, random_view
 
+_REPEAT = 1_000_000
+"""Between the numbers of an image's repeated views: more than there are epochs."""
+
 _AHEAD = 6
 """Batches in the making: enough to hide a worker's hiccup, few enough to stay small in memory."""
 
 
 @dataclass(frozen=True)
 class ViewRequest:
-    """What a worker needs to make a batch: no pixels travel towards it, it maps the store itself."""
+    """What a worker needs to make a batch: no pixels travel towards it, it maps the store itself.
+
+    Attributes:
+        store: the pixels' file.
+        augmentation, seed, size: see `core.data.augmentation.random_view`.
+        rows: images of the batch.
+        view: number of the view, the same for all rows.
+        repeats: how often each row was shown before under this number; a repeated image is another view of it.
+            Empty: never.
+    """
 
     store: Path
     augmentation: Augmentation
@@ -30,6 +42,7 @@ class ViewRequest:
     size: int
     rows: tuple[int, ...]
     view: int
+    repeats: tuple[int, ...] = ()
 
 
 class ViewMaker:
@@ -90,6 +103,7 @@ def _open(store: Path, written: int) -> np.ndarray:
 def make_views(request: ViewRequest) -> np.ndarray:
     """(B, size, size, 3) uint8 views of the request's rows."""
     pixels = _open(request.store, request.store.stat().st_mtime_ns)
+    repeats = request.repeats or (0,) * len(request.rows)
     return np.stack(
         [
             random_view(
@@ -97,12 +111,25 @@ def make_views(request: ViewRequest) -> np.ndarray:
                 request.augmentation,
                 seed=request.seed,
                 index=row,
-                view=request.view,
+                view=request.view + _REPEAT * repeat,
                 size=request.size,
             )
-            for row in request.rows
+            for row, repeat in zip(request.rows, repeats, strict=True)
         ]
     )
+
+
+def repeats_of(batches: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """How often each row of an epoch's batches came before in that epoch, in the same shape."""
+    seen: Counter[int] = Counter()
+    counted = []
+    for batch in batches:
+        numbers = []
+        for row in batch:
+            numbers.append(seen[row])
+            seen[row] += 1
+        counted.append(tuple(numbers))
+    return counted
 
 
 def mix(

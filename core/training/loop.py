@@ -20,7 +20,7 @@ from core.lesions import N_CLASSES
 from core.networks.classifiers import backbone
 from core.networks.weights import load_weights, save_weights
 from core.training.average import WeightAverage
-from core.training.batches import ViewMaker, ViewRequest, mix
+from core.training.batches import ViewMaker, ViewRequest, mix, repeats_of
 from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from core.training.inference import predict_logits
 from core.training.losses import DistillationLoss
@@ -183,9 +183,7 @@ class Trainer:
         view = progress.epoch % self.recipe.views if self.recipe.views else progress.epoch
         batches = self._batches()
         bar = tqdm(
-            zip(
-                batches[progress.step :], self._views(batches[progress.step :], view, stage.size), strict=True
-            ),
+            zip(batches[progress.step :], self._views(batches, view, stage.size), strict=True),
             f"{self.folder.name} epoch {progress.epoch + 1}/{len(self.stages)} at {stage.size} px",
             total=len(batches),
             initial=progress.step,
@@ -214,9 +212,17 @@ class Trainer:
         ]
 
     def _views(self, batches: list[tuple[int, ...]], view: int, size: int) -> Iterator[np.ndarray]:
+        """The epoch's pixels from the present step on. An oversampled image is shown in ever new views, unless views
+        are fixed: teachers that answered before know no others."""
         augmentation = AUGMENTATIONS[self.recipe.augmentation]
-        store, seed = self.data.store.path, self.recipe.seed
-        return self.maker.make([ViewRequest(store, augmentation, seed, size, rows, view) for rows in batches])
+        store, seed, step = self.data.store.path, self.recipe.seed, self.progress.step
+        repeats = [()] * len(batches) if self.recipe.views else repeats_of(batches)
+        return self.maker.make(
+            [
+                ViewRequest(store, augmentation, seed, size, rows, view, repeated)
+                for rows, repeated in zip(batches[step:], repeats[step:], strict=True)
+            ]
+        )
 
     def _step(self, rows: tuple[int, ...], x: np.ndarray, view: int) -> None:
         progress, recipe = self.progress, self.recipe

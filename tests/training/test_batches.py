@@ -10,7 +10,7 @@ import pytest
 
 from core.data.augmentation import AUGMENTATIONS, random_view
 from core.training import batches as module
-from core.training.batches import ViewMaker, ViewRequest, make_views, mix
+from core.training.batches import ViewMaker, ViewRequest, make_views, mix, repeats_of
 
 STRONG = AUGMENTATIONS["strong"]
 
@@ -111,3 +111,15 @@ def test_mixup_mixes_pixels_and_labels_by_the_same_share():
     assert mixed_labels.sum(axis=1) == pytest.approx(np.ones(5), rel=1e-5)
     assert mixed[2] == pytest.approx(x[2].astype(float), abs=1e-3)
     assert mixed.dtype == mixed_labels.dtype == np.float32
+
+
+def test_an_image_shown_again_in_an_epoch_is_another_view(store):
+    views = make_views(ViewRequest(store, STRONG, 4, 32, (7, 2, 7), view=5, repeats=(0, 0, 1)))
+    assert np.array_equal(views[:2], make_views(ViewRequest(store, STRONG, 4, 32, (7, 2), view=5)))
+    assert not np.array_equal(views[2], views[0])
+    again = make_views(ViewRequest(store, STRONG, 4, 32, (7,), view=5, repeats=(1,)))
+    assert np.array_equal(again[0], views[2])
+
+
+def test_repeats_are_counted_over_the_whole_epoch():
+    assert repeats_of([(1, 2, 1), (3, 1), (2,)]) == [(0, 0, 1), (0, 2), (1,)]

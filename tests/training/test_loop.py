@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -492,3 +493,19 @@ def test_both_backends_train_the_same_student(tmp_path):
         assert one["loss"] == pytest.approx(other["loss"], rel=2e-3)
         assert one["val_loss"] == pytest.approx(other["val_loss"], rel=5e-3)
     assert tensorflow[-1]["loss"] < tensorflow[0]["loss"]
+
+
+@pytest.mark.parametrize(("views", "again"), [(None, True), (2, False)])
+def test_oversampled_images_come_in_new_views_unless_teachers_have_answered_before(
+    tiny, tmp_path, views, again
+):
+    trainer = start(tiny, tmp_path, tiny.make_recipe(ema=None, balance="oversample", views=views))
+    asked = []
+    trainer.maker = SimpleNamespace(make=lambda requests: asked.extend(requests) or iter(()))
+    trainer.progress.step = 1
+    batches = trainer._batches()[:40]
+    trainer._views(batches, 0, 32)
+    assert [request.rows for request in asked] == batches[1:]
+    assert any(any(request.repeats) for request in asked) is again
+    shown = [(row, repeat) for r in asked for row, repeat in zip(r.rows, r.repeats, strict=False)]
+    assert len(set(shown)) == len(shown)
