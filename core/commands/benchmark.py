@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from core.settings import artifacts_dir
 
     _check(options)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # tensorflow's notes would tear the progress bar apart
     if said := busy():
         print(f"note: {said}", file=sys.stderr)
     with _bar() as progress:

@@ -11,6 +11,13 @@ from core.networks.classifiers import build
 LAYERS = keras.layers
 
 
+def network(layers: list[keras.layers.Layer], size: int | None = 8) -> keras.Model:
+    x = image = keras.Input((size, size, 4))
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(image, x)
+
+
 @pytest.mark.parametrize(
     ("layers", "products"),
     [
@@ -24,7 +31,7 @@ LAYERS = keras.layers
     ],
 )
 def test_single_layers(layers: list, products: int) -> None:
-    assert multiply_adds(keras.Sequential([keras.Input((8, 8, 4)), *layers])) == products
+    assert multiply_adds(network(layers)) == products
 
 
 @pytest.mark.parametrize(
@@ -42,11 +49,10 @@ def test_our_head_changes_little() -> None:
 
 
 def test_a_layer_without_formula_is_refused() -> None:
-    model = keras.Sequential([keras.Input((8, 8, 4)), LAYERS.Conv2DTranspose(3, 2)])
     with pytest.raises(ValueError, match="expected a layer with a known formula, found Conv2DTranspose"):
-        multiply_adds(model)
+        multiply_adds(network([LAYERS.Conv2DTranspose(3, 2)]))
 
 
 def test_an_input_of_any_size_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a fixed input size"):
-        multiply_adds(keras.Sequential([keras.Input((None, None, 4)), LAYERS.Conv2D(3, 2)]))
+        multiply_adds(network([LAYERS.Conv2D(3, 2)], size=None))

@@ -146,4 +146,4 @@ def test_an_ensemble_without_a_member_is_left_out(make_artifacts, no_children) -
     update_model(folder, "ensemble", ModelEntry("ensemble", "E", "ensemble", members=("student", "resnet50")))
     found = measure_models(Registry.open(folder), rounds=1, with_keras=False)
     assert list(found.rows) == ["student"]
-    assert any(note.startswith("ensemble is left out: needs a member") for note in found.notes)
+    assert any(note.startswith("ensemble is left out: model resnet50 is not in") for note in found.notes)
