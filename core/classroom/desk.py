@@ -1,0 +1,216 @@
+"""Who is given a lesson: one at a time, the others queue and are told their place, and whoever leaves is let go.
+
+A page that shows a lesson says so every second (`Desk.beat`); a lesson that nobody has looked at for some seconds is
+ended, and a queue's place that nobody holds is given up. That is how closing a tab ends a training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.classroom.lesson import Order
+from core.settings import ROOT
+
+WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
+LEFT_AFTER = 8.0
+"""Seconds without a beat after which somebody has left; pages beat every second."""
+ENDS_AFTER = 120.0
+"""Seconds after which a lesson is ended from outside, should it not have ended itself."""
+COMMAND = (sys.executable, "-m", "core.classroom.worker")
+_TICK = 0.2
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One asked-for lesson; written by the desk, read by the page.
+
+    Attributes:
+        order: what it is to be.
+        state: waiting, running, done, stopped or failed.
+        points: of the curves, as `core.classroom.lesson.learn` gives them, so far.
+        note: what is being done now.
+        told: what it is learnt from.
+        asked, begun, first, ended: `time.monotonic()` of these moments; None before.
+        beat: when somebody last looked.
+    """
+
+    order: Order
+    state: str = WAITING
+    points: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
+    told: str = ""
+    asked: float = field(default_factory=time.monotonic)
+    begun: float | None = None
+    first: float | None = None
+    ended: float | None = None
+    beat: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in (DONE, STOPPED, FAILED)
+
+
+class Desk:
+    """The queue and the one process. Every method may be called from many threads at once.
+
+    Args:
+        command: starts the process.
+        left_after, ends_after: see `LEFT_AFTER` and `ENDS_AFTER`.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        left_after: float = LEFT_AFTER,
+        ends_after: float = ENDS_AFTER,
+    ) -> None:
+        self._command, self._left_after, self._ends_after = tuple(command), left_after, ends_after
+        self._queue: list[Ticket] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._preparing: subprocess.Popen[str] | None = None
+        self._prepared: set[tuple] = set()
+        self._lock = threading.RLock()
+        self._watch: threading.Thread | None = None
+
+    def ask(self, order: Order) -> Ticket:
+        """Queue for a lesson; it begins at once where nobody else has one."""
+        ticket = Ticket(order)
+        with self._lock:
+            self._queue.append(ticket)
+            self._tick()
+            if self._watch is None or not self._watch.is_alive():
+                self._watch = threading.Thread(target=self._keep_watch, daemon=True)
+                self._watch.start()
+        return ticket
+
+    def beat(self, ticket: Ticket) -> None:
+        """Somebody is looking."""
+        ticket.beat = time.monotonic()
+
+    def ahead(self, ticket: Ticket) -> int:
+        """How many have their lesson before this one; 0 for the one that is being given."""
+        with self._lock:
+            return self._queue.index(ticket) if ticket in self._queue else 0
+
+    def stop(self, ticket: Ticket) -> None:
+        """End a lesson, or leave the queue, now."""
+        with self._lock:
+            if ticket.is_over:
+                return
+            if ticket.state == RUNNING:
+                self._end_process()
+            self._close(ticket, STOPPED)
+            self._tick()
+
+    def prepare(self, order: Order) -> None:
+        """Have what a lesson will need made in the background, once, unless there is something better to do."""
+        material = (order.source, order.teacher, order.size)
+        with self._lock:
+            busy = self._preparing is not None and self._preparing.poll() is None
+            if self._queue or busy or material in self._prepared:
+                return
+            self._prepared.add(material)
+            self._preparing = self._start(order, "--prepare", stdout=subprocess.DEVNULL)
+
+    def _keep_watch(self) -> None:
+        """Until nobody is left."""
+        while True:
+            time.sleep(_TICK)
+            with self._lock:
+                self._tick()
+                if not self._queue:
+                    self._watch = None
+                    return
+
+    def _tick(self) -> None:
+        """Let go who has left or has had their time, then begin the next lesson."""
+        now = time.monotonic()
+        for ticket in list(self._queue):
+            overdue = ticket.begun is not None and now - ticket.begun > self._ends_after
+            if overdue or now - ticket.beat > self._left_after:
+                self.stop(ticket)
+        if self._queue and self._queue[0].state == WAITING:
+            self._begin(self._queue[0])
+
+    def _begin(self, ticket: Ticket) -> None:
+        ticket.state, ticket.begun = RUNNING, time.monotonic()
+        if self._preparing is not None:
+            self._preparing.kill()  # what it has finished is in the cache
+            self._preparing.wait()
+            self._preparing = None
+        self._process = self._start(ticket.order, stdout=subprocess.PIPE)
+        threading.Thread(target=self._listen, args=(ticket, self._process), daemon=True).start()
+
+    def _start(self, order: Order, *more: str, stdout: int) -> subprocess.Popen[str]:
+        """A process that was given its order, and ends when this one does: its standard input stays open till then."""
+        # One thread for its small matrices: more of them only wait for each other, and the server needs a core.
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            (*self._command, *more),
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+        )
+        with suppress(BrokenPipeError):  # it has ended already, and whoever listens finds out
+            process.stdin.write(json.dumps(order.to_dict()) + "\n")
+            process.stdin.flush()
+        return process
+
+    def _listen(self, ticket: Ticket, process: subprocess.Popen[str]) -> None:
+        """Take what the process says until it has ended."""
+        try:
+            for line in process.stdout:
+                self._take(ticket, json.loads(line))
+        except (OSError, ValueError) as error:
+            ticket.note = f"The lesson's process could not be understood ({error})."
+            process.kill()
+        process.wait()
+        with self._lock:
+            if self._process is process:
+                self._process = None
+            if not ticket.is_over:
+                ticket.note = ticket.note or "The lesson's process ended before the lesson did."
+                self._close(ticket, FAILED)
+            self._tick()
+
+    def _take(self, ticket: Ticket, said: dict[str, Any]) -> None:
+        kind = said.pop("kind", "")
+        with self._lock:
+            if ticket.is_over:
+                return
+            if kind == "point":
+                ticket.first = ticket.first or time.monotonic()
+                ticket.points.append(said)
+                ticket.note = ""
+            elif kind == "material":
+                ticket.told = str(said.get("text", ""))
+            elif kind in ("note", "error"):
+                ticket.note = str(said.get("text", ""))
+            if kind == "error":
+                self._close(ticket, FAILED)
+            elif kind == "end":
+                self._close(ticket, DONE)
+
+    def _close(self, ticket: Ticket, state: str) -> None:
+        ticket.state, ticket.ended = state, time.monotonic()
+        if ticket in self._queue:
+            self._queue.remove(ticket)
+
+    def _end_process(self) -> None:
+        """Kill it: it holds nothing but its own memory, and its lock goes with it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None

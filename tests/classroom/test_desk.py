@@ -1,0 +1,151 @@
+"""One lesson at a time, a queue that is told, a stop that stops, and nobody left behind."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from core.classroom.desk import DONE, FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
+from core.classroom.lesson import Order
+
+ORDER = Order("synthetic", "student")
+QUICK = """
+import json, sys
+order = json.loads(sys.stdin.readline())
+print(json.dumps({"kind": "note", "text": "drawing"}), flush=True)
+for i in range(3):
+    print(json.dumps({"kind": "point", "arm": "alone", "epoch": i, "seed": order["seed"]}), flush=True)
+print(json.dumps({"kind": "end"}), flush=True)
+"""
+ENDLESS = QUICK.replace('print(json.dumps({"kind": "end"}), flush=True)', "import time; time.sleep(60)")
+BROKEN = "import sys; sys.exit(1)"
+REFUSED = 'import json; print(json.dumps({"kind": "error", "text": "no such teacher"}), flush=True)'
+MUMBLING = 'print("hello")'
+
+
+def desk(program: str, **options) -> Desk:
+    return Desk((sys.executable, "-c", program), **options)
+
+
+def until(ticket: Ticket, state: str, one: Desk, seconds: float = 20.0) -> float:
+    begun = time.monotonic()
+    while ticket.state != state and time.monotonic() - begun < seconds:
+        one.beat(ticket)
+        time.sleep(0.02)
+    assert ticket.state == state, (ticket.state, ticket.note)
+    return time.monotonic() - begun
+
+
+def running_with_points(one: Desk) -> Ticket:
+    ticket = one.ask(ORDER)
+    while len(ticket.points) < 3:
+        one.beat(ticket)
+        time.sleep(0.02)
+    return ticket
+
+
+def test_a_lesson_gives_its_points_and_ends():
+    one = desk(QUICK)
+    ticket = one.ask(ORDER)
+    assert ticket.state == RUNNING
+    until(ticket, DONE, one)
+    assert [point["epoch"] for point in ticket.points] == [0, 1, 2]
+    assert ticket.points[0]["seed"] == ORDER.seed
+    assert ticket.first <= ticket.ended
+    assert ticket.note == ""
+
+
+def test_others_queue_and_move_up():
+    one = desk(ENDLESS)
+    first = running_with_points(one)
+    second, third = one.ask(ORDER), one.ask(ORDER)
+    assert (second.state, third.state) == (WAITING, WAITING)
+    assert [one.ahead(t) for t in (first, second, third)] == [0, 1, 2]
+    one.stop(second)
+    assert one.ahead(third) == 1
+    one.stop(first)
+    assert third.state == RUNNING
+    one.stop(third)
+
+
+def test_stop_works_within_two_seconds_and_leaves_no_process():
+    one = desk(ENDLESS)
+    ticket = running_with_points(one)
+    process = one._process
+    begun = time.monotonic()
+    one.stop(ticket)
+    assert time.monotonic() - begun < 2
+    assert process.poll() is not None
+    assert ticket.state == STOPPED
+    assert len(ticket.points) == 3
+
+
+def test_who_has_left_is_let_go_and_the_next_one_begins():
+    one = desk(ENDLESS, left_after=1.0)
+    left = running_with_points(one)
+    process = one._process
+    stays, gone = one.ask(ORDER), one.ask(ORDER)
+    until(stays, RUNNING, one)
+    assert left.state == STOPPED
+    assert process.poll() is not None
+    time.sleep(0.5)
+    one.beat(stays)
+    assert gone.state == STOPPED
+    one.stop(stays)
+
+
+def test_time_ends_a_lesson_that_does_not_end_itself():
+    one = desk(ENDLESS, ends_after=1.0)
+    assert until(one.ask(ORDER), STOPPED, one) < 5
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [(BROKEN, "ended before"), (REFUSED, "no such teacher"), (MUMBLING, "not be understood")],
+)
+def test_a_lesson_that_fails_says_why_and_frees_the_desk(program: str, said: str):
+    one = desk(program)
+    ticket = one.ask(ORDER)
+    until(ticket, FAILED, one)
+    assert said in ticket.note
+    again = one.ask(ORDER)
+    until(again, FAILED, one)
+
+
+def test_many_may_ask_at_once():
+    one = desk(QUICK)
+    tickets = []
+    threads = [threading.Thread(target=lambda: tickets.append(one.ask(ORDER))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for _ in range(400):
+        for ticket in tickets:
+            one.beat(ticket)
+        if all(ticket.state == DONE for ticket in tickets):
+            break
+        time.sleep(0.05)
+    assert [ticket.state for ticket in tickets] == [DONE] * 5
+    assert all(len(ticket.points) == 3 for ticket in tickets)
+
+
+def test_preparing_is_done_once_and_gives_way_to_a_lesson(tmp_path):
+    note = f"open({str(tmp_path / 'prepared')!r}, 'a').write('x')"
+    program = f"import sys\nif '--prepare' in sys.argv: {note}; import time; time.sleep(60)\n" + QUICK
+    one = desk(program)
+    one.prepare(ORDER)
+    one.prepare(ORDER)
+    begun = time.monotonic()
+    while not (tmp_path / "prepared").exists() and time.monotonic() - begun < 10:
+        time.sleep(0.02)
+    preparing = one._preparing
+    ticket = one.ask(ORDER)
+    assert preparing.poll() is not None
+    until(ticket, DONE, one)
+    one.prepare(ORDER)
+    assert one._preparing is None
+    assert (tmp_path / "prepared").read_text() == "x"
