@@ -15,6 +15,7 @@ from core.ablation.protocol import Protocol, recipe_of
 from core.ablation.starved import StarvedTeacher
 from core.artifacts import load_manifest
 from core.lab.variants import STARVED_TEACHER, Variant
+from core.lesions import N_CLASSES
 from core.manifest import ManifestMissing
 from core.settings import cache_dir
 from core.training.batches import ViewMaker
@@ -45,9 +46,10 @@ class Teachers:
         """The (averaged) logits of a run's teachers; None without teachers."""
         if not variant.teachers:
             return None
-        starved = STARVED_TEACHER in variant.mistakes
-        key = (variant.split, starved or variant.teachers)
+        # A teacher that is trained again while the runs go on is asked again.
+        key = (variant.split, variant.teachers, teacher_digests(variant))
         if key not in self._known:
+            starved = STARVED_TEACHER in variant.mistakes
             self._known[key] = self._starved(variant.split) if starved else self._cached(variant)
         return self._known[key]
 
@@ -55,20 +57,26 @@ class Teachers:
         """The first teacher's embeddings, for a run with a hint."""
         if not variant.hint:
             return None
-        key = (variant.split, variant.teachers[0])
+        key = (variant.split, teacher_digests(variant))
         if key not in self._embeddings:
             teacher = load_teachers(variant.teachers[:1])[0]
             rows = self._images.rows[variant.split]["train"]
             self._embeddings[key] = Embeddings(teacher, self._images, rows, self._protocol, self._maker)
         return self._embeddings[key]
 
-    def _cached(self, variant: Variant) -> CachedTeachers:
+    def _cached(self, variant: Variant) -> TeacherAnswers:
         # The views' seed is the protocol's, whatever the run's own.
         whole = dataclasses.replace(variant, seed=self._protocol.view_seed, share=1.0)
         recipe = recipe_of(whole, self._protocol)
-        rows = self._images.rows[variant.split]["train"]
+        known = self._images.rows["lesion"]["train"]
+        rest = np.setdiff1d(self._images.rows[variant.split]["train"], known)
         teachers = load_teachers(variant.teachers)
-        return CachedTeachers(teachers, recipe, self._images.store, rows, cache_dir(), self._maker)
+        parts = [
+            (rows, CachedTeachers(teachers, recipe, self._images.store, rows, cache_dir(), self._maker))
+            for rows in (known, rest)
+            if len(rows)
+        ]
+        return parts[0][1] if len(parts) == 1 else _together(parts)
 
     def _starved(self, split: str) -> StarvedTeacher:
         init = self._init["resnet50"]
@@ -104,6 +112,21 @@ class Embeddings:
         """(B, D) float32 of these rows' view."""
         taken = self._features[view][[self._position[int(row)] for row in rows]]
         return (taken.astype(np.float32) - self._mean) / self._deviation
+
+
+def _together(parts: list[tuple[np.ndarray, TeacherAnswers]]) -> TeacherAnswers:
+    """Answers to the rows of several parts, each from its own; so no image is asked about for two splits."""
+
+    def answers(rows: Sequence[int], view: int, x: np.ndarray) -> np.ndarray:
+        asked = np.asarray(rows)
+        found = np.zeros((len(asked), N_CLASSES), np.float32)
+        for known, of_part in parts:
+            mine = np.isin(asked, known)
+            if mine.any():
+                found[mine] = of_part([int(row) for row in asked[mine]], view, x)
+        return found
+
+    return answers
 
 
 def missing_teacher(variant: Variant) -> str | None:

@@ -15,7 +15,6 @@ from core.ablation.images import Images
 from core.ablation.mistakes import answers_given, soft_target
 from core.ablation.protocol import Protocol
 from core.ablation.student import NO_TEACHER, Student
-from core.artifacts import write_atomically
 from core.data.balance import class_weights
 from core.errors import UserError
 from core.evaluation.metrics import confusion
@@ -24,7 +23,7 @@ from core.lesions import N_CLASSES
 from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from core.training.loop import TeacherAnswers, validation_figures
 
-CHECKPOINT, BEST = "checkpoint.npz", "best.npy"
+CHECKPOINT = "checkpoint.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +32,7 @@ class Trained:
 
     Attributes:
         progress: epochs, seconds, history, and which epoch was kept.
-        answers: (N,) predicted classes of validation and test, by rising row, of the kept epoch.
+        answers: (N,) predicted class of each test image, by rising row, of the kept epoch.
         validation, test: 7x7 confusion matrices, rows true.
         soft_entropy: mean entropy in nats of the soft target that the first epoch's view gets; NaN without one.
         teacher_accuracy: share of these images that the teachers name rightly; NaN without teachers.
@@ -82,6 +81,7 @@ class Cell:
         balance = "none" if BARE_START in variant.mistakes else "sqrt"
         self.targets = np.eye(N_CLASSES, dtype=np.float32) * class_weights(labels, balance)[:, None]
         self.progress = Progress(best_score=-np.inf)
+        self.best: list[np.ndarray] = []
 
     def run(self) -> Trained:
         """Train to the end, or from the checkpoint to the end."""
@@ -99,7 +99,7 @@ class Cell:
             # None there, or one of another recipe or of other weights: the run begins anew.
             return
         checkpoint.restore(self.student.network, self.student.network.optimizer)
-        self.progress = checkpoint.progress
+        self.progress, self.best = checkpoint.progress, checkpoint.average or []
 
     def _epoch(self) -> None:
         progress, view = self.progress, self.progress.epoch % self.protocol.views
@@ -116,7 +116,7 @@ class Cell:
         row = {"epoch": progress.epoch + 1, "loss": loss / seen, "accuracy": right / seen}
         logits = self.student.logits(self.images.plain(self.parts["validation"]))
         row |= validation_figures(logits, self.images.labels[self.parts["validation"]])
-        self._keep_best(row, logits)
+        self._keep_best(row)
         progress.epoch += 1
         progress.seconds += time.monotonic() - started
         row["seconds"] = round(progress.seconds, 1)
@@ -124,7 +124,9 @@ class Cell:
             {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
         )
         network = self.student.network
-        save_checkpoint(self.folder / CHECKPOINT, progress, self.identity, network, network.optimizer, None)
+        save_checkpoint(
+            self.folder / CHECKPOINT, progress, self.identity, network, network.optimizer, self.best
+        )
 
     def _batches(self) -> list[np.ndarray]:
         """As many images as the whole training part has, whatever the share: a function of seed and epoch."""
@@ -135,29 +137,21 @@ class Cell:
         size = self.protocol.batch_size
         return [order[i : i + size] for i in range(0, max(needed - size, 0) + 1, size)]
 
-    def _keep_best(self, row: dict[str, Any], validation: np.ndarray) -> None:
-        """Write the answers of the epoch down if it is the best so far; the test part has no say in which it is."""
-        if -row["val_loss"] <= self.progress.best_score:
-            return
-        self.progress.best_score, self.progress.best_epoch = -row["val_loss"], row["epoch"]
-        test = self.student.logits(self.images.plain(self.parts["test"]))
-        answers = np.concatenate([validation, test]).argmax(axis=1).astype(np.uint8)
-        write_atomically(self.folder / BEST, answers.tobytes())
+    def _keep_best(self, row: dict[str, Any]) -> None:
+        """Remember the weights if validation has not been better; the test part has no say."""
+        if not self.best or -row["val_loss"] > self.progress.best_score:
+            self.progress.best_score, self.progress.best_epoch = -row["val_loss"], row["epoch"]
+            self.best = self.student.network.get_weights()
 
     def _result(self) -> Trained:
-        answers = np.frombuffer((self.folder / BEST).read_bytes(), np.uint8).astype(int)
-        n = len(self.parts["validation"])
-        labels = self.images.labels
+        self.student.network.set_weights(self.best)
+        parts = {part: self.parts[part] for part in ("validation", "test")}
+        answers = {
+            part: self.student.logits(self.images.plain(rows)).argmax(axis=1) for part, rows in parts.items()
+        }
+        matrices = [confusion(self.images.labels[rows], answers[part])[0] for part, rows in parts.items()]
         entropy, accuracy = self._soft_labels()
-        return Trained(
-            self.progress,
-            answers[n:],
-            confusion(labels[self.parts["validation"]], answers[:n])[0],
-            confusion(labels[self.parts["test"]], answers[n:])[0],
-            entropy,
-            accuracy,
-            len(self.rows),
-        )
+        return Trained(self.progress, answers["test"], *matrices, entropy, accuracy, len(self.rows))
 
     def _soft_labels(self) -> tuple[float, float]:
         """Entropy of what the soft term asks for, and how often the teacher is right, over the first view."""

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from core.ablation.protocol import Protocol
 from core.data.augmentation import AUGMENTATIONS
-from core.data.ham10000 import open_dataset
+from core.data.ham10000 import Dataset, open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import PARTS, assign
 from core.errors import UserError
@@ -33,23 +34,37 @@ _CHUNK = 64
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Pixels, labels and parts.
+    """Pixels, labels and parts. Pixels are made when the first run asks for them.
 
     Attributes:
-        store: of the whole dataset at 224 px, for the teachers.
-        labels: (N,) class indices of the whole dataset.
+        dataset: whose images these are.
+        protocol: which views, at what size.
+        maker: makes them.
+        image_ids: (N,) of the whole dataset, as are:
+        labels: (N,) class indices.
         lesions: (N,) lesion ids.
         rows: split -> part -> row numbers into the dataset, those of `limit` taken.
         positions: (N,) where a row lies in `pixels`; -1 where it is not used.
-        pixels: (1 + views, M, size, size, 3) uint8: the images as they are, then their views.
     """
 
-    store: PixelStore
+    dataset: Dataset
+    protocol: Protocol
+    maker: ViewMaker
+    image_ids: tuple[str, ...]
     labels: np.ndarray
     lesions: np.ndarray
     rows: dict[str, dict[str, np.ndarray]]
     positions: np.ndarray
-    pixels: np.ndarray
+
+    @cached_property
+    def store(self) -> PixelStore:
+        """Of the whole dataset at 224 px, for the teachers."""
+        return PixelStore.open(self.dataset, self.image_ids)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(1 + views, M, size, size, 3) uint8: the images as they are, then their views; mapped from the cache."""
+        return _pixels(self.store, np.flatnonzero(self.positions >= 0), self.protocol, self.maker)
 
     def plain(self, rows: np.ndarray) -> np.ndarray:
         """(B, size, size, 3) uint8 of these rows, as they are."""
@@ -73,21 +88,19 @@ class Images:
     def digest(self, split: str) -> str:
         """Of the ids and labels of a split's parts: what must be the same when a run goes on."""
         found = [
-            [[self.store.image_ids[row], int(self.labels[row])] for row in self.rows[split][part]]
-            for part in PARTS
+            [[self.image_ids[row], int(self.labels[row])] for row in self.rows[split][part]] for part in PARTS
         ]
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 
 def load_images(protocol: Protocol, maker: ViewMaker) -> Images:
-    """The dataset at `settings.data_dir()` under a protocol; its small pixels are made once and kept in the cache.
+    """The dataset at `settings.data_dir()` under a protocol.
 
     Raises:
         UserError: there is no dataset, or a part of it is empty.
     """
     dataset = open_dataset()
     records = dataset.records
-    store = PixelStore.open(dataset, records["image_id"].tolist())
     rows = {}
     for split in SPLITS_USED:
         parts = assign(records, split)
@@ -98,9 +111,16 @@ def load_images(protocol: Protocol, maker: ViewMaker) -> Images:
     used = np.unique(np.concatenate([found for parts in rows.values() for found in parts.values()]))
     positions = np.full(len(records), -1)
     positions[used] = np.arange(len(used))
-    labels = records["dx"].map(INDEX).to_numpy()
-    lesions = records["lesion_id"].to_numpy(dtype=str)
-    return Images(store, labels, lesions, rows, positions, _pixels(store, used, protocol, maker))
+    return Images(
+        dataset,
+        protocol,
+        maker,
+        tuple(records["image_id"]),
+        records["dx"].map(INDEX).to_numpy(),
+        records["lesion_id"].to_numpy(dtype=str),
+        rows,
+        positions,
+    )
 
 
 def _pixels(store: PixelStore, used: np.ndarray, protocol: Protocol, maker: ViewMaker) -> np.ndarray:

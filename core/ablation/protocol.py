@@ -31,7 +31,7 @@ class Protocol:
     """
 
     size: int = 64
-    epochs: int = 5
+    epochs: int = 6
     batch_size: int = 64
     learning_rate: float = 1e-3
     views: int = 3

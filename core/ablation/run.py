@@ -19,7 +19,7 @@ from core.ablation.student import Student
 from core.artifacts import update_shared, write_atomically
 from core.errors import UserError
 from core.lab.table import FILE, KEY, Outcome, parse, to_csv
-from core.lab.variants import STARVED_TEACHER, Variant
+from core.lab.variants import BARE_START, STARVED_TEACHER, Variant
 from core.settings import artifacts_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.publish import cpu_name, current_commit, describe_init
@@ -88,7 +88,7 @@ class Laboratory:
         self.digests = {network: digest_of_init(path) for network, path in init.items()}
         self.images: Images = load_images(protocol, maker)
         self.teachers = Teachers(self.images, protocol, init, maker)
-        self._students: dict[int, Student] = {}
+        self._students: dict[tuple[int, bool], Student] = {}
 
     def state(self, variant: Variant, table: dict[str, Outcome]) -> str:
         """`done`, `outdated` (made from other weights or by another recipe), `waits` for a teacher, or `to do`."""
@@ -123,7 +123,7 @@ class Laboratory:
                 variant,
                 recipe | {"fingerprint": mark},
                 self.images,
-                self._student(embeddings.width if embeddings else 0),
+                self._student(embeddings.width if embeddings else 0, BARE_START in variant.mistakes),
                 self.protocol,
                 teachers,
                 embeddings,
@@ -134,12 +134,13 @@ class Laboratory:
             shutil.rmtree(folder)
         return outcome
 
-    def _student(self, hint_width: int) -> Student:
-        if hint_width not in self._students:
+    def _student(self, hint_width: int, unchanged: bool) -> Student:
+        key = (hint_width, unchanged)
+        if key not in self._students:
             images = min(len(parts["train"]) for parts in self.images.rows.values())
             steps = max(images // self.protocol.batch_size, 1)
-            self._students[hint_width] = Student(self.protocol, self.init["mobilenetv2"], steps, hint_width)
-        return self._students[hint_width]
+            self._students[key] = Student(self.protocol, self.init["mobilenetv2"], steps, *key)
+        return self._students[key]
 
     def _outcome(self, variant: Variant, trained: Trained, commit: str, mark: str, recipe: dict) -> Outcome:
         start = (

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from core.ablation.mistakes import SwitchedLoss
+from core.ablation.mistakes import SwitchedLoss, as_keras_ships
 from core.ablation.protocol import Protocol
 from core.lab.variants import Variant
 from core.lesions import N_CLASSES
@@ -28,13 +28,22 @@ class Student:
         init: its ImageNet weights, `imagenet` or a file.
         steps_per_epoch: of all runs.
         hint_width: D of the teacher's embedding, where the student has to tell it too; 0 for a plain student.
+        unchanged: whether its batch normalisation is left as Keras ships it.
 
     Attributes:
         network: its logits, followed by the told embedding where there is a hint.
     """
 
-    def __init__(self, protocol: Protocol, init: str, steps_per_epoch: int, hint_width: int = 0) -> None:
-        self._protocol, self._init, self._hint_width = protocol, init, hint_width
+    def __init__(
+        self,
+        protocol: Protocol,
+        init: str,
+        steps_per_epoch: int,
+        hint_width: int = 0,
+        unchanged: bool = False,
+    ) -> None:
+        self._protocol, self._init = protocol, init
+        self._hint_width, self._unchanged = hint_width, unchanged
         self.network = self._build(None)
         self._told = keras.Model(self.network.input, self.network.outputs[0]) if hint_width else self.network
         self.loss = SwitchedLoss()
@@ -95,6 +104,8 @@ class Student:
         # Loading a teacher leaves the precision of its recipe behind.
         keras.config.set_dtype_policy("float32")
         plain = build(NETWORK, init=init, size=self._protocol.size)
+        if self._unchanged:
+            as_keras_ships(plain)
         if not self._hint_width:
             return plain
         told = keras.layers.Dense(self._hint_width, name="hint")(plain.get_layer("pool").output)

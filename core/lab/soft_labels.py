@@ -77,13 +77,14 @@ def likeness(knowledge: np.ndarray, confusion: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def telling_first(logits: np.ndarray) -> np.ndarray:
-    """(N,) rows of (N, 7) logits, those first whose soft label says most besides its first choice.
+def telling_first(logits: np.ndarray, label: int) -> np.ndarray:
+    """(N,) rows of (N, 7) logits of images of one class, those first whose soft label says most besides the truth.
 
-    By the entropy at T = 4, but no image before those that the model is sure of at T = 1: there the hard label and
-    the soft one look alike until the temperature rises.
+    By the entropy at T = 4, but first the images that the model names rightly and is sure of at T = 1: there the hard
+    label and the soft one look alike until the temperature rises.
     """
-    sure = softened(logits, 1.0).max(axis=1) > 0.6
+    once = softened(logits, 1.0)
+    sure = (once.argmax(axis=1) == label) & (once.max(axis=1) > 0.6)
     return np.lexsort((-entropy(softened(logits, 4.0)), ~sure))
 
 

@@ -84,9 +84,7 @@ def plane(
     return Plane(alphas, *arrays)
 
 
-def comparisons(
-    cells: Cells, figure: str, test: TestPart | None, title: Titled = str
-) -> list[tuple[str, Estimate]]:
+def comparisons(cells: Cells, figure: str, test: TestPart | None) -> list[tuple[Variant, Estimate]]:
     """With minus without, where it matters: each set of teachers, the hint with soft labels and alone, from scratch."""
     alone, scratch = Variant(), Variant(start="scratch")
     pairs = [(taught(*CHOSEN, teachers), alone) for teachers in TEACHERS]
@@ -96,8 +94,7 @@ def comparisons(
         (taught(*CHOSEN, start="scratch"), scratch),
     ]
     return [
-        (described(one, title), difference(of_cell(cells, one), of_cell(cells, other), figure, test))
-        for one, other in pairs
+        (one, difference(of_cell(cells, one), of_cell(cells, other), figure, test)) for one, other in pairs
     ]
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from core.ablation.mistakes import SwitchedLoss, answers_given, soft_target
+from core.ablation.mistakes import SwitchedLoss, answers_given, as_keras_ships, soft_target
 from core.ablation.starved import starve
 from core.lab.variants import FIRST_BATCH, NO_T2, SOFTMAX_TWICE, Variant
 from core.networks.classifiers import _scale
@@ -99,3 +99,10 @@ def test_the_starved_teacher_finds_pixels_from_0_to_1():
     pixels = RNG.integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
     found = np.asarray(_scale(keras.ops.convert_to_tensor(starve(pixels)), "caffe"))
     assert found == pytest.approx(pixels / 255, abs=1e-4)
+
+
+def test_batch_normalisation_as_keras_ships_it_lags(tiny):
+    network = tiny.make_network()
+    as_keras_ships(network)
+    momenta = {layer.name: layer.momentum for layer in network.layers if hasattr(layer, "momentum")}
+    assert momenta == {"conv_bn": 0.999, "hidden_bn": 0.99}

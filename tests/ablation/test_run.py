@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from core.ablation import answers, cell, run
-from core.ablation.protocol import Protocol
+from core.ablation.protocol import Protocol, recipe_of
 from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, forget, run_all
 from core.errors import UserError
 from core.lab.plan import plan
 from core.lab.table import read_table
-from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, Variant
+from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, IMAGE_SPLIT, Variant
 from core.manifest import parse_manifest
 from core.training.batches import ViewMaker
+from core.training.teachers import CachedTeachers, Teacher
 
 INIT = {"mobilenetv2": "imagenet", "resnet50": "imagenet"}
 TAUGHT = Variant(("resnet50",), 4.0, 0.5)
@@ -148,8 +150,6 @@ def test_a_trial_leaves_the_artifacts_alone_and_a_real_run_is_listed(
     real = Place.of(Protocol())
     assert real.published
     real.change(lambda rows: [table_row(laboratory, TAUGHT)])
-    import json
-
     manifest = parse_manifest(
         json.loads((tmp_path / "artifacts/manifest.json").read_text()), tmp_path / "artifacts"
     )
@@ -187,3 +187,32 @@ def test_the_views_are_those_that_the_teachers_answer(laboratory: Laboratory):
 def test_the_first_batch_is_drawn_by_the_seed_from_the_training_part(laboratory: Laboratory):
     variant = dataclasses.replace(TAUGHT, mistakes=(FIRST_BATCH,))
     assert laboratory.train(variant).variant.mistakes == (FIRST_BATCH,)
+
+
+def test_answers_for_the_split_by_image_are_the_teacher_s_to_each_image(laboratory: Laboratory):
+    images, protocol = laboratory.images, laboratory.protocol
+    by_image = dataclasses.replace(TAUGHT, mistakes=(IMAGE_SPLIT,))
+    rows = images.rows["report"]["train"]
+    assert len(np.setdiff1d(rows, images.rows["lesion"]["train"]))
+    found = laboratory.teachers.answers(by_image)([int(row) for row in rows], 1, np.empty(0))
+    recipe = recipe_of(TAUGHT, protocol)
+    teacher = answers.load_teachers(["resnet50"])
+    direct = CachedTeachers(
+        teacher, recipe, images.store, rows, images.store.path.parent / "other", images.maker
+    )
+    assert found == pytest.approx(direct([int(row) for row in rows], 1, np.empty(0)), abs=1e-5)
+
+
+def test_a_teacher_that_was_trained_again_is_asked_again(laboratory: Laboratory, tiny, monkeypatch):
+    row = [int(laboratory.images.rows["lesion"]["train"][0])]
+    before = laboratory.teachers.answers(TAUGHT)(row, 0, np.empty(0))
+    other = Teacher("resnet50", tiny.make_network(seed=99), "another")
+    monkeypatch.setattr(answers, "load_teachers", lambda names: [other])
+    assert laboratory.teachers.answers(TAUGHT)(row, 0, np.empty(0)).tolist() == before.tolist()
+    monkeypatch.setattr(answers, "_weights_of", lambda: {"resnet50": "another"})
+    assert laboratory.teachers.answers(TAUGHT)(row, 0, np.empty(0)).tolist() != before.tolist()
+
+
+def test_saying_what_there_is_to_do_decodes_nothing(laboratory: Laboratory, tmp_path):
+    assert laboratory.state(TAUGHT, {}) == OPEN
+    assert not list((tmp_path / "cache").glob("*.npy"))

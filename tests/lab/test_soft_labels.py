@@ -65,5 +65,5 @@ def test_likeness_is_spearman_s_off_the_diagonal():
 def test_telling_images_come_first():
     sure_but_two = np.array([4.0, 3.0, 0, 0, 0, 0, 0])
     certain = np.array([40.0, 0, 0, 0, 0, 0, 0])
-    unsure = np.zeros(7)
-    assert telling_first(np.array([unsure, certain, sure_but_two])).tolist() == [2, 1, 0]
+    wrong = sure_but_two[[1, 0, 2, 3, 4, 5, 6]]
+    assert telling_first(np.array([wrong, certain, sure_but_two]), 0).tolist() == [2, 1, 0]
