@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluation.contestants import Contestant
-from pages import _answers, _bring, _shared, _views
+from pages import _answers, _bring, _compression, _shared, _views
 
 VIEWS = {
     "Figures": _views.show_figures,
@@ -16,6 +16,7 @@ VIEWS = {
     "Differences": _answers.show_differences,
     "Cohorts": _answers.show_cohorts,
     "Training": _views.show_training,
+    "Compression": _compression.show_compression,
 }
 
 

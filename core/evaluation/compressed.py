@@ -1,0 +1,173 @@
+"""The compression curves: what pruning to several sizes leaves of accuracy, bytes and time.
+
+The shared file `compression` is JSON:
+
+    {"version": 1,
+     "parent": "student", "parent_sha256": of its weights,
+     "images": how many validation images the figures are of,
+     "hardware": "AMD EPYC, 2 cores, ...",
+     "points": [{"method": "whole" | "channels" | "magnitude", ...the fields of `Point`}]}
+
+Every point is an int8 file of the parent: whole, with channels taken out (structured pruning), or with single weights
+at zero (magnitude pruning), each fine-tuned. The figures are of validation, since a point is chosen by them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.artifacts import ArtifactError, load_manifest, update_shared, write_atomically
+from core.errors import UserError
+from core.manifest import Manifest
+
+KEY = "compression"
+FILE = "compression.json"
+COMMAND = "python -m core prune"
+VERSION = 1
+WHOLE, CHANNELS, MAGNITUDE = "whole", "channels", "magnitude"
+METHODS: dict[str, str] = {
+    WHOLE: "Not pruned",
+    CHANNELS: "Whole channels",
+    MAGNITUDE: "Single weights",
+}
+"""Each method's name for people."""
+
+
+class CurveError(UserError):
+    """A file of compression curves that is none."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One int8 file.
+
+    Attributes:
+        method: a key of `METHODS`.
+        share: what was asked for: multiply-adds kept (channels), zeros among the weights (magnitude), 1 (whole).
+        accuracy, balanced_accuracy: of the file on validation.
+        weights: parameters that are not zero.
+        multiply_adds: of one image; a zero is multiplied like any other number.
+        bytes: of the file.
+        compressed_bytes: as zip deflates it.
+        milliseconds: median of one image on one thread.
+        times: the same as a multiple of the whole network's, of the same rounds.
+        epochs: of fine-tuning.
+    """
+
+    method: str
+    share: float
+    accuracy: float
+    balanced_accuracy: float
+    weights: int
+    multiply_adds: int
+    bytes: int
+    compressed_bytes: int
+    milliseconds: float
+    times: float
+    epochs: int = 0
+
+
+@dataclass(frozen=True)
+class Curves:
+    """All points of one parent.
+
+    Attributes:
+        parent: the model's name.
+        parent_sha256: of its weights: points of other weights are no comparison.
+        images: of validation that were asked about.
+        hardware: the machine that `milliseconds` are of, in words.
+        points: sorted by method and share.
+    """
+
+    parent: str
+    parent_sha256: str
+    images: int
+    hardware: str
+    points: tuple[Point, ...]
+
+    @property
+    def whole(self) -> Point | None:
+        """The network that was not pruned."""
+        return next((point for point in self.points if point.method == WHOLE), None)
+
+    def of(self, method: str) -> tuple[Point, ...]:
+        """The points of one method, by rising share."""
+        return tuple(point for point in self.points if point.method == method)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each point."""
+        rows = [{**asdict(point), "method": METHODS[point.method]} for point in self.points]
+        return pd.DataFrame(rows, columns=[field.name for field in fields(Point)])
+
+
+def read_curves(manifest: Manifest) -> Curves | None:
+    """The curves that the manifest knows of; None where nobody pruned.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+        CurveError: it holds no curves.
+    """
+    path = manifest.shared.get(KEY)
+    if path is None:
+        return None
+    try:
+        raw = json.loads(manifest.read(path))
+        points = [Point(**point) for point in raw["points"]]
+        curves = Curves(raw["parent"], raw["parent_sha256"], raw["images"], raw["hardware"], tuple(points))
+        if raw["version"] != VERSION or any(not _is_sound(point) for point in points):
+            raise ValueError("another version, or points that make no sense")
+    except (ValueError, KeyError, TypeError) as error:
+        raise CurveError(
+            f"{path}: expected compression curves, found none ({error}); run {COMMAND}"
+        ) from error
+    return curves
+
+
+def add_points(folder: Path, found: Curves) -> Path:
+    """Put points into the artifacts' curves, each in the place of the one with its method and share.
+
+    Points of another parent, of other weights of it or of other images go: they are no comparison.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+    """
+    kept: dict[tuple[str, float], Point] = {}
+    before = _stored(folder)
+    if before is not None and _identity(before) == _identity(found):
+        kept = {(point.method, point.share): point for point in before.points}
+    kept |= {(point.method, point.share): point for point in found.points}
+    order = list(METHODS)
+    points = sorted(kept.values(), key=lambda point: (order.index(point.method), point.share))
+    content: Mapping[str, Any] = {"version": VERSION, **asdict(found), "points": [asdict(p) for p in points]}
+    path = Path(folder) / FILE
+    try:
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+    update_shared(folder, {KEY: FILE})
+    return path
+
+
+def _stored(folder: Path) -> Curves | None:
+    """The curves that are there; None where there are none, or a damaged file that may be replaced."""
+    try:
+        return read_curves(load_manifest(folder))
+    except UserError:
+        return None
+
+
+def _identity(curves: Curves) -> tuple[str, str, int]:
+    return curves.parent, curves.parent_sha256, curves.images
+
+
+def _is_sound(point: Point) -> bool:
+    numbers = [value for key, value in asdict(point).items() if key != "method"]
+    known = all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
+    return known and point.method in METHODS and point.bytes > 0 and point.milliseconds > 0

@@ -1,0 +1,69 @@
+"""The comparison's view of pruning: what is lost on the way to a smaller and faster student."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import UserError
+from core.evaluation.compressed import COMMAND, METHODS, Curves, read_curves
+from core.evaluation.contestants import Contestant
+from core.figures.compression import COSTS, GAINS, compression_curves, described
+from pages import _shared
+from pages._bring import Guest
+
+
+def show_compression(models: list[Contestant], guest: Guest | None) -> None:
+    """Both curves of pruning; the models chosen above play no part."""
+    manifest = _shared.registry().manifest
+    try:
+        curves = read_curves(manifest) if manifest else None
+    except UserError as error:
+        st.warning(f"The compression curves cannot be read: {_shared.plain_text(str(error))}")
+        return
+    if curves is None or curves.whole is None or len(curves.points) < 2:
+        st.info(
+            f"Nothing was pruned yet. `{COMMAND} --multiply-adds 0.5 --sparsity 0.8` makes the first points."
+        )
+        return
+    _show(curves)
+
+
+def _show(curves: Curves) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        gain = st.selectbox(
+            "Figure", list(GAINS), format_func=GAINS.get, key="pruned-gain", bind="query-params", width=320
+        )
+        cost = st.segmented_control(
+            "Against", list(COSTS), default="Time", required=True, key="pruned-cost", bind="query-params"
+        )
+    _shared.chart(
+        compression_curves(curves, cost=cost, gain=gain, ink=_shared.ink()),
+        key="compression",
+        alt="; ".join(
+            f"{METHODS[p.method]}, {described(p.method, p)}: {getattr(p, gain):.1%}" for p in curves.points
+        ),
+        reading="Every point is an int8 file, fine-tuned with the teachers after pruning. Taking whole channels out "
+        "makes a network smaller and faster; setting single weights to zero shrinks its zipped file alone, since a "
+        "zero is multiplied like any other number.",
+    )
+    st.caption(
+        f"Of {_shared.plain_text(curves.parent)}, on {curves.images:,} validation images: points are chosen by these, "
+        f"test images are not touched. Times on {_shared.plain_text(curves.hardware)}, each beside the whole network."
+    )
+    table = curves.table()
+    share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
+    st.dataframe(
+        table, hide_index=True, key="compression-table", height="content", alt="Every point of the curves",
+        column_config={
+            "share": st.column_config.NumberColumn("Share asked for", format="percent"),
+            "accuracy": st.column_config.ProgressColumn("Accuracy", **share),
+            "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **share),
+            "multiply_adds": st.column_config.NumberColumn("Multiply-adds", format="compact"),
+            "weights": st.column_config.NumberColumn("Weights", format="compact"),
+            "bytes": st.column_config.NumberColumn("Bytes", format="compact"),
+            "compressed_bytes": st.column_config.NumberColumn("Zipped", format="compact"),
+            "milliseconds": st.column_config.NumberColumn("ms per image", format="%.2f"),
+            "times": st.column_config.NumberColumn("Times the whole", format="%.2f"),
+        },
+    )  # fmt: skip
+    _shared.download(table, "compression.csv")

@@ -1,0 +1,44 @@
+"""The comparison's view of pruning: nothing yet, curves, damaged curves."""
+
+import pytest
+
+from core.evaluation.compressed import CHANNELS, MAGNITUDE, WHOLE, Curves, Point, add_points
+
+POINTS = (
+    Point(WHOLE, 1.0, 0.8, 0.7, 2_000, 300_000, 4_000_000, 3_600_000, 4.0, 1.0),
+    Point(CHANNELS, 0.5, 0.79, 0.69, 1_200, 180_000, 2_500_000, 2_160_000, 2.6, 0.64, 4),
+    Point(MAGNITUDE, 0.8, 0.78, 0.65, 500, 300_000, 4_000_000, 1_800_000, 4.0, 1.0, 4),
+)
+
+
+@pytest.fixture
+def folder(make_models):
+    return make_models(student=None)
+
+
+def opened(open_page):
+    page = open_page("comparison", view="Compression", compare="Student")
+    assert not page.exception
+    return page
+
+
+def test_before_the_first_pruning_its_command_is_named(folder, open_page):
+    page = opened(open_page)
+    assert any("python -m core prune" in info.value for info in page.info)
+
+
+def test_curves_are_drawn_and_given_away(folder, open_page):
+    add_points(folder, Curves("student", "abc", 1573, "a *machine*", POINTS))
+    page = opened(open_page)
+    assert len(page.get("plotly_chart")) == 1
+    assert page.dataframe[-1].value["share"].tolist() == [1.0, 0.5, 0.8]
+    assert any(r"a \*machine\*" in caption.value for caption in page.caption)
+    page.selectbox(key="pruned-gain").set_value("accuracy").run()
+    assert not page.exception
+
+
+def test_damaged_curves_are_named_and_nothing_else_suffers(folder, open_page):
+    path = add_points(folder, Curves("student", "abc", 1573, "a machine", POINTS))
+    path.write_text("{}")
+    page = opened(open_page)
+    assert any("compression.json" in warning.value.replace("\\", "") for warning in page.warning)
