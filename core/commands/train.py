@@ -27,6 +27,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", default="tuned", help="report or tuned (default: %(default)s)")
     parser.add_argument("--init", help="initial weights: imagenet, or a .weights.h5 file (default: none)")
     parser.add_argument("--init-note", help="where the initial weights come from and under which terms")
+    parser.add_argument("--split", choices=("lesion", "report"), help="replace the recipe's split")
+    parser.add_argument("--seed", type=int, help="replace the recipe's seed")
+    add_running_options(parser)
+
+
+def add_running_options(parser: argparse.ArgumentParser) -> None:
+    """The options that these and `prune` share."""
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a recipe's field"
     )
@@ -35,8 +42,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="EPOCHSxSIZE,...",
         help="replace the recipe's stages, e.g. 4x128,2x224 (head4x128: head only)",
     )
-    parser.add_argument("--split", choices=("lesion", "report"), help="replace the recipe's split")
-    parser.add_argument("--seed", type=int, help="replace the recipe's seed")
     parser.add_argument(
         "--limit", type=_at_least(1), help="use at most so many images, to try the command out"
     )
@@ -91,7 +96,7 @@ def train_and_publish(
         restart=options.restart,
         limit=options.limit,
         workers=options.workers,
-        on_epoch=_tensorboard(options.tensorboard, name),
+        on_epoch=tensorboard(options.tensorboard, name),
     )
     progress = finished.progress
     print(
@@ -104,7 +109,7 @@ def train_and_publish(
     return 0
 
 
-def _tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:
+def tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:
     """A writer of each epoch's figures, on request; TensorBoard's own, which works without tensorflow too."""
     if folder is None:
         return None

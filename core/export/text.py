@@ -37,6 +37,7 @@ Licence of the model: {licence}.
 ## From the outputs to an answer
 
 The signature `{signature}` has the outputs
+
 {outputs}
 
 - Probabilities are softmax(logits / {temperature:.6g}). The temperature was fitted on validation images; without it
@@ -82,7 +83,7 @@ def read_me(facts: Mapping[str, Any]) -> str:
         shape=tuple(pixels["shape"]),
         signature=facts["signature"],
         outputs="\n".join(
-            f"`{key}` {tuple(detail['shape'])} {detail['type']}, {_MEANINGS[key]};"
+            f"- `{key}` {tuple(detail['shape'])} {detail['type']}, {_MEANINGS[key]};"
             for key, detail in outputs.items()
         ).removesuffix(";")
         + ".",

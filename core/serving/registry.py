@@ -32,7 +32,7 @@ KNOWN: dict[str, Known] = {
     "student": Known("Student", "student", "python -m core distill"),
     "student-fp16": Known("Student, float16", "variant", "python -m core compress"),
     "student-int8": Known("Student, int8", "variant", "python -m core compress"),
-    "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.55"),
+    "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.5"),
     "baseline": Known("Baseline", "baseline", "python -m core train --network mobilenetv2 --name baseline"),
     "ensemble": Known("Ensemble", "ensemble", "python -m core evaluate"),
 }

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,27 @@ def _counts(images: dict[str, Any]) -> str:
 
 
 def publish(
-    folder: Path, name: str, recipe: Recipe, network: keras.Model, seconds: float, best_epoch: int
+    folder: Path,
+    name: str,
+    recipe: Recipe,
+    network: keras.Model,
+    seconds: float,
+    best_epoch: int,
+    changes: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Copy a finished run's weights and history into the artifacts and enter the model in the manifest.
 
     What was made from or measured on older weights (figures, calibration, all other files) is dropped: it would
     describe another model.
+
+    Args:
+        folder: the run's.
+        name: of the model.
+        recipe: of the run.
+        network: as trained.
+        seconds: of training.
+        best_epoch: whose weights are kept.
+        changes: keys of the entry that a run of another kind (pruning) has differently, or more of its provenance.
     """
     artifacts = artifacts_dir()
     files = {"weights": f"weights/{name}.npz", "history": f"history/{name}.csv"}
@@ -102,7 +118,12 @@ def publish(
         "figures": {},
         "calibration": {},
         "operating_point": None,
+        "parent": None,
+        "widths": {},
     }
+    changes = dict(changes or {})
+    entry["provenance"] |= changes.pop("provenance", {})
+    entry |= changes
     return update_model(artifacts, name, entry, {**dict.fromkeys(_files_of(artifacts, name)), **files})
 
 

@@ -1,0 +1,137 @@
+"""`python -m core prune`: smaller networks out of the student, and the curves of what that costs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from core.commands.train import add_running_options, tensorboard
+
+if TYPE_CHECKING:
+    from core.artifacts import Manifest
+    from core.compression.pruning import Target
+    from core.compression.variants import Images
+    from core.evaluation.compressed import Point
+    from core.training.launch import Run
+    from core.training.recipes import Recipe
+    from core.training.teachers import Teacher
+
+CALIBRATION, CHECK = 30, 256
+"""Images of each class, and validation images, as `compress` takes them."""
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "prune",
+        help="prune the student: whole channels, which makes it faster, and single weights",
+        description="Takes channels out (or sets weights to zero) where the loss minds least, fine-tunes what is left "
+        "as the student was trained, with its teachers, converts it to int8, and enters accuracy on validation, size "
+        "and time of each target in the compression curves. Killed runs go on where they were; finished ones are not "
+        "repeated, so that --ship can follow later.",
+    )
+    parser.add_argument("--model", default="student", help="what is pruned (default: %(default)s)")
+    parser.add_argument("--multiply-adds", type=float, action="append", default=[], metavar="SHARE",
+                        help="take channels out until this share of the multiply-adds is left, repeatable")  # fmt: skip
+    parser.add_argument("--sparsity", type=float, action="append", default=[], metavar="SHARE",
+                        help="set this share of the weights to zero, repeatable")  # fmt: skip
+    parser.add_argument("--ship", type=float, metavar="SHARE",
+                        help="publish the network with this share of the multiply-adds, in int8")  # fmt: skip
+    parser.add_argument("--name", default="student-pruned", help="of what is shipped (default: %(default)s)")
+    parser.add_argument("--size", type=float, metavar="SHARE",
+                        help="share of the int8 weights that may be left (default: the same share)")  # fmt: skip
+    parser.add_argument(
+        "--score", default="taylor", help="how channels are judged: taylor or scale (default: %(default)s)"
+    )
+    parser.add_argument("--images", type=int, default=64, metavar="N",
+                        help="training images of each class to judge by (default: %(default)s)")  # fmt: skip
+    add_running_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prune, fine-tune, measure, store, publish."""
+    from core.artifacts import load_manifest
+    from core.compression.measuring import Measuring
+    from core.compression.pruning import recipe_for_tuning
+    from core.compression.variants import images_for
+    from core.data.ham10000 import open_dataset
+    from core.errors import UserError
+    from core.evaluation.compressed import add_points
+    from core.training.launch import check_name, load_teachers, load_training_data
+    from core.training.recipes import customised
+
+    targets = _targets(options)
+    if not targets:
+        raise UserError("expected what to prune to, found nothing: --multiply-adds 0.5 or --sparsity 0.8")
+    check_name(options.name)
+    manifest = load_manifest()
+    recipe = customised(recipe_for_tuning(manifest.model(options.model)), options.set, options.stages)
+    teachers = load_teachers(recipe.distillation.teachers) if recipe.distillation else None
+    data = load_training_data(recipe.split, options.limit)
+    images = images_for(open_dataset(), recipe.split, CALIBRATION, CHECK)
+    measuring = Measuring(manifest, options.model, data, images)
+    for target in targets:
+        finished = _train(manifest, options, target, recipe, teachers)
+        curves = measuring.curves(target, finished)
+        print(f"{finished.folder.name}: {_text(curves.points[-1])}; in {finished.folder}", flush=True)
+        if options.limit or options.no_publish:
+            continue
+        print(f"entered in {add_points(manifest.folder, curves)}", flush=True)
+        if options.ship is not None and (target.method, target.share) == ("channels", options.ship):
+            _ship(manifest, options, finished, images)
+    return 0
+
+
+def _targets(options: argparse.Namespace) -> list[Target]:
+    from core.compression.pruning import Target
+
+    shares = [*options.multiply_adds, *([] if options.ship is None else [options.ship])]
+    channels = [
+        Target("channels", share, options.size or share, options.score, options.images)
+        for share in dict.fromkeys(shares)
+    ]
+    return channels + [Target("magnitude", share) for share in dict.fromkeys(options.sparsity)]
+
+
+def _train(
+    manifest: Manifest,
+    options: argparse.Namespace,
+    target: Target,
+    recipe: Recipe,
+    teachers: list[Teacher] | None,
+) -> Run:
+    from core.compression.pruning import start
+    from core.training.launch import run_recipe
+
+    name = target.run_name(options.model)
+    return run_recipe(
+        name,
+        recipe,
+        teachers=teachers,
+        restart=options.restart,
+        limit=options.limit,
+        workers=options.workers,
+        on_epoch=tensorboard(options.tensorboard, name),
+        start=start(manifest, options.model, target, recipe),
+    )
+
+
+def _ship(manifest: Manifest, options: argparse.Namespace, finished: Run, images: Images) -> None:
+    """Publish the weights, and the int8 file as `compress` makes it."""
+    from core.compression.pruning import publish_pruned
+    from core.compression.variants import Job, make
+
+    published = publish_pruned(manifest, options.model, options.name, finished)
+    made = make(published, Job(options.name, "int8", options.name), images)
+    print(
+        f"published as {options.name}: {made.bytes / 1e6:.2f} MB, {made.path}; next: python -m core evaluate"
+    )
+
+
+def _text(point: Point) -> str:
+    return (
+        f"accuracy {point.accuracy:.3f} and balanced accuracy {point.balanced_accuracy:.3f} on validation, "
+        f"{point.bytes / 1e6:.2f} MB ({point.compressed_bytes / 1e6:.2f} zipped), "
+        f"{point.multiply_adds / 1e6:.1f} M multiply-adds, {point.times:.2f} times as long as the whole network"
+    )

@@ -1,0 +1,160 @@
+"""Pruning a trained network in either way: from a target to a training run that begins with it, and to the manifest.
+
+The fine-tuning is a run like any other (`core.training`): the parent's own recipe with fewer epochs, so with its
+teachers, whose answers to its views lie in the cache already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from core.artifacts import Manifest, ModelEntry, write_atomically
+from core.compression.budget import Ledger, choose
+from core.compression.channels import find_channels, narrow
+from core.compression.magnitude import MagnitudePruning, schedule_end
+from core.compression.scores import SCORES
+from core.errors import UserError
+from core.evaluation.compressed import CHANNELS, MAGNITUDE
+from core.lesions import N_CLASSES
+from core.networks.classifiers import build
+from core.networks.trained import load_trained
+from core.training.launch import Run, Start
+from core.training.loop import TrainingData
+from core.training.publish import publish
+from core.training.recipes import Recipe, Stage
+
+STAGES = (Stage(2, 128), Stage(1, 160), Stage(1, 224))
+"""Of the fine-tuning, unless other ones are asked for."""
+
+PLAN = "pruning.json"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to prune to.
+
+    Attributes:
+        method: `channels` or `magnitude`.
+        share: of multiply-adds kept, or of weights set to zero.
+        size: share of the int8 file's weights kept (channels alone).
+        score: how channels are judged, a key of `SCORES`.
+        images: of each class, to judge by.
+    """
+
+    method: str
+    share: float
+    size: float = 1.0
+    score: str = "taylor"
+    images: int = 64
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise UserError(f"score: expected one of {', '.join(SCORES)}, found {self.score!r}")
+        if not 0 < self.share < 1:
+            raise UserError(f"{self.method}: expected a share between 0 and 1, found {self.share:g}")
+
+    def run_name(self, parent: str) -> str:
+        """Of the folder of its run; one for each target."""
+        size = f"-{1000 * self.size:.0f}-{self.score}" if self.method == CHANNELS else ""
+        return f"{parent}-{self.method}-{1000 * self.share:.0f}{size}"
+
+
+def recipe_for_tuning(entry: ModelEntry) -> Recipe:
+    """The parent's recipe with the stages of a fine-tuning.
+
+    Raises:
+        UserError: the manifest has no recipe of it.
+    """
+    if "weights" not in entry.files or not entry.recipe:
+        raise UserError(f"model {entry.name}: expected a trained model with its recipe, found a {entry.role}")
+    return dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
+
+
+def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Start:
+    """Where the fine-tuning of a pruned model begins."""
+    digest = manifest.files[manifest.model(name).files["weights"]].sha256
+    asked = {"parent": name, "parent_sha256": digest, "target": asdict(target)}
+    described = f"those of {name} (sha256 {digest[:16]}...), pruned"
+
+    def make(folder: Path, data: TrainingData) -> keras.Model:
+        plan = _stored_plan(folder, asked)
+        if target.method == MAGNITUDE:
+            _write_plan(folder, asked)
+            return load_trained(manifest, name, size=None)
+        whole = load_trained(manifest, name)
+        kept = plan["kept"] if plan else {k: v.tolist() for k, v in _judge(whole, target, data).items()}
+        _write_plan(folder, {**asked, "kept": kept})
+        small = narrow(whole, {layer: np.array(indices) for layer, indices in kept.items()})
+        network = build(manifest.model(name).network, widths=_widths(kept))
+        network.set_weights(small.get_weights())
+        return network
+
+    if target.method == MAGNITUDE:
+        return Start(described, make, MagnitudePruning(target.share, schedule_end(recipe)))
+    return Start(described, make)
+
+
+def publish_pruned(manifest: Manifest, parent: str, name: str, run: Run) -> Manifest:
+    """Enter the network of a finished run of whole channels under its own name, widths included."""
+    plan = json.loads((run.folder / PLAN).read_text())
+    entry = manifest.model(parent)
+    progress = run.progress
+    changes: dict[str, Any] = {
+        "title": f"{entry.title}, pruned",
+        "role": "variant",
+        "parent": parent,
+        "widths": _widths(plan["kept"]),
+        "provenance": {"pruning": {"parent_sha256": plan["parent_sha256"], **plan["target"]}},
+    }
+    return publish(run.folder, name, run.recipe, run.network, progress.seconds, progress.best_epoch, changes)
+
+
+def judging_images(data: TrainingData, per_class: int) -> np.ndarray:
+    """Rows of training images to judge channels by: as many of each class, evenly over their ids."""
+    labels = data.labels[data.train]
+    rows = [data.train[labels == k] for k in range(N_CLASSES)]
+    return np.concatenate(
+        [r[np.linspace(0, len(r) - 1, min(per_class, len(r))).astype(int)] for r in rows if len(r)]
+    )
+
+
+def _judge(whole: keras.Model, target: Target, data: TrainingData) -> dict[str, np.ndarray]:
+    rows = judging_images(data, target.images)
+    groups = find_channels(whole)
+    print(f"judging {sum(g.width for g in groups):,} channels by {len(rows)} training images", flush=True)
+    images = np.stack([np.asarray(data.store.pixels[row]) for row in rows])
+    scores = SCORES[target.score](whole, groups, images, data.labels[rows])
+    return choose(scores, Ledger(whole, groups), multiply_adds=target.share, size=target.size)
+
+
+def _widths(kept: dict[str, list[int]]) -> dict[str, int]:
+    return {layer: len(indices) for layer, indices in kept.items()}
+
+
+def _stored_plan(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """The plan of the run that goes on in a folder; None for a new one.
+
+    Raises:
+        UserError: the run there prunes other weights, or to another target.
+    """
+    path = folder / PLAN
+    if not (path.exists() and (folder / "checkpoint.npz").exists()):
+        return None
+    plan = json.loads(path.read_text())
+    if {key: plan.get(key) for key in asked} != json.loads(json.dumps(asked)):
+        raise UserError(
+            f"{folder}: expected a run that prunes these weights of {asked['parent']} in this way, found another; "
+            "start afresh with --restart"
+        )
+    return plan
+
+
+def _write_plan(folder: Path, plan: dict[str, Any]) -> None:
+    write_atomically(folder / PLAN, json.dumps(plan).encode())

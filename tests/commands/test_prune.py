@@ -1,0 +1,159 @@
+"""`python -m core prune`, from its arguments to the shipped file, on a tiny network and a tiny dataset."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.artifacts import load_manifest, update_model
+from core.compression import pruning
+from core.evaluation.compressed import read_curves
+from core.networks import trained
+from core.networks.classifiers import narrowed
+from core.networks.trained import load_trained
+from core.networks.weights import save_weights
+from core.training import launch
+
+TINY = Path(__file__).parents[1] / "networks" / "tiny_network.py"
+QUICK = ["--stages", "1x32", "--workers", "0", "--set", "batch_size=16", "--set", "ema=null"]
+PRUNE = ["prune", "--images", "3", *QUICK]
+FOLDER = "student-channels-600-600-taylor"
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A function that builds the tiny network as `core.networks.classifiers.build` would."""
+    spec = importlib.util.spec_from_file_location("tiny_for_prune", TINY)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def build(name, *, init=None, size=None, widths=None):
+        whole = module.tiny_network(hidden=64, size=size, channels=64)
+        return narrowed(whole, widths) if widths else whole
+
+    return build
+
+
+def use(place: Path, patch: pytest.MonkeyPatch, network) -> None:
+    """Everything that the commands read and write lies in `place`; networks are tiny, timing is short."""
+    patch.setenv("DERMDISTILL_DATA", str(place / "HAM10000"))
+    for name in ("ARTIFACTS", "CACHE", "RUNS"):
+        patch.setenv(f"DERMDISTILL_{name}", str(place / name.lower()))
+    for module in (launch, trained, pruning):
+        patch.setattr(module, "build", network)
+    patch.setattr("core.compression.measuring.ROUNDS", 2)
+    patch.setattr("core.compression.magnitude.SMALLEST_KERNEL", 200)
+
+
+@pytest.fixture(scope="module")
+def ready(small_set, tmp_path_factory, network) -> Path:
+    """A dataset, a teacher and its student, trained once."""
+    folder = tmp_path_factory.mktemp("ready")
+    small_set.write_flat(folder / "HAM10000")
+    with pytest.MonkeyPatch.context() as patch:
+        use(folder, patch, network)
+        assert main(["train", "--network", "resnet50", *QUICK]) == 0
+        assert main(["distill", "--teachers", "resnet50", "--teacher-size", "32", *QUICK]) == 0
+    return folder
+
+
+@pytest.fixture
+def place(ready, tmp_path, monkeypatch, network) -> Path:
+    """A copy of it."""
+    shutil.copytree(ready, tmp_path / "place")
+    use(tmp_path / "place", monkeypatch, network)
+    return tmp_path / "place"
+
+
+def test_both_ways_then_the_best_is_shipped(place, capsys):
+    assert main([*PRUNE, "--multiply-adds", "0.6", "--sparsity", "0.5"]) == 0
+    manifest = load_manifest(place / "artifacts")
+    assert set(manifest.models) == {"resnet50", "student"}, "nothing is shipped unasked"
+    curves = read_curves(manifest)
+    whole, channels, magnitude = curves.points
+    assert (channels.method, channels.share, magnitude.method) == ("channels", 0.6, "magnitude")
+    assert (
+        curves.images == json.loads((place / f"runs/{FOLDER}/run.json").read_text())["images"]["validation"]
+    )
+    assert channels.multiply_adds <= 0.6 * whole.multiply_adds == 0.6 * magnitude.multiply_adds
+    assert channels.bytes < whole.bytes
+    assert channels.weights < whole.weights
+    assert magnitude.weights < 0.7 * whole.weights
+    assert magnitude.compressed_bytes < whole.compressed_bytes
+
+    trained_at = (place / f"runs/{FOLDER}/best.npz").stat().st_mtime_ns
+    assert main([*PRUNE, "--ship", "0.6"]) == 0
+    assert (place / f"runs/{FOLDER}/best.npz").stat().st_mtime_ns == trained_at, "not trained again"
+    manifest = load_manifest(place / "artifacts")
+    entry = manifest.model("student-pruned")
+    assert (entry.role, entry.parent, entry.network) == ("variant", "student", "mobilenetv2")
+    assert entry.provenance["teachers"] == ["resnet50"]
+    assert entry.provenance["pruning"]["share"] == 0.6
+    assert "pruned" in entry.provenance["initial_weights"]
+    assert manifest.files[entry.files["litert"]].format == "litert-int8"
+    assert manifest.files[entry.files["litert"]].bytes == channels.bytes
+    assert "layers" in entry.files
+    assert all(manifest.read(path) for path in entry.files.values())
+    assert len(read_curves(manifest).points) == 3
+    assert "published as student-pruned" in capsys.readouterr().out
+
+
+def test_the_shipped_network_can_be_built_from_the_artifacts_alone(place):
+    assert main([*PRUNE, "--ship", "0.6"]) == 0
+    manifest = load_manifest(place / "artifacts")
+    widths = dict(manifest.model("student-pruned").widths)
+    plan = json.loads((place / f"runs/{FOLDER}/pruning.json").read_text())
+    assert widths == {layer: len(kept) for layer, kept in plan["kept"].items()}
+    network = load_trained(manifest, "student-pruned", size=64)
+    for layer, width in widths.items():
+        assert network.get_layer(layer).output.shape[-1] == width
+    assert network.count_params() == manifest.model("student-pruned").parameters
+    assert np.isfinite(network.predict(np.full((1, 64, 64, 3), 99.0), verbose=0)).all()
+
+
+def test_a_try_with_a_limit_leaves_the_artifacts_alone(place, capsys):
+    before = (place / "artifacts/manifest.json").read_bytes()
+    assert main([*PRUNE, "--ship", "0.6", "--limit", "14"]) == 0
+    assert "times as long as the whole network" in capsys.readouterr().out
+    assert (place / "artifacts/manifest.json").read_bytes() == before
+
+
+def test_a_run_of_other_weights_is_not_gone_on_with(place, capsys):
+    assert main([*PRUNE, "--multiply-adds", "0.6"]) == 0
+    manifest = load_manifest(place / "artifacts")
+    network = load_trained(manifest, "student", size=None)
+    network.get_layer("logits").bias.assign(keras.ops.ones(7))
+    save_weights(network, place / "artifacts/weights/student.npz", "mobilenetv2")
+    update_model(place / "artifacts", "student", {}, {"weights": "weights/student.npz"})
+    capsys.readouterr()
+    assert main([*PRUNE, "--multiply-adds", "0.6"]) == 2
+    assert "start afresh with --restart" in capsys.readouterr().err
+    assert main([*PRUNE, "--multiply-adds", "0.6", "--restart"]) == 0
+    assert len(read_curves(load_manifest(place / "artifacts")).points) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected what to prune to"),
+        (["--multiply-adds", "1.2"], "channels: expected a share between 0 and 1"),
+        (["--sparsity", "0"], "magnitude: expected a share between 0 and 1"),
+        (["--multiply-adds", "0.5", "--score", "luck"], "score: expected one of taylor, scale"),
+        (["--multiply-adds", "0.5", "--model", "nobody"], "expected one of the models"),
+        (["--multiply-adds", "0.001", "--restart"], "ask for more"),
+        (["--ship", "0.6", "--name", "My Model"], "--name: expected"),
+    ],
+)
+def test_misuse_is_one_line(place, capsys, arguments, message):
+    capsys.readouterr()
+    assert main([*PRUNE, *arguments]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
