@@ -1,0 +1,226 @@
+"""The lab's chapters on what distillation gives, over T, alpha, teachers and amounts of data."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.figures.intervals import Mark, Row, interval_rows
+from core.figures.runs import Series, cell_map, lines
+from core.figures.style import MODEL_COLOURS
+from core.lab.findings import FIGURES, Cells, Estimate, TestPart, budget, mean_of, of_cell, points, verdict
+from core.lab.plan import CHOSEN, TEACHERS, TEMPERATURES, plan, taught
+from core.lab.variants import Variant
+from core.lab.views import (
+    Plane,
+    best_by_validation,
+    chosen_verdict,
+    comparisons,
+    data_curve,
+    described,
+    epoch_curve,
+    plane,
+)
+from pages import _links, _shared
+from pages._lab_table import say_missing, version
+
+LINE_COLOURS = (
+    MODEL_COLOURS["baseline"],
+    MODEL_COLOURS["student"],
+    MODEL_COLOURS["resnet50"],
+    "#9B6FD0",
+    "#0A9271",
+)
+TAUGHT, ALONE = taught(*CHOSEN), Variant()
+
+
+def show(cells: Cells, test: TestPart | None) -> None:
+    """Both chapters."""
+    _show_gain(cells, test)
+    _show_data(cells)
+
+
+@st.cache_data(max_entries=64, show_spinner="Resampling lesions ...")
+def _plane(
+    table: str, teachers: tuple[str, ...], figure: str, against: bool, _cells: Cells, _test: TestPart | None
+) -> Plane:
+    return plane(_cells, teachers, figure, _test, against_none=against)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _verdict(
+    table: str, teachers: tuple[str, ...], figure: str, _cells: Cells, _test: TestPart | None
+) -> Estimate:
+    return chosen_verdict(_cells, teachers, figure, _test)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _compared(
+    table: str, figure: str, _cells: Cells, _test: TestPart | None
+) -> list[tuple[Variant, Estimate]]:
+    return comparisons(_cells, figure, _test)
+
+
+@st.fragment
+def _show_gain(cells: Cells, test: TestPart | None) -> None:
+    st.header("6 · What distillation gives", anchor="gain")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        names = {"+".join(teachers): teachers for teachers in TEACHERS}
+        key = _links.selectbox(
+            "Taught by",
+            list(names),
+            0,
+            lambda n: " and ".join(_shared.title(t) for t in names[n]),
+            key="by",
+            width=280,
+        )
+        figure = _links.selectbox("Figure", list(FIGURES), 0, FIGURES.get, key="figure", width=220)
+        against = st.toggle("Difference from no teacher", True, key="against", bind="query-params")
+    teachers, title = names[key], " and ".join(_shared.title(t) for t in names[key])
+    some = of_cell(cells, TAUGHT) or of_cell(cells, ALONE)
+    estimate = _verdict(version(), teachers, figure, cells, test)
+    said = verdict(estimate, figure, f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})")
+    gains = estimate.seeds > 1 and estimate.is_clear and estimate.value > 0
+    (st.success if gains else st.info)(said, icon=":material/gavel:")
+    if some:
+        st.caption(
+            f":material/science: MobileNetV2, {budget(some[0])}. This T and alpha were fixed before any run was made."
+        )
+    _show_plane(cells, teachers, figure, test, against)
+    best = best_by_validation(cells, teachers, figure)
+    if best is not None:
+        st.caption(
+            f":material/star: Validation would choose T = {best.temperature:g}, alpha = {best.alpha:g}; on the test "
+            f"part that is {points(mean_of(of_cell(cells, best), figure), signed=False)} of {FIGURES[figure].lower()}."
+        )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _show_comparisons(cells, figure, test)
+    with right:
+        _show_epochs(cells, figure)
+    say_missing(cells, "grid")
+    say_missing(cells, "hints")
+
+
+def _show_plane(
+    cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None, against: bool
+) -> None:
+    found = _plane(version(), teachers, figure, against, cells, test)
+    names = [f"{alpha:g}" for alpha in found.alphas]
+    hover = [
+        [
+            f"T = {t:g}, alpha = {alpha:g}<br>"
+            + (f"{found.seeds[r, c]} seeds" if found.seeds[r, c] else "no runs yet")
+            for c, t in enumerate(TEMPERATURES)
+        ]
+        for r, alpha in enumerate(found.alphas)
+    ]
+    what = f"{FIGURES[figure]}, " + ("points above no teacher" if against else "per cent")
+    _shared.chart(
+        cell_map(
+            [f"{t:g}" for t in TEMPERATURES], names, found.value, found.half, hover,
+            axes=("Temperature T", "alpha: weight of the soft term"), difference=against, ink=_shared.ink(),
+        ),
+        key="plane",
+        alt=f"{what}, for each T and alpha: {int((found.seeds > 0).sum())} of {found.seeds.size} cells have runs",
+        reading=f"{what}, mean over the seeds, beneath it half of the 95 % interval (of seeds and test lesions"
+        + ("" if against else "; here of the seeds alone, none with one seed") + "). Empty: no runs yet.",
+    )  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            {"temperature": t, "alpha": a, "value": found.value[r, c], "half_interval": found.half[r, c],
+             "seeds": found.seeds[r, c]}
+            for r, a in enumerate(found.alphas)
+            for c, t in enumerate(TEMPERATURES)
+        ]
+    )  # fmt: skip
+    _shared.download(frame, f"grid-{'+'.join(teachers)}-{figure}.csv")
+
+
+def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
+    st.markdown("**Teachers, hints, and the start**")
+    rows, said = [], []
+    for variant, e in _compared(version(), figure, cells, test):
+        label = described(variant, _shared.title)
+        mark = Mark(
+            label,
+            e.value,
+            e.value - e.half,
+            e.value + e.half,
+            MODEL_COLOURS["student"],
+            note=f"{e.seeds} seeds",
+        )
+        rows.append(Row(label if e.seeds else f"{label}: no runs yet", (mark,)))
+        said.append(f"{label}: {points(e) if e.seeds else 'no runs'}")
+    _shared.chart(
+        interval_rows(
+            rows, axis=f"{FIGURES[figure]} with minus without", reference=(0.0, "no difference"), ink=_shared.ink()
+        ),
+        key="comparisons", alt="; ".join(said),
+        reading="Each against the same student, start and seeds without a teacher. A hint asks the student to tell the "
+        "teacher's embedding from its own. Whiskers that cross the line show nothing.",
+    )  # fmt: skip
+
+
+def _show_epochs(cells: Cells, figure: str) -> None:
+    st.markdown("**By epoch**")
+    there = {cell: runs[0].variant for cell, runs in cells.items()}
+    if not there:
+        st.info("No runs yet.")
+        return
+    start = [v.cell for v in (ALONE, TAUGHT, plan("collapse")[1]) if v.cell in there] or list(there)[:1]
+    chosen = st.multiselect(
+        "Kinds of run",
+        list(there),
+        start,
+        lambda c: described(there[c], _shared.title),
+        key="kinds",
+        max_selections=5,
+    )
+    series = []
+    for colour, cell in zip(LINE_COLOURS, chosen, strict=False):
+        curve = epoch_curve(cells[cell], f"val_{figure}")
+        if curve is not None:
+            name = described(there[cell], _shared.title)
+            series.append(Series(name, colour, curve.epoch, curve.mean, runs=curve.runs))
+    _shared.chart(
+        lines(
+            series, x="Epoch", y=f"{FIGURES[figure]} on validation", share=True, ink=_shared.ink(), x_axis={"dtick": 1}
+        ),
+        key="epochs", alt="; ".join(f"{s.name}: {s.y[-1]:.1%} after the last epoch" for s in series),
+        reading="Mean over the seeds; thin lines are the single runs. The epoch of the lowest validation loss is kept.",
+    )  # fmt: skip
+
+
+@st.fragment
+def _show_data(cells: Cells) -> None:
+    st.header("7 · How much data", anchor="data")
+    figure = _links.selectbox("Figure", list(FIGURES), 0, FIGURES.get, key="data-figure", width=220)
+    series, frames = [], []
+    for kind, name, model, symbol in (
+        (TAUGHT, "with the teacher", "student", "circle"),
+        (ALONE, "without", "baseline", "square"),
+    ):
+        curve = data_curve(cells, kind, figure)
+        if len(curve.share):
+            series.append(Series(name, MODEL_COLOURS[model], curve.share, curve.mean, curve.half, symbol))
+            frames.append(
+                pd.DataFrame({"student": name, "share": curve.share, "images": curve.images, figure: curve.mean,
+                              "half_interval": curve.half})
+            )  # fmt: skip
+    _shared.chart(
+        lines(
+            series, x="Share of the training lesions", y=f"{FIGURES[figure]} on the test part", share=True,
+            ink=_shared.ink(),
+            x_axis={"type": "log", "tickvals": [0.1, 0.25, 0.5, 1], "ticktext": ["10 %", "25 %", "50 %", "100 %"],
+                    "range": [-1.08, 0.08]},
+        ),
+        key="data",
+        alt="; ".join(f"{s.name} at {x:.0%}: {y:.1%}" for s in series for x, y in zip(s.x, s.y, strict=True))
+        or "No runs yet",
+        reading="The teacher was trained on all of them; its student sees the share, as often as the full set would be "
+        "seen, so that only the variety of lesions differs. Whiskers: 95 % over the seeds.",
+    )  # fmt: skip
+    if frames:
+        _shared.download(pd.concat(frames), f"data-{figure}.csv")
+    say_missing(cells, "data")

@@ -1,0 +1,192 @@
+"""The lab's last chapter: a small student that learns while one looks, with a teacher and without."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+import streamlit as st
+
+from core.classroom.desk import FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
+from core.classroom.lesson import MOST_EPOCHS, SIZES, Order
+from core.figures.runs import ARM_NAMES, lesson_curves
+from pages import _gallery, _links, _shared
+
+TICKET = "lesson"
+BEAT_SECONDS = 1.0
+SOURCES = {"ham10000": "HAM10000, small", "synthetic": "Drawn lesions"}
+FIGURES = (
+    ("test_loss", "Cross-entropy on the test images", False),
+    ("test_accuracy", "Accuracy on the test images", True),
+    ("loss", "Loss that is minimised", False),
+    ("test_balanced_accuracy", "Balanced accuracy on the test images", True),
+)
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """The one desk of this server."""
+    return Desk()
+
+
+@st.fragment
+def show() -> None:
+    """The chapter; a fragment, so that its buttons wait for nothing else on the page."""
+    st.header("8 · Live", anchor="live")
+    st.markdown(
+        "Train a student of some ten thousand parameters here and now, twice at once: from labels alone, and with a "
+        "teacher. It starts in seconds, ends within two minutes, and stops when you leave this page."
+    )
+    teachers = _teachers()
+    if not teachers:
+        st.info("No model is there that could teach.")
+        return
+    ticket: Ticket | None = st.session_state.get(TICKET)
+    busy = ticket is not None and not ticket.is_over
+    order = _choose(teachers, busy)
+    with st.container(horizontal=True):
+        st.button(
+            "Train", type="primary", icon=":material/play_arrow:", disabled=busy, key="train", on_click=_begin,
+            args=(order,),
+        )  # fmt: skip
+        st.button("Stop", icon=":material/stop:", disabled=not busy, key="stop", on_click=_stop)
+    if ticket is None:
+        desk().prepare(order)
+    elif busy:
+        _follow()
+    else:
+        _show_ticket(ticket)
+        _show_end(ticket)
+
+
+def _begin(order: Order) -> None:
+    before: Ticket | None = st.session_state.get(TICKET)
+    if before is None or before.is_over:  # a second click on its way is no second lesson
+        st.session_state[TICKET] = desk().ask(order)
+
+
+def _stop() -> None:
+    ticket: Ticket | None = st.session_state.get(TICKET)
+    if ticket is not None:
+        desk().stop(ticket)
+
+
+def _teachers() -> list[str]:
+    """Who can teach, the teachers first."""
+    manifest = _shared.registry().manifest
+    if manifest is None:
+        return []
+    names = [name for name in _shared.in_order(manifest.models) if not manifest.models[name].members]
+    return sorted(names, key=lambda name: manifest.models[name].role != "teacher")
+
+
+def _choose(teachers: list[str], busy: bool) -> Order:
+    manifest = _shared.registry().manifest
+    sources = [s for s in SOURCES if s != "ham10000" or _gallery.records() is not None]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        source = _links.selectbox("Images", sources, 0, SOURCES.get, key="source", width=200, disabled=busy)
+        needed = "predictions" if source == "ham10000" else "litert"
+        able = [
+            n for n in teachers if manifest is not None and needed in manifest.models[n].files
+        ] or teachers
+        teacher = _links.selectbox(
+            "Teacher", able, 0, _shared.title, key=f"live-teacher-{source}", width=200, disabled=busy
+        )
+        size = st.segmented_control(
+            "Side in pixels",
+            SIZES,
+            default=SIZES[0],
+            required=True,
+            key="size",
+            bind="query-params",
+            disabled=busy,
+        )
+        epochs = st.number_input(
+            f"Epochs, 1 to {MOST_EPOCHS}", 1, MOST_EPOCHS, 15, key="epochs", bind="query-params", width=160,
+            disabled=busy,
+        )  # fmt: skip
+    left, right = st.columns(2, gap="medium")
+    temperature = left.slider(
+        "Temperature T", 1.0, 50.0, 4.0, 0.5, key="live-t", bind="query-params", disabled=busy
+    )
+    alpha = right.slider(
+        "Weight alpha of the soft term",
+        0.0,
+        1.0,
+        0.7,
+        0.05,
+        key="live-alpha",
+        bind="query-params",
+        disabled=busy,
+    )
+    return Order(source, teacher, int(size), float(temperature), float(alpha), int(epochs))
+
+
+@st.fragment(run_every=BEAT_SECONDS)
+def _follow() -> None:
+    """Every second while the browser is there: say so, and draw what has come."""
+    ticket: Ticket | None = st.session_state.get(TICKET)
+    if ticket is None:
+        return
+    desk().beat(ticket)
+    if ticket.is_over:
+        st.rerun()
+    _show_ticket(ticket)
+
+
+def _show_ticket(ticket: Ticket) -> None:
+    ahead = desk().ahead(ticket)
+    if ticket.state == WAITING:
+        st.info(
+            f"Only one lesson is given at a time on this machine, and {ahead} {'is' if ahead == 1 else 'are'} before "
+            "yours. It begins by itself; keep this page open.",
+            icon=":material/hourglass:",
+        )
+    elif ticket.state == RUNNING:
+        st.info(ticket.note or _progress(ticket), icon=":material/model_training:")
+    if ticket.told:
+        st.caption(f":material/science: {_shared.plain_text(ticket.told)}")
+    if not ticket.points:
+        return
+    for start in range(0, len(FIGURES), 2):
+        for column, (key, label, share) in zip(
+            st.columns(2, gap="medium"), FIGURES[start : start + 2], strict=True
+        ):
+            last = {p["arm"]: p[key] for p in ticket.points if p.get(key) is not None}
+            said = ", ".join(f"{ARM_NAMES[arm]} {value:.3f}" for arm, value in last.items())
+            with column:
+                _shared.chart(
+                    lesson_curves(
+                        ticket.points, key, label=label, share=share, epochs=ticket.order.epochs, ink=_shared.ink()
+                    ),
+                    key=f"live-{key}", alt=f"{label} so far: {said}", reading=f"{label}: {said or 'not yet'}.",
+                )  # fmt: skip
+
+
+def _progress(ticket: Ticket) -> str:
+    if not ticket.points:
+        return "Starting ..."
+    return (
+        f"Epoch {ticket.points[-1]['epoch']:g} of {ticket.order.epochs}, "
+        f"{time.monotonic() - (ticket.begun or ticket.asked):.0f} s"
+    )
+
+
+def _show_end(ticket: Ticket) -> None:
+    if ticket.state == FAILED:
+        st.error(_shared.plain_text(ticket.note))
+        return
+    last = {point["arm"]: point for point in ticket.points}
+    if len(last) < len(ARM_NAMES):
+        st.info("Stopped before the first point.")
+        return
+    gain = last["taught"]["test_balanced_accuracy"] - last["alone"]["test_balanced_accuracy"]
+    seconds = (ticket.ended or 0.0) - (ticket.begun or 0.0)
+    how = "Stopped" if ticket.state == STOPPED else "Done"
+    st.markdown(
+        f"{how} after epoch {ticket.points[-1]['epoch']:g} and {seconds:.0f} s. With the teacher (T = "
+        f"{ticket.order.temperature:g}, alpha = {ticket.order.alpha:g}) the balanced accuracy is {100 * gain:+.1f} "
+        "points from that of labels alone. One run with one seed on few images: look at the curves, and for a verdict "
+        "at chapter 6."
+    )
+    _shared.download(pd.DataFrame(ticket.points), "lesson.csv", "Curves as CSV")

@@ -1,0 +1,230 @@
+"""The lab's first chapters: what a teacher says of an image, softened, and what its mistakes have to do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.errors import UserError
+from core.evaluation.confusions import matrix_of, row_shares
+from core.evaluation.contestants import on_same_images
+from core.evaluation.predictions import Predictions
+from core.figures.lab import entropy_lines, knowledge_map, soft_label_bars
+from core.lab.soft_labels import (
+    LARGEST_ENTROPY,
+    dark_knowledge,
+    entropy,
+    entropy_curve,
+    likeness,
+    ranking,
+    softened,
+    telling_first,
+)
+from core.lab.tables import soft_label_table
+from core.lesions import BY_CODE, CODES
+from pages import _gallery, _links, _shared
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """An image, and what every model answered to it.
+
+    Attributes:
+        image_id: of the test part.
+        label: its class index.
+        teachers: names of the teachers, in order.
+        answers: model -> (7,) logits of the image, students among them.
+        predictions: model -> its answers to the whole test part, the same images in the same order.
+    """
+
+    image_id: str
+    label: int
+    teachers: tuple[str, ...]
+    answers: dict[str, np.ndarray]
+    predictions: dict[str, Predictions]
+
+    @property
+    def truth(self) -> str:
+        """The class's name."""
+        return BY_CODE[CODES[self.label]].name
+
+
+def answered() -> dict[str, Predictions]:
+    """Model -> answers to the test part, of all models with logits of their own on the first one's images."""
+    found = []
+    manifest = _shared.registry().manifest
+    for name in _shared.in_order(manifest.models if manifest else ()):
+        if manifest.models[name].members:
+            continue  # an ensemble's are logarithms of probabilities
+        try:
+            found.append(_shared.predictions(name).part_only("test"))
+        except UserError:
+            continue  # what is missing is listed where models are compared
+    found = [predictions for predictions in found if len(predictions)]
+    kept, _ = on_same_images(found)
+    return {predictions.model: predictions.aligned_to(kept[0]) for predictions in kept}
+
+
+def teachers_among(predictions: dict[str, Predictions]) -> tuple[str, ...]:
+    """The models whose role is to teach; every model where none has it."""
+    models = _shared.registry().manifest.models
+    found = tuple(name for name in predictions if models[name].role == "teacher")
+    return found or tuple(predictions)
+
+
+def choose() -> Chosen | None:
+    """Chapter 1's controls: a test image, those first whose soft label says most."""
+    st.header("1 · What the teacher really says", anchor="soft-labels")
+    predictions = answered()
+    if not predictions:
+        st.info(
+            "No model has answered the test images yet, so there are no logits to soften. `python -m core train "
+            "--network resnet50 --init imagenet` trains a teacher, `python -m core evaluate` stores its answers."
+        )
+        return None
+    teachers = teachers_among(predictions)
+    first = predictions[teachers[0]]
+    codes = [code for i, code in enumerate(CODES) if (first.label == i).any()]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        start = codes.index("mel") if "mel" in codes else 0
+        code = _links.selectbox("True class", codes, start, lambda c: BY_CODE[c].name, key="class", width=290)
+        rows = np.flatnonzero(first.label == CODES.index(code))
+        rows = rows[telling_first(first.logits[rows], CODES.index(code))]
+        number = st.number_input(
+            f"Image, 1 to {len(rows)}", 1, len(rows), 1, key="image", bind="query-params", width=180,
+            help="The images come first whose soft label holds most besides the teacher's first choice.",
+        )  # fmt: skip
+    row = int(rows[number - 1])
+    answers = {name: found.logits[row].astype(np.float64) for name, found in predictions.items()}
+    return Chosen(str(first.image_id[row]), int(first.label[row]), teachers, answers, predictions)
+
+
+def show(chosen: Chosen) -> None:
+    """Chapters 1 to 3."""
+    _show_softening(chosen)
+    _show_knowledge(chosen)
+
+
+@st.fragment
+def _show_softening(chosen: Chosen) -> None:
+    temperature = st.slider("Temperature T", 1.0, 50.0, 2.0, 0.5, key="t", bind="query-params")
+    columns = st.columns([1, *[1.6] * len(chosen.teachers)], gap="medium")
+    with columns[0]:
+        _show_image(chosen)
+    for column, name in zip(columns[1:], chosen.teachers, strict=True):
+        with column:
+            _show_teacher(chosen, name, temperature)
+    st.header("2 · Temperature: from a verdict to nothing at all", anchor="temperature")
+    first = chosen.teachers[0]
+    titles = {name: _shared.title(name) for name in chosen.teachers}
+    soft = {name: float(entropy(softened(chosen.answers[name], temperature))) for name in chosen.teachers}
+    twice = float(entropy(softened(chosen.answers[first], temperature, twice=True)))
+    said = "; ".join(f"{titles[name]} {value:.3f}" for name, value in soft.items())
+    _shared.chart(
+        entropy_lines(
+            {name: entropy_curve(chosen.answers[name]) for name in chosen.teachers},
+            entropy_curve(chosen.answers[first], twice=True),
+            temperature,
+            titles,
+            ink=_shared.ink(),
+        ),
+        key="entropy",
+        alt=f"Entropy of the soft label at T = {temperature:g}: {said}; softmax of softmax {twice:.5f}",
+        reading="How much a soft label leaves open: 0 is a verdict, ln 7 is no answer. The vertical line is your T. "
+        "Softening probabilities again (dotted) is nearly no answer from the start, whatever the image.",
+    )  # fmt: skip
+    order = ranking(chosen.answers[first])
+    st.markdown(
+        f"At T = {temperature:g} the entropy is {said} of at most ln 7 = {LARGEST_ENTROPY:.3f} nats. What survives "
+        f"every temperature is the **order**: {' > '.join(order)}. Softmax of softmax keeps it too, but "
+        f"{LARGEST_ENTROPY - twice:.5f} nats from nothing it is too faint to learn from."
+    )
+    table = soft_label_table({titles[name]: chosen.answers[name] for name in chosen.teachers}, temperature)
+    with st.expander("The numbers", icon=":material/table:"):
+        st.dataframe(table, hide_index=True, key="soft-table", alt="Logits and soft labels of each teacher")
+        _shared.download(table, f"soft-labels-{chosen.image_id}.csv")
+
+
+def _show_image(chosen: Chosen) -> None:
+    if _gallery.records() is None:
+        st.markdown(f"**{chosen.image_id}**  \n{chosen.truth}")
+        st.caption(
+            ":material/image_not_supported: The picture is HAM10000's and is not shipped; its logits are."
+        )
+        return
+    try:
+        sample = _shared.from_dataset(chosen.image_id)
+    except (UserError, KeyError) as error:
+        st.warning(_shared.plain_text(f"{chosen.image_id} cannot be shown: {error}"))
+        return
+    st.image(sample.data, width="stretch", alt=f"{chosen.image_id}, {chosen.truth}")
+    st.caption(f"{chosen.image_id}: {chosen.truth}. A test image; nobody here was trained on its lesion.")
+
+
+def _show_teacher(chosen: Chosen, name: str, temperature: float) -> None:
+    logits = chosen.answers[name]
+    once, soft = softened(logits, 1.0), softened(logits, temperature)
+    top = CODES[int(np.argmax(logits))]
+    said = ", ".join(f"{code} {z:+.1f}" for code, z in zip(CODES, logits, strict=True))
+    st.markdown(f"**{_shared.plain_text(_shared.title(name))}** says {top} ({once.max():.0%} at T = 1)")
+    _shared.chart(
+        soft_label_bars(once, soft, temperature, ink=_shared.ink()),
+        key=f"soft-{name}",
+        alt=f"{_shared.title(name)}'s soft label: "
+        + ", ".join(f"{code} {p:.1%}" for code, p in zip(CODES, soft, strict=True)),
+        reading=f"Outlined: T = 1. Filled: T = {temperature:g}. Logits: {said}.",
+    )
+
+
+@st.fragment
+def _show_knowledge(chosen: Chosen) -> None:
+    st.header("3 · Dark knowledge", anchor="dark-knowledge")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = _links.selectbox("Teacher", list(chosen.teachers), 0, _shared.title, key="knower", width=240)
+        temperature = st.slider(
+            "Temperature T", 1.0, 50.0, 2.0, 0.5, key="knowledge-t", bind="query-params", width=320
+        )
+    predictions = chosen.predictions[name]
+    knowledge = dark_knowledge(predictions.logits, predictions.label, temperature)
+    matrix = matrix_of(predictions)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Mean soft label of each true class**")
+        _shared.chart(
+            knowledge_map(knowledge, of="mean soft label", ink=_shared.ink()), key="knowledge",
+            alt=f"Mean soft label of {_shared.title(name)} for each true class at T = {temperature:g}, in per cent",
+            reading="Per cent; a row is what the student is told about a class on average. Colours end at the largest "
+            "cell off the diagonal.",
+        )  # fmt: skip
+    with right:
+        st.markdown("**What the teacher takes for what**")
+        _shared.chart(
+            knowledge_map(row_shares(matrix), of="share named so", ink=_shared.ink()), key="mistaken",
+            alt=f"Confusion matrix of {_shared.title(name)}, shares of the true class in per cent",
+            reading="Per cent of a true class (row) that the teacher names as the column, on the same test images.",
+        )  # fmt: skip
+    alike = likeness(knowledge, matrix)
+    if np.isfinite(alike):
+        st.markdown(
+            f"Off the diagonal the two maps agree with a rank correlation of **{alike:.2f}**: the soft labels tell the "
+            "student which classes resemble each other, on every image, and not only where the teacher errs."
+        )
+    _shared.download(_map_table(knowledge, row_shares(matrix)), f"dark-knowledge-{name}.csv")
+
+
+def _map_table(knowledge: np.ndarray, shares: np.ndarray):  # noqa: ANN202 - a data frame
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "true": CODES[t],
+                "class": CODES[n],
+                "mean_soft_label": knowledge[t, n],
+                "share_named": shares[t, n],
+            }
+            for t, n in np.ndindex(knowledge.shape)
+        ]
+    )

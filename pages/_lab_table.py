@@ -1,0 +1,74 @@
+"""What the lab's chapters on runs share: the table, what its answers belong to, and what is missing from it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import UserError
+from core.lab.findings import Cells, TestPart
+from core.lab.plan import command_for, plan
+from core.lab.table import KEY, Outcome, read_table
+from core.lab.tables import history_table, missing, runs_table
+from core.manifest import Manifest
+from pages import _shared
+
+
+def outcomes() -> list[Outcome]:
+    """The runs in the table; none where there is no table, or where it is damaged, which is said."""
+    manifest = _shared.registry().manifest
+    if manifest is None:
+        return []
+    path = manifest.shared.get(KEY, "")
+    try:
+        return _outcomes(str(manifest.folder), manifest.files[path].sha256 if path else "", manifest)
+    except UserError as error:
+        st.warning(f"The table of the runs cannot be read: {_shared.plain_text(str(error))}")
+        return []
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the runs ...")
+def _outcomes(folder: str, sha256: str, _manifest: Manifest) -> list[Outcome]:
+    return read_table(_manifest)
+
+
+def test_part() -> TestPart | None:
+    """What the runs' answers belong to, from the first model that answered the same images."""
+    manifest = _shared.registry().manifest
+    for name in _shared.in_order(manifest.models if manifest else ()):
+        try:
+            return TestPart.of(_shared.predictions(name))
+        except UserError:
+            continue
+    return None
+
+
+def version() -> str:
+    """Of the table and of all predictions: what else computed from them may be remembered under."""
+    manifest = _shared.registry().manifest
+    if manifest is None:
+        return ""
+    paths = [manifest.shared.get(KEY), *(e.files.get("predictions") for e in manifest.models.values())]
+    return " ".join(manifest.files[path].sha256 for path in paths if path)
+
+
+def show_all(found: list[Outcome]) -> None:
+    """Every run, to take away."""
+    if not found:
+        return
+    with st.expander(f"All {len(found)} runs behind these chapters", icon=":material/table:"):
+        table = runs_table(found)
+        st.dataframe(table, hide_index=True, key="runs-table", alt="Every run: recipe, seed, commit, figures")
+        with st.container(horizontal=True):
+            _shared.download(table, "lab-runs.csv", "Runs as CSV")
+            _shared.download(history_table(found), "lab-histories.csv", "Histories as CSV")
+
+
+def say_missing(cells: Cells, group: str) -> None:
+    """How many of a group's runs nobody made yet, and the command that makes them."""
+    wanted = plan(group)
+    left = missing(cells, wanted)
+    if left:
+        st.caption(
+            f":material/pending: {len(left)} of {len(wanted)} runs of this experiment are not there; "
+            f"`{command_for(group)}` makes them. Cells without runs stay empty."
+        )

@@ -1,0 +1,32 @@
+"""Distillation lab: soft labels, temperature, the loss, why the report's student collapsed, and what repairs it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.lab.findings import in_cells
+from pages import _lab_collapse, _lab_gain, _lab_live, _lab_loss, _lab_soft, _lab_table, _shared
+
+
+def main() -> None:
+    """The story from top to bottom."""
+    st.title("Distillation lab")
+    st.markdown(
+        "A large teacher knows more than its first choice: it also knows what a lesion *almost* looks like. "
+        "Distillation hands that on to a small student. Going down this page once tells how, why an earlier report's "
+        "student learnt nothing, and what it takes to repair it. Every figure comes from real logits of the shipped "
+        "models and from real, logged training runs."
+    )
+    chosen = _lab_soft.choose()
+    if chosen is not None:
+        _lab_soft.show(chosen)
+        _lab_loss.show(chosen)
+    found = _lab_table.outcomes()
+    cells = in_cells(found)
+    _lab_collapse.show(cells)
+    _lab_gain.show(cells, _lab_table.test_part())
+    _lab_table.show_all(found)
+    _lab_live.show()
+
+
+_shared.run(main)

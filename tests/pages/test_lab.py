@@ -1,0 +1,326 @@
+"""The distillation lab: with models and runs, with some of them, and with none; and a lesson with its queue."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.artifacts import ModelEntry, update_model, update_shared
+from core.classroom.desk import Desk
+from core.evaluation.metrics import confusion
+from core.evaluation.predictions import Predictions
+from core.lab.plan import CHOSEN, SHARES, plan, taught
+from core.lab.table import FILE, KEY, Outcome, to_csv
+from core.lab.variants import ALL_MISTAKES, Variant
+from pages import _lab_live
+
+N = 210
+IDS = np.array([f"ISIC_{i:07d}" for i in range(N)])
+LESIONS = np.array([f"HAM_{i // 2:07d}" for i in range(N)])
+LABELS = np.where(np.arange(N) % 3 == 0, np.arange(N) % 7, 5)
+TEST = np.arange(N) % 2 == 1
+MODELS = {"resnet50": "teacher", "student": "student", "baseline": "baseline"}
+
+
+def predictions(model: str, seed: int) -> Predictions:
+    logits = np.random.default_rng(seed).normal(size=(N, 7))
+    logits[np.arange(N), LABELS] += 2
+    return Predictions(model, IDS, LESIONS, LABELS, logits, np.where(TEST, "test", "validation"))
+
+
+def outcome(variant: Variant) -> Outcome:
+    """Right as often as it deserves to be; all mistakes together say nevus."""
+    rng = np.random.default_rng([variant.seed, len(variant.mistakes)])
+    labels = LABELS[TEST]
+    right = 0.6 + 0.3 * bool(variant.alpha) + 0.01 * rng.random()
+    answers = np.where(rng.random(len(labels)) < right, labels, (labels + 1) % 7)
+    if len(variant.mistakes) == len(ALL_MISTAKES):
+        answers = np.full(len(labels), 5)
+    matrix = confusion(labels, answers)[0].astype(int)
+    history = tuple(
+        {
+            "epoch": e,
+            "loss": 1 / e,
+            "val_loss": 1 / e,
+            "val_accuracy": 0.2 * e,
+            "val_balanced_accuracy": 0.1 * e,
+        }
+        for e in (1, 2)
+    )
+    recipe = {"protocol": {"batch_size": 64}}
+    return Outcome(
+        variant,
+        "f",
+        "abc",
+        2,
+        2,
+        60.0,
+        900,
+        64,
+        matrix,
+        matrix,
+        answers,
+        1.2,
+        0.7,
+        "none",
+        "cpu",
+        recipe,
+        history,
+    )
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Artifacts of three models with answers, and no runs."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    for seed, (name, role) in enumerate(MODELS.items()):
+        predictions(name, seed).save(folder / f"{name}.parquet")
+        (folder / f"{name}.tflite").write_bytes(name.encode())
+        files = {"predictions": f"{name}.parquet", "litert": f"{name}.tflite"}
+        update_model(folder, name, ModelEntry(name, name.title(), role), files)
+    return folder
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A function that makes these artifacts the ones to use, with a table of some runs or without one."""
+
+    def set_folder(folder: Path, runs: list[Variant] | None = None) -> Path:
+        if runs is not None:
+            (folder / FILE).write_text(to_csv(outcome(v) for v in runs))
+            update_shared(folder, {KEY: FILE})
+        else:
+            update_shared(folder, {KEY: None})
+        monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(folder))
+        return folder
+
+    return set_folder
+
+
+def all_runs() -> list[Variant]:
+    return [*plan("collapse"), *plan("grid", [1, 2, 3]), *plan("hints"), *plan("data")]
+
+
+def texts(elements) -> str:
+    return "\n".join(str(element.value) for element in elements)
+
+
+def everything(app: AppTest) -> str:
+    kinds = (app.markdown, app.info, app.success, app.caption, app.warning, app.error)
+    return "\n".join(texts(kind) for kind in kinds)
+
+
+def chart(app: AppTest, key: str) -> dict:
+    found = [c for c in app.get("plotly_chart") if f"chart-{key}" in c.proto.id]
+    assert len(found) == 1, [c.proto.id for c in app.get("plotly_chart")]
+    return json.loads(found[0].proto.spec)
+
+
+def sound(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception
+    assert not app.error
+    return app
+
+
+def cells_of(plane: dict) -> set[str]:
+    return {a["text"].split("<br>")[0] for a in plane["layout"].get("annotations", [])}
+
+
+def test_without_models_it_says_what_makes_them(tmp_path: Path, use, open_page) -> None:
+    use(tmp_path / "nothing")
+    app = open_page("lab")
+    assert not app.exception
+    assert "python -m core train" in texts(app.info)
+    assert "python -m core ablate --group collapse" in texts(app.caption)
+
+
+def test_the_story_goes_down_the_page(models: Path, use, open_page) -> None:
+    use(models, all_runs())
+    app = sound(open_page("lab"))
+    heads = [head.value for head in app.header]
+    assert [head.split(" ")[0] for head in heads] == [str(i) for i in range(1, 9)]
+    for key in (
+        "soft-resnet50",
+        "entropy",
+        "knowledge",
+        "mistaken",
+        "gradients",
+        "pull",
+        "collapse-accuracy",
+        "collapse-balanced_accuracy",
+        "plane",
+        "comparisons",
+        "epochs",
+        "data",
+    ):
+        assert chart(app, key)["data"], key
+    assert sum(":material/info:" in c.value for c in app.caption) >= 12, "a line on how to read each"
+    assert len(app.get("download_button")) >= 8
+
+
+def test_temperature_moves_the_entropy_and_keeps_the_order(models: Path, use, open_page) -> None:
+    use(models)
+    app = sound(open_page("lab"))
+    before = next(m.value for m in app.markdown if m.value.startswith("At T = 2 "))
+    app.slider(key="t").set_value(50.0).run()
+    after = next(m.value for m in sound(app).markdown if m.value.startswith("At T = 50 "))
+    assert before.split("**order**")[1].split(".")[0] == after.split("**order**")[1].split(".")[0]
+    bars = chart(app, "soft-resnet50")["data"]
+    assert {trace["name"] for trace in bars} == {"T = 50", "T = 1"}
+
+
+def test_alpha_moves_the_gradient(models: Path, use, open_page) -> None:
+    use(models)
+    app = sound(open_page("lab"))
+    app.slider(key="alpha").set_value(0.0).run()
+    bars = {t["name"]: t["y"] for t in chart(sound(app), "gradients")["data"]}
+    assert bars["total"] == bars["(1 - alpha) x hard"]
+    assert "by the one reading" in texts(app.markdown)
+
+
+def test_without_runs_cells_are_empty_and_commands_named(models: Path, use, open_page) -> None:
+    use(models)
+    app = sound(open_page("lab"))
+    assert chart(app, "plane")["layout"].get("annotations", []) == []
+    for group in ("collapse", "grid", "hints", "data"):
+        assert f"python -m core ablate --group {group}" in texts(app.caption)
+    assert "runs, or those without, are missing" in texts(app.info)
+
+
+def test_deleting_a_run_empties_its_cell(models: Path, use, open_page) -> None:
+    cell = [taught(8.0, 0.25, seed=1)]
+    alone = [Variant(seed=1)]
+    use(models, cell + alone)
+    assert len(cells_of(chart(sound(open_page("lab")), "plane"))) == 1
+    use(models, alone)
+    assert not cells_of(chart(sound(open_page("lab")), "plane"))
+
+
+def test_verdict_and_collapse_follow_from_the_runs(models: Path, use, open_page) -> None:
+    use(models, all_runs())
+    app = sound(open_page("lab"))
+    said = texts(app.success)
+    assert "answers “nevus” to 100.0%" in said
+    assert "adds" in said
+    assert f"T = {CHOSEN[0]:g}" in said
+    use(models, [taught(*CHOSEN, seed=1), Variant(seed=1)])
+    assert "too few runs for a verdict" in texts(sound(open_page("lab")).info)
+
+
+def test_another_mistake_is_looked_at(models: Path, use, open_page) -> None:
+    use(models, plan("collapse"))
+    app = sound(open_page("lab"))
+    options = app.selectbox(key="mistake").options
+    assert "Repaired" in options
+    app.selectbox(key="mistake").select("Softmax of softmax").run()
+    assert "softens the logits, once" in texts(sound(app).markdown)
+
+
+def test_the_data_curve_has_the_shares_that_have_runs(models: Path, use, open_page) -> None:
+    use(models, [v for v in plan("data") if v.share < 0.5])
+    app = sound(open_page("lab"))
+    assert [list(t["x"]) for t in chart(app, "data")["data"] if t.get("name")] == [list(SHARES[:2])] * 2
+
+
+def test_a_damaged_table_is_named_and_the_rest_goes_on(models: Path, tmp_path: Path, use, open_page) -> None:
+    use(models, plan("collapse"))
+    (models / FILE).write_text("run\nx\n")
+    app = open_page("lab")
+    assert not app.exception
+    assert "cannot be read" in texts(app.warning)
+    assert chart(app, "entropy")["data"]
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "value"),
+    [
+        ({"t": "8"}, ("slider", "t"), 8.0),
+        ({"class": "bcc"}, ("selectbox", "class"), "bcc"),
+        ({"alpha": "0.8", "loss-t": "50"}, ("slider", "alpha"), 0.8),
+        ({"by": "densenet169"}, ("selectbox", "by"), "densenet169"),
+        ({"figure": "accuracy"}, ("selectbox", "figure"), "accuracy"),
+    ],
+    ids=str,
+)
+def test_deep_links(models: Path, use, open_page, query: dict, key: tuple[str, str], value: object) -> None:
+    use(models, plan("collapse"))
+    app = sound(open_page("lab", **query))
+    assert getattr(app, key[0])(key=key[1]).value == value
+
+
+@pytest.mark.parametrize(
+    "query", [{"t": "-1e9"}, {"class": "<b>"}, {"image": "99999"}, {"mistake": "../"}, {"size": "7"}], ids=str
+)
+def test_junk_in_the_address_is_ignored(models: Path, use, open_page, query: dict) -> None:
+    use(models, plan("collapse"))
+    sound(open_page("lab", **query))
+
+
+LESSON = """
+import json, sys, time
+order = json.loads(sys.stdin.readline())
+print(json.dumps({"kind": "material", "text": "seven drawn lesions"}), flush=True)
+for half in range(2 * order["epochs"] + 1):
+    for arm, gain in (("alone", 0.0), ("taught", 0.1)):
+        figures = {"test_loss": 2.0, "test_accuracy": 0.5, "test_balanced_accuracy": 0.3 + gain}
+        loss = 1.0 if half else None
+        print(json.dumps({"kind": "point", "arm": arm, "epoch": half / 2, "loss": loss, **figures}), flush=True)
+PAUSE
+print(json.dumps({"kind": "end"}), flush=True)
+"""
+
+
+def give_lessons(monkeypatch: pytest.MonkeyPatch, pause: str) -> Desk:
+    one = Desk((sys.executable, "-c", LESSON.replace("PAUSE", pause)))
+    monkeypatch.setattr(_lab_live, "desk", lambda: one)
+    return one
+
+
+def button(app: AppTest, key: str):
+    return next(b for b in app.button if b.key == key)
+
+
+def follow(app: AppTest, seconds: float = 20.0) -> AppTest:
+    """As the browser does: run again and again until the lesson is over."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        app.run()
+        if not button(app, "train").disabled:
+            return app
+        time.sleep(0.1)
+    raise AssertionError("the lesson did not end")
+
+
+def test_a_lesson_draws_its_curves_and_is_summed_up(models: Path, use, open_page, monkeypatch) -> None:
+    give_lessons(monkeypatch, "")
+    use(models)
+    app = sound(open_page("lab", epochs="2"))
+    button(app, "train").click().run()
+    follow(sound(app))
+    assert "seven drawn lesions" in texts(app.caption)
+    curves = chart(app, "live-test_accuracy")["data"]
+    assert [len(trace["x"]) for trace in curves] == [5, 5]
+    assert "+10.0 points" in texts(app.markdown)
+
+
+def test_stop_stops_and_others_are_told_that_they_queue(models: Path, use, open_page, monkeypatch) -> None:
+    one = give_lessons(monkeypatch, "time.sleep(60)")
+    use(models)
+    first, second = sound(open_page("lab")), sound(open_page("lab"))
+    button(first, "train").click().run()
+    button(second, "train").click().run()
+    assert "Only one lesson is given at a time" in texts(sound(second).info)
+    assert button(second, "train").disabled
+    begun = time.monotonic()
+    button(first, "stop").click().run()
+    assert first.session_state["lesson"].ended - begun < 2
+    assert not button(sound(first), "train").disabled
+    assert second.session_state["lesson"].state == "running"
+    one.stop(second.session_state["lesson"])
