@@ -25,7 +25,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """The options that `train` and `distill` share."""
     parser.add_argument("--recipe", default="tuned", help="report or tuned (default: %(default)s)")
-    parser.add_argument("--init", help="initial weights: imagenet, or a .weights.h5 file (default: none)")
+    parser.add_argument(
+        "--init",
+        help="initial weights: imagenet, a .weights.h5 file, or a trained model's .npz (default: none)",
+    )
     parser.add_argument("--init-note", help="where the initial weights come from and under which terms")
     parser.add_argument("--split", choices=("lesion", "report"), help="replace the recipe's split")
     parser.add_argument("--seed", type=int, help="replace the recipe's seed")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 
 from core.errors import UserError
 from core.lesions import N_CLASSES
+from core.networks.weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def build(
 
     Args:
         name: a key of `NETWORKS`.
-        init: `imagenet` (Keras' own download), the path of a `.weights.h5` file of the network without its top, or
-            None for random weights.
+        init: `imagenet` (Keras' own download), the path of a `.weights.h5` file of the network without its top or of
+            an `.npz` of this project, head and all, or None for random weights.
         size: side of the input; None takes any size (training by stages).
         widths: of a pruned network, see `narrowed`; its weights are random, so `init` goes without.
 
@@ -85,7 +87,9 @@ def build(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = network.bn_momentum
     model = keras.Model(image, _head(base.output, network), name=name)
-    if init is not None:
+    if init is not None and init.endswith(".npz"):
+        load_weights(model, Path(init), name)
+    elif init is not None:
         _load_initial(base, application, init)
     return narrowed(model, widths) if widths else model
 

@@ -162,7 +162,7 @@ def describe_init(init: str | None, note: str | None) -> str:
     if init == "imagenet":
         return "ImageNet, keras.applications' download"
     if not Path(init).is_file():
-        raise UserError(f"--init: expected imagenet or a .weights.h5 file, found no file {init}")
+        raise UserError(f"--init: expected imagenet, a .weights.h5 or an .npz file, found no file {init}")
     digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()[:16]
     return f"{Path(init).name} (sha256 {digest}...)" + (f": {note}" if note else "")
 

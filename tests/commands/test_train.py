@@ -117,7 +117,7 @@ def test_two_processes_do_not_train_in_one_folder(place, capsys):
         (["--network", "resnet50", "--name", "My Model"], "--name: expected"),
         (
             ["--network", "resnet50", "--init", "nothing.weights.h5"],
-            "--init: expected imagenet or a .weights.h5 file",
+            "--init: expected imagenet, a .weights.h5 or an .npz file",
         ),
     ],
 )

@@ -116,6 +116,17 @@ def test_initial_weights_from_a_file_reach_the_backbone(tiny_row, tmp_path):
     assert all(np.allclose(a, b) for a, b in zip(found, donor.get_weights(), strict=True))
 
 
+def test_a_trained_models_own_weights_go_on_with_head_and_all(tiny_row, tmp_path):
+    trained = build("tiny-caffe")
+    rng = np.random.default_rng(1)
+    trained.set_weights([rng.normal(size=w.shape).astype(np.float16) for w in trained.get_weights()])
+    save_weights(trained, tmp_path / "trained.npz", "tiny-caffe")
+    model = build("tiny-caffe", init=str(tmp_path / "trained.npz"))
+    assert all(np.allclose(a, b) for a, b in zip(model.get_weights(), trained.get_weights(), strict=True))
+    with pytest.raises(UserError, match="expected weights of tiny-tf, found tiny-caffe"):
+        build("tiny-tf", init=str(tmp_path / "trained.npz"))
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no weights"])
 def test_missing_and_damaged_initial_weights_are_refused(tiny_row, tmp_path, content):
     path = tmp_path / "tiny.weights.h5"
