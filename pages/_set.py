@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data.browse import browsable, fingerprint
+from core.data.browse import SHUFFLED, browsable, fingerprint, in_order
 from core.data.findings import DatasetError
 from core.data.ham10000 import Dataset
 from core.data.summary import COMMAND, KEY, Summary, parse_summary, summarise
@@ -25,6 +25,9 @@ IMAGE = "image"
 """The name in the address of the image that is opened."""
 
 DRAWN = "drawn"
+FIRST = 8
+"""Drawn pictures that are made before anybody asks: the gallery's first page."""
+
 HOW_TO_GET_IT = (
     "`python -m core data download` fetches HAM10000 (2.8 GB, Harvard Dataverse, CC BY-NC 4.0); a copy that you have "
     "is used with `DERMDISTILL_DATA=/path/to/it`."
@@ -80,14 +83,10 @@ def _of_folder(key: str, _dataset: Dataset) -> Shown:
 @st.cache_resource(show_spinner="Planning a synthetic set ...")
 def _of_nothing() -> Shown:
     drawn = drawn_set()
-    return Shown(
-        DRAWN,
-        browsable(drawn.records.sort_values("image_id")),
-        drawn.read_bytes,
-        Thumbnails(lambda image_id: of_pixels(drawn.preview(image_id), image_id)),
-        synthetic=True,
-        live=False,
-    )
+    table = browsable(drawn.records.sort_values("image_id"))
+    thumbnails = Thumbnails(lambda image_id: of_pixels(drawn.preview(image_id), image_id))
+    thumbnails.prepare(list(in_order(table, SHUFFLED)["image_id"][:FIRST]))
+    return Shown(DRAWN, table, drawn.read_bytes, thumbnails, synthetic=True, live=False)
 
 
 def counts(images: Shown) -> tuple[Summary, str]:

@@ -111,7 +111,7 @@ def show_gallery(images: Shown, found: pd.DataFrame) -> None:
         )
         # Drawing costs more than reading.
         many = _links.selectbox(
-            "A page has", PER_PAGE, 2 if images.live else 1, lambda n: f"{n} images", key="many", width=150,
+            "A page has", PER_PAGE, 2 if images.live else 0, lambda n: f"{n} images", key="many", width=150,
             on_change=to_first_page,
         )  # fmt: skip
     pages = -(-len(found) // many)

@@ -20,8 +20,9 @@ def main() -> None:
     """The page from top to bottom."""
     st.title("Dataset")
     st.markdown(
-        "HAM10000: dermatoscopic images of pigmented lesions, seven diagnoses, two thirds of them of one. What it "
-        "consists of decides what a model can learn, and how it is split decides what a figure is worth."
+        "HAM10000 (Tschandl, Rosendahl, Kittler 2018, CC BY-NC 4.0): dermatoscopic images of pigmented lesions, seven "
+        "diagnoses, two thirds of the images of one. What it consists of decides what a model can learn, and how it is "
+        "split decides what a figure is worth."
     )
     images = _set.shown()
     _set.say_which(images)

@@ -66,7 +66,8 @@ def browsable(records: pd.DataFrame) -> pd.DataFrame:
     for split in SPLITS:
         table[f"part_{split}"] = pd.Categorical(assign(records, split), PARTS)
     codes = table["part_report"].cat.codes
-    table["shuffle"] = [hashlib.sha256(name.encode()).digest()[:8].hex() for name in table["image_id"]]
+    hashed = (hashlib.sha256(name.encode()).digest()[:7] for name in table["image_id"])
+    table["shuffle"] = np.array([int.from_bytes(digest) for digest in hashed], np.int64)
     table["leaks"] = codes.groupby(table["lesion_id"]).transform("nunique") > 1
     table["dx"] = pd.Categorical(table["dx"], CODES)
     for column in ("dx_type", "sex", "localization"):
@@ -119,7 +120,7 @@ def in_order(table: pd.DataFrame, order: str) -> pd.DataFrame:
     if order == BY_ID:
         return table.sort_values("image_id")
     if order == SHUFFLED:
-        return table.sort_values(["shuffle", "image_id"])
+        return table.sort_values("shuffle")
     if order in (YOUNGEST, OLDEST):
         return table.sort_values(["age", "image_id"], ascending=[order == YOUNGEST, True])
     raise ValueError(f"order: expected one of {ORDERS}, found {order!r}")

@@ -76,8 +76,7 @@ class Thumbnails:
             known = {image_id: self._known[image_id] for image_id in image_ids if image_id in self._known}
         missing = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
         if missing:
-            with ThreadPoolExecutor(min(WORKERS, len(missing))) as pool:
-                known |= dict(zip(missing, pool.map(self._try, missing), strict=True))
+            known |= dict(zip(missing, self._try_all(missing), strict=True))
         with self._lock:
             for image_id in image_ids:
                 self._known[image_id] = known[image_id]
@@ -93,9 +92,17 @@ class Thumbnails:
 
     def _run_errand(self, image_ids: list[str]) -> None:
         try:
-            self.get(image_ids)
+            # One after the other, since somebody else is waiting for the processor.
+            for image_id in image_ids:
+                self.get([image_id])
         finally:
             self._errand.release()
+
+    def _try_all(self, image_ids: Sequence[str]) -> list[bytes | str]:
+        if len(image_ids) == 1:
+            return [self._try(image_ids[0])]
+        with ThreadPoolExecutor(min(WORKERS, len(image_ids))) as pool:
+            return list(pool.map(self._try, image_ids))
 
     def _try(self, image_id: str) -> bytes | str:
         try:

@@ -61,13 +61,13 @@ def several() -> None:
     names = {"mel": "Melanoma", "bcc": "Basal cell carcinoma", "nv": "Nevus"}
     many = _links.multiselect("Many", list(names), names.get, key="many")
     one = _links.segmented_control("One", list(names), names.get, key="one")
-    st.text(f"{','.join(many)} {one}")
+    st.text(f"{','.join(many) or 'none'} {one}")
 
 
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
-        ({}, " mel"),
+        ({}, "none mel"),
         ({"many": ["mel", "Nevus"], "one": "bcc"}, "mel,nv bcc"),
         ({"many": "bcc", "one": "Nevus"}, "bcc nv"),
         ({"many": ["nobody", "nv"], "one": "nobody"}, "nv mel"),
