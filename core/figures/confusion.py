@@ -170,13 +170,18 @@ def two_by_two(decision: Decision, name: str, *, ink: str | None = None) -> go.F
     )
     total = max(decision.tp + decision.fn + decision.fp + decision.tn, 1)
     result = figure(190, ink, hovermode=False)
-    for x, y, count, word, colour in fields:
-        box = {"x0": x - 0.48, "x1": x + 0.48, "y0": y - 0.46, "y1": y + 0.46}
-        result.add_shape(
-            type="rect", **box, line={"color": colour, "width": 2}, fillcolor=colour, opacity=0.16 + 0.3 * count / total
-        )  # fmt: skip
-        result.add_annotation(x=x, y=y - 0.12, text=f"<b>{count:,}</b>", showarrow=False, font={"size": 20})
-        result.add_annotation(x=x, y=y + 0.2, text=word, showarrow=False, font={"size": 13})
+    result.layout.shapes = [
+        {
+            "type": "rect", "x0": x - 0.48, "x1": x + 0.48, "y0": y - 0.46, "y1": y + 0.46, "fillcolor": colour,
+            "line": {"color": colour, "width": 2}, "opacity": 0.16 + 0.3 * count / total,
+        }
+        for x, y, count, _, colour in fields
+    ]  # fmt: skip
+    result.layout.annotations = [
+        {"x": x, "y": y + down, "text": text, "showarrow": False, "font": {"size": size}}
+        for x, y, count, word, _ in fields
+        for down, text, size in ((-0.12, f"<b>{count:,}</b>", 20), (0.2, word, 13))
+    ]
     result.update_xaxes(
         range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["said yes", "said no"], side="top", fixedrange=True,
         showgrid=False, zeroline=False,
