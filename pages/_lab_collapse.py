@@ -95,6 +95,12 @@ def _show_mistake(runs: dict[Variant, tuple[Outcome, ...]]) -> None:
             f"{np.log(7):.4f}; the largest logit behind them is right for {runs[variant][0].teacher_accuracy:.1%} of "
             "the training views."
         )
+    ends = [run.history[-1] for run in runs[variant] if {"accuracy", "val_accuracy"} <= set(run.history[-1])]
+    if ends:
+        st.markdown(
+            f"In its last epoch it named {np.mean([row['accuracy'] for row in ends]):.1%} of the training views rightly; "
+            f"judged afterwards, {np.mean([row['val_accuracy'] for row in ends]):.1%} of validation."
+        )
     shown = [variant] if variant == repaired or not runs[repaired] else [variant, repaired]
     for column, one in zip(st.columns(2, gap="medium"), shown, strict=False):
         matrix = np.sum([run.test for run in runs[one]], axis=0)

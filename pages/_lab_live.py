@@ -49,7 +49,7 @@ def show() -> None:
             "Train", type="primary", icon=":material/play_arrow:", disabled=busy, key="train", on_click=_begin,
             args=(order,),
         )  # fmt: skip
-        st.button("Stop", icon=":material/stop:", disabled=not busy, key="stop", on_click=_stop)
+        st.button("Stop training", icon=":material/stop:", disabled=not busy, key="stop", on_click=_stop)
     if ticket is None:
         desk().prepare(order)
     elif busy:
