@@ -9,6 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages import _door
+
 PAGES = Path(__file__).parent / "pages"
 
 # A file of our own, since Streamlit has the browser fetch its own page icons from the network.
@@ -22,7 +24,9 @@ page = st.navigation(
         st.Page("pages/dataset.py", title="Dataset", icon=":material/photo_library:"),
         st.Page("pages/comparison.py", title="Comparison", icon=":material/compare_arrows:"),
         st.Page("pages/confusion.py", title="Confusion", icon=":material/grid_on:"),
+        st.Page("pages/lab.py", title="Distillation lab", icon=":material/science:"),
         st.Page("pages/models.py", title="Model cards", icon=":material/description:"),
+        st.Page("pages/privacy.py", title="Privacy", icon=":material/shield:"),
     ],
     position="top",
 )
@@ -31,4 +35,5 @@ st.caption(
     "nothing here may be used to diagnose or to treat anyone."
 )
 st.session_state.routed = True  # see pages/_shared.py, run
-page.run()
+if _door.admitted():
+    page.run()
