@@ -13,17 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
 from core.benchmark.app import AppTimes
 from core.benchmark.process import family
 from core.errors import UserError
 from core.settings import ROOT
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
+Page = Any
+"""`playwright.sync_api.Page`. Playwright is needed for the tests and here alone, so it is no requirement."""
 
 START_S, WAIT_MS = 120, 120_000
 _PATHS = ("chromium", "chromium-browser", "google-chrome")
@@ -31,18 +33,26 @@ _BROWSER = ("--no-sandbox", "--disable-dev-shm-usage")
 
 WATCH = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
-  window.reruns = 0;
-  let last = app.dataset.testScriptState;
-  new MutationObserver(() => {
-    const now = app.dataset.testScriptState;
-    if (now === 'notRunning' && last !== 'notRunning')
-      requestAnimationFrame(() => { window.reruns += 1; window.ended = performance.now(); });
-    last = now;
-  }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
-  document.addEventListener('click', () => { window.clicked = performance.now(); }, true);
+  const now = () => performance.now();
+  window.clicked = window.ended = window.changed = 0;
+  new MutationObserver(() => { if (app.dataset.testScriptState === 'notRunning') window.ended = now(); })
+    .observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
+  new MutationObserver(() => { window.changed = now(); })
+    .observe(document.querySelector('[data-testid="stMain"]'),
+             {childList: true, subtree: true, attributes: true, attributeFilter: ['src', 'd']});
+  document.addEventListener('click', () => { window.clicked = now(); }, true);
 }"""
-"""Counts the script's runs, and notes when the last one's result was painted and when the mouse was last pressed:
+"""Notes when the mouse was last pressed, when the script's last run ended, and when anything on the page last changed:
 in the browser itself, so that Playwright's own delays are not measured."""
+
+DONE = """() => {
+  const quiet = performance.now() - Math.max(window.ended, window.changed);
+  const running = document.querySelector('[data-testid="stApp"]').dataset.testScriptState !== 'notRunning';
+  if (running || Math.max(window.ended, window.changed) < window.clicked) return false;
+  return window.ended > window.clicked ? quiet > 100 : quiet > 3000;
+}"""
+"""Whether the run behind the last click has ended and all of it is drawn; a run so short that the browser never
+showed it is over when nothing has changed for three seconds."""
 
 
 class NoVisit(UserError):
@@ -64,9 +74,7 @@ def find() -> Browser | None:
     found = next((path for name in _PATHS if (path := shutil.which(name))), None)
     if found:
         return Browser(Path(found).name, found)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    with _playwright().sync_playwright() as playwright:
         return Browser("chromium", None) if Path(playwright.chromium.executable_path).exists() else None
 
 
@@ -76,19 +84,23 @@ def visit(browser: Browser, uploads: Sequence[Path]) -> AppTimes:
     Raises:
         NoVisit: something of it does not come.
     """
-    from playwright.sync_api import Error, sync_playwright
-
+    library = _playwright()
     try:
-        with sync_playwright() as playwright:
+        with library.sync_playwright() as playwright:
             window = playwright.chromium.launch(executable_path=browser.path, args=list(_BROWSER))
             try:
                 page = window.new_page(viewport={"width": 1440, "height": 900})
                 page.set_default_timeout(WAIT_MS)
-                return _visit(page, uploads)
+                try:
+                    return _visit(page, uploads)
+                except library.Error as error:
+                    raise NoVisit(
+                        f"{page.url}: expected the page to go on, found: {_first_line(error)}"
+                    ) from error
             finally:
                 window.close()
-    except Error as error:
-        raise NoVisit(f"expected the dashboard in {browser.name}, found: {_first_line(error)}") from error
+    except library.Error as error:
+        raise NoVisit(f"expected {browser.name} to start, found: {_first_line(error)}") from error
 
 
 def _visit(page: Page, uploads: Sequence[Path]) -> AppTimes:
@@ -123,7 +135,8 @@ def painted(page: Page, kind: str) -> None:
     page.get_by_test_id(kind).first.wait_for()
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('[data-testid=\"stImage\"] img')].every(i => i.complete)"
+        "() => [...document.querySelectorAll('[data-testid=\"stImage\"] img')]"
+        ".every(image => image.complete || !image.checkVisibility() || image.loading === 'lazy')"
     )
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
@@ -158,11 +171,10 @@ def _choose_views(page: Page, address: str) -> list[float]:
 
 
 def _until_rerun(page: Page, click: Callable[[], Any]) -> float:
-    """Seconds from a click to the painted end of the run that it causes, by the browser's clock."""
-    before = page.evaluate("() => window.reruns")
+    """Seconds from a click to the last change on the page that its run makes, by the browser's clock."""
     click()
-    page.wait_for_function("before => window.reruns > before", arg=before)
-    return page.evaluate("() => window.ended - window.clicked") / 1e3
+    page.wait_for_function(DONE)
+    return page.evaluate("() => Math.max(window.ended, window.changed) - window.clicked") / 1e3
 
 
 @contextmanager
@@ -213,6 +225,10 @@ def has_loaded(process: int, library: str = "tensorflow") -> bool | None:
             continue
         found = bool(found) or f"/{library}/" in maps
     return found
+
+
+def _playwright() -> ModuleType:
+    return import_module("playwright.sync_api")
 
 
 def _first_line(error: Exception) -> str:
