@@ -97,9 +97,10 @@ def _show_mistake(runs: dict[Variant, tuple[Outcome, ...]]) -> None:
         )
     ends = [run.history[-1] for run in runs[variant] if {"accuracy", "val_accuracy"} <= set(run.history[-1])]
     if ends:
+        learnt, judged = (np.mean([row[key] for row in ends]) for key in ("accuracy", "val_accuracy"))
         st.markdown(
-            f"In its last epoch it named {np.mean([row['accuracy'] for row in ends]):.1%} of the training views rightly; "
-            f"judged afterwards, {np.mean([row['val_accuracy'] for row in ends]):.1%} of validation."
+            f"In its last epoch it named {learnt:.1%} of the training views rightly while it learnt; judged "
+            f"afterwards, {judged:.1%} of validation."
         )
     shown = [variant] if variant == repaired or not runs[repaired] else [variant, repaired]
     for column, one in zip(st.columns(2, gap="medium"), shown, strict=False):
