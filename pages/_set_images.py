@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -21,10 +21,14 @@ from core.data.browse import (
     with_split,
 )
 from core.data.splits import SPLITS
+from core.data.summary import Counts
 from core.figures.counts import value_bars
 from core.serving.tables import to_csv
 from pages import _links, _set, _shared
 from pages._set import Shown
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 PAGE = "gallery-page"
 PER_PAGE = (8, 16, 24, 48)
@@ -145,9 +149,7 @@ def show_facets(table: pd.DataFrame, selection: Selection) -> None:
         with grid.cell():
             st.markdown(f"**{facet.title}**")
             _shared.chart(
-                value_bars(
-                    counts, labels, marked=selection[facet.column], totals=totals, ink=_shared.ink()
-                ),
+                _bars(counts, labels, selection[facet.column], totals, _shared.ink()),
                 key=f"facet-{KEYS[facet.column]}",
                 alt="; ".join(f"{labels[v]}: {sum(by.values()):,}" for v, by in counts.items()),
             )  # fmt: skip
@@ -157,3 +159,11 @@ def show_facets(table: pd.DataFrame, selection: Selection) -> None:
         "figure follows all filters but its own, so a bar says how many images choosing it would give."
     )
     _shared.download(pd.DataFrame(rows), "selection.csv", "These counts as CSV")
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _bars(
+    counts: Counts, labels: dict[str, str], marked: list[str], totals: dict[str, int], ink: str | None
+) -> go.Figure:
+    """`value_bars`, drawn once for the same counts: turning a page or opening an image changes none of them."""
+    return value_bars(counts, labels, marked=marked, totals=totals, ink=ink)

@@ -46,7 +46,7 @@ def class_bars(
             mode="markers",
             marker={
                 "symbol": "diamond",
-                "size": 11,
+                "size": 8,
                 "color": "#FFFFFF",
                 "line": {"width": 1.5, "color": "#0C151C"},
             },
@@ -86,31 +86,36 @@ def value_bars(
     values = list(counts)
     names = [(labels or {}).get(value, value) for value in values]
     texts = [f"<b>{name}</b>" if value in marked else name for value, name in zip(values, names, strict=True)]
-    result = figure(34 + 24 * max(len(values), 1), ink, barmode="overlay", bargap=0.25)
     rows = np.arange(len(values))
-    if totals is not None:
-        result.add_bar(
-            x=[totals.get(value, 0) for value in values], y=rows, orientation="h",
-            marker={"color": NEUTRAL, "opacity": FAINT}, hoverinfo="skip",
-        )  # fmt: skip
-    # One trace for all classes, since Plotly takes its time for each.
     length = np.array([[counts[value].get(code, 0) for code in CODES] for value in values], dtype=float)
     length = length.reshape(len(values), N_CLASSES)
-    result.add_bar(
-        x=length.ravel(),
-        y=rows.repeat(N_CLASSES),
-        base=(length.cumsum(axis=1) - length).ravel(),
-        orientation="h",
-        marker={"color": [class_colour(code) for code in CODES] * len(values), "line": {"width": 0}},
-        customdata=[(name, BY_CODE[code].name) for name in names for code in CODES],
-        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}: %{x:,}<extra></extra>",
-    )
-    result.update_xaxes(rangemode="tozero", fixedrange=True, zeroline=False, nticks=4)
-    result.update_yaxes(
-        range=[max(len(values), 1) - 0.5, -0.5], tickvals=rows, ticktext=texts, fixedrange=True, showgrid=False,
-        automargin=True,
+    faint = {
+        "type": "bar", "x": [(totals or {}).get(value, 0) for value in values], "y": rows, "orientation": "h",
+        "marker": {"color": NEUTRAL, "opacity": FAINT}, "hoverinfo": "skip",
+    }  # fmt: skip
+    # One trace for all classes and one update for the rest, since Plotly takes its time for each.
+    classes = {
+        "type": "bar",
+        "x": length.ravel(),
+        "y": rows.repeat(N_CLASSES),
+        "base": (length.cumsum(axis=1) - length).ravel(),
+        "orientation": "h",
+        "marker": {"color": [class_colour(code) for code in CODES] * len(values), "line": {"width": 0}},
+        "customdata": [(name, BY_CODE[code].name) for name in names for code in CODES],
+        "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]}: %{x:,}<extra></extra>",
+    }
+    result = figure(34 + 24 * max(len(values), 1), ink)
+    result.add_traces([classes] if totals is None else [faint, classes])
+    return result.update_layout(
+        barmode="overlay",
+        bargap=0.25,
+        xaxis={"rangemode": "tozero", "fixedrange": True, "zeroline": False, "nticks": 4},
+        yaxis={
+            "range": [max(len(values), 1) - 0.5, -0.5], "tickvals": rows, "ticktext": texts, "fixedrange": True,
+            "showgrid": False, "automargin": True,
+        },
+        margin={"l": 4, "r": 12, "t": 2, "b": 26},
     )  # fmt: skip
-    return result.update_layout(margin={"l": 4, "r": 12, "t": 2, "b": 26})
 
 
 def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str | None = None) -> go.Figure:

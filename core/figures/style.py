@@ -77,19 +77,21 @@ def figure(height: int, ink: str | None = None, **layout: Any) -> go.Figure:
         ink: colour of text; None leaves it to the page's theme.
         layout: what else goes to `update_layout`.
     """
-    result = go.Figure()
-    result.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor=TRANSPARENT,
-        plot_bgcolor=TRANSPARENT,
-        showlegend=False,
-        dragmode=False,
-        font={"size": 14, "color": ink},
-        hoverlabel={"font": {"size": 13}},
-        legend={"font": {"color": ink}},
-    )
     fonts = {"tickfont": {"size": 13, "color": ink}, "title": {"font": {"size": 13, "color": ink}}}
-    result.update_xaxes(**fonts)
-    result.update_yaxes(**fonts)
-    return result.update_layout(**layout)
+    # All at once: each of Plotly's updates takes milliseconds.
+    result = go.Figure(
+        layout={
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "paper_bgcolor": TRANSPARENT,
+            "plot_bgcolor": TRANSPARENT,
+            "showlegend": False,
+            "dragmode": False,
+            "font": {"size": 14, "color": ink},
+            "hoverlabel": {"font": {"size": 13}},
+            "legend": {"font": {"color": ink}},
+            "xaxis": fonts,
+            "yaxis": fonts,
+        }
+    )
+    return result.update_layout(**layout) if layout else result
