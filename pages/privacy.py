@@ -33,7 +33,7 @@ asks for where they are; the dashboard brings the technical part of it:
 | encrypted transport | a reverse proxy that ends TLS; see the README |
 | no traces | nothing is stored; the proxy's own log should keep no query strings |
 | deletion | ends with the visit; a restart of the server empties everything |
-| legal ground, information, record of processing | yours: consent, hospital rules, a data protection impact assessment |
+| legal ground, information, records | yours: consent, hospital rules, a data protection impact assessment |
 | medical device law | **not met**: no diagnosis or treatment may rest on it |
 """
 
@@ -41,7 +41,9 @@ asks for where they are; the dashboard brings the technical part of it:
 def main() -> None:
     """The page."""
     st.title("Privacy")
-    st.write("An uploaded image is looked at in memory and forgotten. Nothing of it is stored, logged or sent on.")
+    st.write(
+        "An uploaded image is looked at in memory and forgotten. Nothing of it is stored, logged or sent on."
+    )
     st.header("For everybody who uploads")
     st.markdown(FOR_VISITORS)
     st.header("For whoever runs this for others")

@@ -172,7 +172,9 @@ def test_initial_weights_in_words(tmp_path):
     path.write_bytes(b"abc")
     said = describe_init(str(path), "of a friend, MIT")
     assert said == "start.weights.h5 (sha256 ba7816bf8f01cfea...): of a friend, MIT"
-    with pytest.raises(UserError, match=r"--init: expected imagenet, a \.weights\.h5 or an \.npz file, found no file"):
+    with pytest.raises(
+        UserError, match=r"--init: expected imagenet, a \.weights\.h5 or an \.npz file, found no file"
+    ):
         describe_init(str(tmp_path / "nothing.h5"), None)
 
 
