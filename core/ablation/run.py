@@ -63,7 +63,8 @@ class Place:
     def change(self, change: Callable[[list[Outcome]], list[Outcome]]) -> None:
         """Read, change and write the table, alone, and list it."""
         self.table.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.table.with_name(f".{FILE}.lock"), timeout=LOCK_TIMEOUT_S):
+        self.runs.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.runs / f".{FILE}.lock", timeout=LOCK_TIMEOUT_S):
             write_atomically(self.table, to_csv(change(self.read())).encode())
             if self.published:
                 update_shared(self.table.parent, {KEY: FILE}, formats={KEY: "ablation-csv"})
