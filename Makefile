@@ -3,10 +3,14 @@
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
+CORE := $(BIN)/python -m core
+# Initial weights: Keras' own ImageNet weights, or files such as INIT_RESNET50=weights/resnet50.weights.h5
+INIT_RESNET50 ?= imagenet
+INIT_MOBILENETV2 ?= imagenet
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test lint format lock clean
+.PHONY: help install app models test lint format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +19,24 @@ install: .venv/installed ## Make .venv with what the dashboard needs
 
 app: install ## Start the dashboard on http://localhost:8501 (another port: make app PORT=8600)
 	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+models: install ## Make every shipped model anew from HAM10000 (five hours on two cores; killed, it goes on)
+	$(CORE) train --network mobilenetv2 --init $(INIT_MOBILENETV2)
+	$(CORE) train --network resnet50 --name resnet50-labels --init $(INIT_RESNET50) --no-publish
+	$(CORE) distill --network resnet50 --name resnet50 --init runs/resnet50-labels/best.npz \
+		--init-note "this project's own, trained from labels alone, begun with $(INIT_RESNET50)" --teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network densenet169 --name densenet169 \
+		--teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --teachers resnet50,densenet169 --init $(INIT_MOBILENETV2) \
+		--temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) compress --model baseline --model resnet50 --model densenet169
+	$(CORE) compress --model student --all
+	$(CORE) prune --ship 0.5
+	$(CORE) evaluate
+	$(CORE) gate fit
+	$(CORE) gate report
+	$(CORE) project
+	$(CORE) data summary --publish
 
 test: lint ## Check style and run all tests
 	$(BIN)/python -m pytest

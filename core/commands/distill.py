@@ -40,5 +40,6 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, key) is not None
     }
     distillation = Distillation(teachers=tuple(options.teachers.split(",")), **given)
-    recipe = chosen_recipe(options, distilled(recipe_for(options.recipe, options.network), distillation))
+    plain = recipe_for(options.recipe, options.network, taught=True)
+    recipe = chosen_recipe(options, distilled(plain, distillation))
     return train_and_publish(options, options.name, recipe, load_teachers(distillation.teachers))

@@ -165,20 +165,14 @@ def _report(network: str) -> Recipe:
     )
 
 
+_LARGE = {"precision": "mixed_bfloat16", "ema": 0.98}
+
 TUNED: dict[str, Recipe] = {
     "resnet50": Recipe(
-        network="resnet50",
-        stages=(Stage(2, 112), Stage(1, 160), Stage(1, 224)),
-        learning_rate=2e-4,
-        precision="mixed_bfloat16",
-        ema=0.98,
+        "resnet50", (Stage(5, 128), Stage(2, 160), Stage(1, 224)), learning_rate=4e-4, **_LARGE
     ),
     "densenet169": Recipe(
-        network="densenet169",
-        stages=(Stage(16, 64), Stage(4, 128), Stage(1, 224)),
-        learning_rate=1e-3,
-        precision="mixed_bfloat16",
-        ema=0.98,
+        "densenet169", (Stage(5, 128), Stage(2, 160), Stage(1, 224)), learning_rate=4e-4, **_LARGE
     ),
     "mobilenetv2": Recipe(
         network="mobilenetv2",
@@ -188,11 +182,22 @@ TUNED: dict[str, Recipe] = {
         ema=0.98,
     ),
 }
-"""Our recipes, chosen on validation. Those of the student and its baseline are one: distillation is added to it."""
+"""Our recipes for learning from labels, chosen on validation; they begin with ImageNet's weights."""
+
+TAUGHT: dict[str, Recipe] = {
+    # It has learned from labels before.
+    "resnet50": Recipe("resnet50", (Stage(1, 160), Stage(1, 224)), learning_rate=2e-4, views=5, **_LARGE),
+    # It begins with nothing: small pictures, and many of them, cost little.
+    "densenet169": Recipe(
+        "densenet169", (Stage(8, 64), Stage(2, 128), Stage(1, 224)), learning_rate=1e-3, views=5, **_LARGE
+    ),
+    "mobilenetv2": TUNED["mobilenetv2"],
+}
+"""The same for learning from teachers. The student's is its baseline's: distillation is added to it, nothing else."""
 
 
-def recipe_for(name: str, network: str) -> Recipe:
-    """The named recipe for a network.
+def recipe_for(name: str, network: str, *, taught: bool = False) -> Recipe:
+    """The named recipe for a network that learns from labels alone, or from teachers too.
 
     Raises:
         UserError: there is no such recipe or network.
@@ -200,7 +205,7 @@ def recipe_for(name: str, network: str) -> Recipe:
     if network not in TUNED:
         raise UserError(f"network: expected one of {', '.join(TUNED)}, found {network!r}")
     if name == "tuned":
-        return TUNED[network]
+        return (TAUGHT if taught else TUNED)[network]
     if name == "report":
         return _report(network)
     raise UserError(f"recipe: expected report or tuned, found {name!r}")

@@ -18,7 +18,7 @@ NETWORKS = ("resnet50", "densenet169", "mobilenetv2")
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("with_teachers", [False, True])
 def test_a_recipe_survives_json(name, network, with_teachers):
-    recipe = recipe_for(name, network)
+    recipe = recipe_for(name, network, taught=with_teachers)
     if with_teachers:
         recipe = distilled(recipe, Distillation(("resnet50", "densenet169"), temperature=3.5))
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
@@ -50,9 +50,14 @@ def test_the_reports_student():
 
 
 def test_distilling_changes_nothing_but_the_teachers():
-    recipe = recipe_for("tuned", "mobilenetv2")
-    student = distilled(recipe, Distillation(("resnet50",)))
-    assert dataclasses.replace(student, distillation=None) == recipe
+    baseline = recipe_for("tuned", "mobilenetv2")
+    student = distilled(recipe_for("tuned", "mobilenetv2", taught=True), Distillation(("resnet50",)))
+    assert dataclasses.replace(student, distillation=None) == baseline
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_learns_from_teachers_has_views_that_they_can_answer_once(network):
+    assert recipe_for("tuned", network, taught=True).views is not None
 
 
 @pytest.mark.parametrize(
