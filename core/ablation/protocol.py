@@ -36,7 +36,7 @@ class Protocol:
     learning_rate: float = 1e-3
     views: int = 3
     view_seed: int = 1
-    teacher_size: int = 224
+    teacher_size: int = 160
     starved_size: int = 128
     limit: int | None = None
 
