@@ -130,7 +130,7 @@ def run_report(options: argparse.Namespace) -> int:
             dataset.read_bytes,
             chain(drawn(options.each), photographs(options.photographs)),
             (
-                synthetic_sample(code, number).data
+                (code, number, synthetic_sample(code, number).data)
                 for code in CODES
                 for number in range(1, options.synthetic + 1)
             ),

@@ -65,6 +65,7 @@ class Rates:
         turned: views of test images, turned, mirrored and saved as PNG, whose status is that of the image itself.
         changed: test images with another status in some view.
         synthetic: drawn lesions kept: no foreign pictures, and no dermatoscopic ones either.
+        synthetic_kept: class -> numbers of the drawn lesions that were kept, to be offered first.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Rates:
     turned: Share
     changed: tuple[str, ...]
     synthetic: Share
+    synthetic_kept: dict[str, tuple[int, ...]]
     version: int = field(default=VERSION)
 
     def to_json(self) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def measure_rates(
     test: Sequence[str],
     read: Read,
     foreign: Iterable[Foreign],
-    synthetic: Iterable[bytes],
+    synthetic: Iterable[tuple[str, int, bytes]],
     *,
     turned: int,
 ) -> Rates:
@@ -102,7 +104,7 @@ def measure_rates(
         test: ids of the test images.
         read: id -> the file's bytes.
         foreign: pictures to be refused.
-        synthetic: drawn lesions.
+        synthetic: drawn lesions: class, number, the file's bytes.
         turned: how many of the test images, evenly chosen, are turned.
 
     Raises:
@@ -113,6 +115,10 @@ def measure_rates(
     own = _answer(diagnoser, ((name, read(name)) for name in test), "test images", len(test))
     others, unread = _foreign(diagnoser, foreign)
     views, changed = _turn(diagnoser, own, read, test[:: max(1, len(test) // turned)] if turned else [])
+    drawn_lesions = [
+        (code, number, diagnoser.answer(data).status == OK)
+        for code, number, data in tqdm(synthetic, "synthetic", leave=False)
+    ]
     limit = float(np.quantile([_score(answer) for answer in own.values()], KEPT)) if own else 1.0
     groups: dict[str, list[bool]] = defaultdict(list)
     for picture, answer in others:
@@ -129,9 +135,11 @@ def measure_rates(
         unread=unread,
         turned=Share.of(views),
         changed=changed,
-        synthetic=Share.of(
-            [diagnoser.answer(data).status == OK for data in tqdm(synthetic, "synthetic", leave=False)]
-        ),
+        synthetic=Share.of([kept for _, _, kept in drawn_lesions]),
+        synthetic_kept={
+            code: tuple(number for of, number, kept in drawn_lesions if kept and of == code)
+            for code in dict.fromkeys(code for code, _, _ in drawn_lesions)
+        },
     )
 
 

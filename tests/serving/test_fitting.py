@@ -182,7 +182,8 @@ def test_rates_count_what_happened(make_artifacts):
         Foreign(PHOTOGRAPH, "sklearn/x.jpg", dark),
         Foreign(PHOTOGRAPH, "sklearn/broken.jpg", b"x"),
     ]
-    rates = measure_rates(diagnoser, list(test), test.__getitem__, foreign, [light, dark], turned=4)
+    drawn = [("mel", 1, dark), ("mel", 2, light), ("nv", 1, dark)]
+    rates = measure_rates(diagnoser, list(test), test.__getitem__, foreign, drawn, turned=4)
     assert (rates.test.count, rates.test.images) == (3, 4)
     assert (rates.drawn.count, rates.drawn.images) == (1, 2)
     assert (rates.photographs.count, rates.photographs.images) == (1, 1)
@@ -195,7 +196,8 @@ def test_rates_count_what_happened(make_artifacts):
     assert rates.turned.images == 32
     assert rates.changed == ("c",)
     assert rates.turned.count == 32 - sum(turn(half, k)[:10, :10].mean() < 128 for k in range(8))
-    assert (rates.synthetic.count, rates.synthetic.images) == (1, 2)
+    assert (rates.synthetic.count, rates.synthetic.images) == (1, 3)
+    assert rates.synthetic_kept == {"mel": (2,), "nv": ()}
     assert rates.test.low < rates.test.value < rates.test.high
 
 
