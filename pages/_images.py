@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.data.samples import SYNTHETIC_SEEDS
 from core.lesions import BY_CODE, CODES
+from core.serving.offered import first_kept
 from core.settings import MAX_FILES, MAX_UPLOAD_BYTES
 from pages import _links, _shared
 
@@ -81,18 +82,27 @@ def gather_pasted() -> list[Item]:
     return _limited(items, len(items))
 
 
+def _start_anew() -> None:
+    """Another kind or class has other numbers, and another one that is worth beginning with."""
+    state = st.session_state
+    state.number = 1 if state.kind == TEST else first_kept(_shared.registry(), state["class"])
+
+
 def gather_sample() -> list[Item]:
     """A synthetic lesion, or a test image where HAM10000 is at hand."""
     ids = _shared.test_image_ids()
     kinds = [SYNTHETIC, *([TEST] if ids else [])]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox("Kind", kinds, key="kind", bind="query-params", width=230)
+        kind = st.selectbox("Kind", kinds, key="kind", bind="query-params", width=230, on_change=_start_anew)
         codes = list(ids) if kind == TEST else list(CODES)
         first = codes.index("mel") if "mel" in codes else 0
-        code = _links.selectbox("Class", codes, first, lambda c: BY_CODE[c].name, key="class", width=290)
+        code = _links.selectbox(
+            "Class", codes, first, lambda c: BY_CODE[c].name, key="class", width=290, on_change=_start_anew
+        )
         last = len(ids[code]) if kind == TEST else SYNTHETIC_SEEDS
+        start = min(last, 1 if kind == TEST else first_kept(_shared.registry(), code))
         number = st.number_input(
-            f"Number, 1 to {last}", 1, last, 1, key="number", bind="query-params", width=180
+            f"Number, 1 to {last}", 1, last, start, key="number", bind="query-params", width=180
         )
     sample = (
         _shared.synthetic(code, number) if kind == SYNTHETIC else _shared.from_dataset(ids[code][number - 1])

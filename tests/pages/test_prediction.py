@@ -246,6 +246,17 @@ def test_a_synthetic_sample_is_labelled_and_goes_through_the_same_gate(make_mode
     assert app.selectbox(key="kind").options == ["Synthetic lesion"]
 
 
+def test_samples_begin_with_those_that_the_gate_keeps(make_models, open_page, monkeypatch) -> None:
+    make_models(student=None)
+    monkeypatch.setattr("pages._images.first_kept", lambda registry, code: {"mel": 5, "nv": 7}.get(code, 1))
+    app = open_page(source="Sample")
+    assert app.text[0].value == "synthetic-mel-5.jpg"
+    for code, number in (("nv", 7), ("df", 1)):
+        app.selectbox(key="class").select(code).run()
+        assert app.text[0].value == f"synthetic-{code}-{number}.jpg"
+    assert open_page(source="Sample", number="2").text[0].value == "synthetic-mel-2.jpg"
+
+
 def test_test_images_are_offered_with_the_dataset(make_models, open_page, small_folder, monkeypatch) -> None:
     make_models(student=None)
     app = open_page()
@@ -300,7 +311,7 @@ def test_a_deep_link_names_a_class_by_code_or_by_name(make_models, open_page, co
         app.number_input(key="number").set_value(4).run()
         assert app.text[0].value == f"synthetic-{code}-4.jpg"
         app.selectbox(key="class").select("nv").run()
-        assert app.text[0].value == "synthetic-nv-4.jpg"
+        assert app.text[0].value == "synthetic-nv-1.jpg", "another class begins anew"
 
 
 def accept(monkeypatch: pytest.MonkeyPatch, model: str = "student") -> None:
