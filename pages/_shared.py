@@ -56,14 +56,16 @@ def registry() -> Registry:
     return shared_registry()
 
 
-def read(data: bytes, sha256: str, name: str, models: Sequence[str]) -> Reading:
+def read(data: bytes, sha256: str, name: str, models: Sequence[str], orientations: int = 1) -> Reading:
     """What `models` say of a file's bytes, whose hash is `sha256`; remembered for this session only."""
-    return _read(sha256, name, tuple(models), fingerprint(registry()), data)
+    return _read(sha256, name, tuple(models), orientations, fingerprint(registry()), data)
 
 
 @st.cache_data(scope="session", max_size="128mb", show_spinner=False)
-def _read(sha256: str, name: str, models: tuple[str, ...], version: str, _data: bytes) -> Reading:
-    return ask(registry(), models, _data, name)
+def _read(
+    sha256: str, name: str, models: tuple[str, ...], orientations: int, version: str, _data: bytes
+) -> Reading:
+    return ask(registry(), models, _data, name, orientations=orientations)
 
 
 @st.cache_resource(ttl=300, show_spinner=False)
@@ -119,6 +121,13 @@ def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -
         label, to_csv(frame), file_name, "text/csv", key=f"csv-{file_name}", icon=":material/download:",
         on_click="ignore",
     )  # fmt: skip
+
+
+def headings(columns: Iterable[str]) -> dict[str, str]:
+    """A table's columns in words: `val_macro_f1` -> Validation macro F1."""
+    known = {"sha256": "SHA-256", "val_macro_f1": "Validation macro F1"}
+    words = {name: name.replace("val_", "validation ").replace("_", " ") for name in columns}
+    return {name: known.get(name, said[:1].upper() + said[1:]) for name, said in words.items()}
 
 
 def title(name: str) -> str:

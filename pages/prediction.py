@@ -12,14 +12,14 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
-from pages import _research, _shared, _similar
+from pages import _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
 from pages._maps import PLAIN, show_maps
 
 
-def choose() -> tuple[str, ...]:
-    """The models to ask, the leading one first; the page stops here when there is none."""
+def choose() -> tuple[tuple[str, ...], int]:
+    """The models to ask, the leading one first, and about how many orientations; without models the page stops here."""
     states = {state.name: state for state in _shared.registry().states()}
     usable = [name for name, state in states.items() if state.usable]
     if not usable:
@@ -41,19 +41,20 @@ def choose() -> tuple[str, ...]:
                 st.caption(f"{_shared.title(state.name)} is {what}: `{state.command}` makes it.")
                 if not state.absent:
                     st.text(state.reason)
-    return tuple(chosen) or choose_models(usable)
+        models = tuple(chosen) or choose_models(usable)
+        return models, _turned.choose(models)
 
 
-def read_all(items: list[Item], models: tuple[str, ...]) -> list[Reading]:
+def read_all(items: list[Item], models: tuple[str, ...], orientations: int) -> list[Reading]:
     """Ask about every image, with a progress bar where that takes a while."""
     label = f"Asking {len(models)} model{'s' * (len(models) > 1)} ..."
     if len(items) == 1:
         with st.spinner(label):
-            return [_shared.read(items[0].data, items[0].sha256, items[0].name, models)]
+            return [_shared.read(items[0].data, items[0].sha256, items[0].name, models, orientations)]
     bar = st.progress(0.0, label)
     readings = []
     for done, item in enumerate(items, start=1):
-        readings.append(_shared.read(item.data, item.sha256, item.name, models))
+        readings.append(_shared.read(item.data, item.sha256, item.name, models, orientations))
         bar.progress(done / len(items), f"{done} of {len(items)} images read")
     bar.empty()
     return readings
@@ -167,7 +168,7 @@ def main() -> None:
             key="source",
             bind="query-params",
         )
-        models = choose()
+        models, orientations = choose()
     try:
         items = gather(source)
     except UserError as error:
@@ -180,7 +181,7 @@ def main() -> None:
     if not items:
         show_classes()
         return
-    readings = read_all(items, models)
+    readings = read_all(items, models, orientations)
     index = pick(items, readings)
     show(items[index], readings[index], models)
 

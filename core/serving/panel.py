@@ -74,7 +74,14 @@ def fingerprint(registry: Registry) -> str:
     return hashlib.sha256(repr((manifest.files, models)).encode()).hexdigest()
 
 
-def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None = None) -> Reading:
+def ask(
+    registry: Registry,
+    models: Sequence[str],
+    data: bytes,
+    name: str | None = None,
+    *,
+    orientations: int = 1,
+) -> Reading:
     """Read one file's bytes and ask the models.
 
     Args:
@@ -82,12 +89,13 @@ def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None
         models: the leading one first; one that cannot answer is named in `failures` and the next one leads.
         data: the file's bytes.
         name: its name.
+        orientations: see `Classifier.classify`; more than one is said in the notes.
     """
     failures: dict[str, str] = {}
     upload: Upload | None = None
     for position, lead in enumerate(models):
         try:
-            diagnoser = Diagnoser.open(registry, lead, advice=True)
+            diagnoser = Diagnoser.open(registry, lead, orientations=orientations, advice=True)
             answer = diagnoser.answer(data, name)
         except (ModelUnavailable, ModelOutputError) as error:
             failures[lead] = str(error)
@@ -96,10 +104,10 @@ def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None
         shown = display_name(name)
         if answer.status == REJECTED or upload is None or answer.diagnosis is None:
             return Reading(shown, answer.status, answer.reason)
-        notes = (*upload.notes, *([diagnoser.note] if diagnoser.note else []))
+        notes = (*upload.notes, *([diagnoser.note] if diagnoser.note else []), *_say(orientations))
         if answer.status != OK:
             return Reading(shown, answer.status, answer.reason, notes, upload.display, verdict=answer.verdict)
-        others, failed = _ask_others(registry, models[position + 1 :], upload, answer.diagnosis)
+        others, failed = _ask_others(registry, models[position + 1 :], upload, answer.diagnosis, orientations)
         diagnoses = (answer.diagnosis, *others)
         return Reading(
             shown,
@@ -116,15 +124,26 @@ def ask(registry: Registry, models: Sequence[str], data: bytes, name: str | None
     return Reading(display_name(name), FAILED, reason, failures=failures)
 
 
+def _say(orientations: int) -> tuple[str, ...]:
+    if orientations == 1:
+        return ()
+    return (
+        f"every model looked at the image in {orientations} orientations: probabilities and maps are means, the maps "
+        "turned back to how the image was given",
+    )
+
+
 def _ask_others(
-    registry: Registry, models: Sequence[str], upload: Upload, lead: Diagnosis
+    registry: Registry, models: Sequence[str], upload: Upload, lead: Diagnosis, orientations: int
 ) -> tuple[tuple[Diagnosis, ...], dict[str, str]]:
     """The other models' diagnoses in the order asked for; a member of the leading ensemble is not run again."""
     found: list[Diagnosis] = []
     failures: dict[str, str] = {}
     for name in models:
         try:
-            found.append(lead.of(name) or registry.get(name).classify(upload.input))
+            found.append(
+                lead.of(name) or registry.get(name).classify(upload.input, orientations=orientations)
+            )
         except (ModelUnavailable, ModelOutputError) as error:
             failures[name] = str(error)
     return tuple(found), failures

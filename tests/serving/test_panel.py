@@ -135,3 +135,19 @@ def test_thumbnails_are_small_and_missing_where_there_is_no_picture(images: np.n
     assert found is not None
     assert found.startswith("data:image/jpeg;base64,")
     assert len(found) < 10_000
+
+
+def test_all_orientations_change_the_probabilities_not_the_gate_and_are_said(
+    make_artifacts: Callable, images: np.ndarray
+) -> None:
+    registry = Registry.open(make_artifacts("student", "resnet50", "densenet169", "ensemble"))
+    names, data = ("ensemble", "student", "resnet50"), png(images[2])
+    once, turned = (ask(registry, names, data, orientations=n) for n in (1, 8))
+    assert not any("orientations" in note for note in once.notes)
+    assert any("8 orientations" in note for note in turned.notes)
+    for found in turned.diagnoses:
+        alone = registry.get(found.model).classify(images[2], orientations=8)
+        np.testing.assert_array_equal(found.probabilities, alone.probabilities)
+        assert found.probabilities.tolist() != once.of(found.model).probabilities.tolist()
+        assert found.maps.shape == once.of(found.model).maps.shape
+    np.testing.assert_array_equal(turned.of("student").embedding, once.of("student").embedding)
