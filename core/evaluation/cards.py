@@ -17,6 +17,7 @@ import pandas as pd
 from core.evaluation.agreement import agreement_sections
 from core.evaluation.contestants import EVALUATE, HEADLINE_NAMES, contestant, to_interval
 from core.evaluation.intervals import Interval
+from core.evaluation.refusals import refusal_section
 from core.lesions import LESIONS
 from core.manifest import Manifest, ModelEntry
 
@@ -109,7 +110,7 @@ def make_card(manifest: Manifest, name: str) -> Card:
             _classes(manifest, entry),
             *(Section(*found) for found in agreement_sections(manifest, entry)),
             _gaps(entry),
-            _outside(entry),
+            Section(*refusal_section(manifest, name)),
             Section("Limits", LIMITS),
             Section("Licence", (str(entry.provenance.get("licence") or "not stored"),)),
             _files(manifest, entry),
@@ -260,15 +261,6 @@ def _gaps(entry: ModelEntry) -> Section:
         "have, too: a gap need not be the model's doing.",
     )
     return Section(title, text, cohort_gaps(stored))
-
-
-def _outside(entry: ModelEntry) -> Section:
-    title = "What it was not made for"
-    rates = entry.figures.get("out_of_distribution")
-    if isinstance(rates, Mapping) and rates:
-        text = "Share of images that are refused as no dermatoscopic images, by kind."
-        return Section(title, (text,), _rows(rates))
-    return Section(title, ("How often such images are recognised was not measured for this model.",))
 
 
 def _files(manifest: Manifest, entry: ModelEntry) -> Section:
