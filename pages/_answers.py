@@ -143,9 +143,11 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     )  # fmt: skip
     table = difference_table(comparisons, titles)
     config = {n: st.column_config.NumberColumn(HEADLINE_NAMES[n], format="%+.3f") for n in DIFFERENCES}
-    config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:], format="%+.3f") for n in DIFFERENCES
+    config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:].capitalize(), format="%+.3f") for n in DIFFERENCES
                for end in ("_low", "_high")}  # fmt: skip
     config |= {
+        "first": "First",
+        "second": "Second",
         "only_first_right": "Only the first right",
         "only_second_right": "Only the second right",
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),

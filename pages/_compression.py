@@ -42,19 +42,22 @@ def _show(curves: Curves) -> None:
         alt="; ".join(
             f"{METHODS[p.method]}, {described(p.method, p)}: {getattr(p, gain):.1%}" for p in curves.points
         ),
-        reading="Every point is an int8 file, fine-tuned with the teachers after pruning. Taking whole channels out "
-        "makes a network smaller and faster; setting single weights to zero shrinks its zipped file alone, since a "
-        "zero is multiplied like any other number.",
+        reading="The dashed line is the whole network. Every point is an int8 file, fine-tuned with the teachers after "
+        "pruning. Taking whole channels out makes a network smaller and faster; setting single weights to zero shrinks "
+        "its zipped file alone, since a zero is multiplied like any other number.",
     )
     st.caption(
-        f"Of {_shared.plain_text(curves.parent)}, on {curves.images:,} validation images: points are chosen by these, "
-        f"test images are not touched. Times on {_shared.plain_text(curves.hardware)}, each beside the whole network."
+        f"Of {_shared.plain_text(_shared.title(curves.parent))}, on {curves.images:,} validation images: points are "
+        f"chosen by these, test images are not touched. Times on {_shared.plain_text(curves.hardware)}, each beside "
+        "the whole network."
     )
     table = curves.table()
     share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
     st.dataframe(
         table, hide_index=True, key="compression-table", height="content", alt="Every point of the curves",
         column_config={
+            "method": "Method",
+            "epochs": "Epochs",
             "share": st.column_config.NumberColumn("Share asked for", format="percent"),
             "accuracy": st.column_config.ProgressColumn("Accuracy", **share),
             "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **share),

@@ -90,10 +90,11 @@ def _card(model: Contestant, image_id: str, true: str, named: str, confidence: f
     if isinstance(panels, str):
         st.text(panels)
         return
-    st.image(
-        [panel.image for panel in panels], [panel.caption for panel in panels], width=190, output_format="JPEG",
-        alt=[f"{image_id}: {panel.caption}" for panel in panels],
-    )  # fmt: skip
+    grid = st.grid(len(panels), min_column_width=90, gap="xsmall")  # beside each other on a phone, too
+    for panel in panels:
+        grid.cell().image(
+            panel.image, panel.caption, "stretch", output_format="JPEG", alt=f"{image_id}: {panel.caption}"
+        )
     if not usable:
         st.caption(
             "No maps: this model's file is not here or was refused; the list above says which command makes it."

@@ -32,7 +32,8 @@ def show(chosen: Chosen) -> None:
     """The chapter."""
     st.header("4 · The loss, taken apart", anchor="loss")
     st.latex(
-        r"L = \alpha\,T^2\,KL\left(\sigma(v/T)\,\|\,\sigma(z/T)\right) + (1-\alpha)\,\left(-\log\sigma(z)_y\right)"
+        r"\begin{aligned} L ={} & \alpha\,T^2\,KL\left(\sigma(v/T)\,\|\,\sigma(z/T)\right) \\"
+        r" & + (1-\alpha)\,\left(-\log\sigma(z)_y\right) \end{aligned}"
     )
     states = states_of(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from core.figures.intervals import Row, interval_rows
 from core.lesions import MALIGNANT
 from pages import _links, _shared
 from pages._views import mark
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 LEADING, THRESHOLD = RULES = ("it is the leading class", "its probability reaches a threshold")
 FIGURES = {
@@ -47,8 +51,16 @@ def show_one_class(found: list[tuple[Contestant, Predictions]]) -> None:
     drawn = _resamples(tuple(found[0][1].lesion_id))
     decisions = [one.decide(threshold, drawn, prevalence) for one in asked]
     models = [model for model, _ in found]
-    _show_tables(models, decisions, TARGETS[target])
-    _show_figures(models, decisions, prevalence, float(positive.mean()))
+    own = float(positive.mean())
+    if len(models) > 1:
+        _show_tables(models, decisions, TARGETS[target], st.columns(2, gap="medium"))
+        _show_figures(models, decisions, prevalence, own)
+    else:
+        table, figures = st.columns([2, 3], gap="large")
+        _show_tables(models, decisions, TARGETS[target], [table])
+        with figures:
+            _show_figures(models, decisions, prevalence, own)
+    _show_figure_table(models, decisions)
     _show_curves(models, asked, decisions, float(positive.mean()), threshold is not None)
 
 
@@ -93,10 +105,10 @@ def _resamples(lesion_id: tuple[str, ...]) -> Resamples:
     return resample(np.array(lesion_id))
 
 
-def _show_tables(models: Sequence[Contestant], decisions: Sequence[Decision], name: str) -> None:
-    for column, model, decision in zip(
-        st.columns([1, 1] if len(models) > 1 else [2, 3], gap="medium"), models, decisions, strict=False
-    ):
+def _show_tables(
+    models: Sequence[Contestant], decisions: Sequence[Decision], name: str, places: Sequence[DeltaGenerator]
+) -> None:
+    for column, model, decision in zip(places, models, decisions, strict=True):
         with column:
             st.markdown(f"**{_shared.plain_text(model.title)}: {name}, or not**")
             _shared.chart(
@@ -127,6 +139,9 @@ def _show_figures(
         reading=f"Dots are the figures, whiskers hold 95 % over lesions. PPV and NPV are for a prevalence of {among}; "
         "F1 is always that of these images.",
     )
+
+
+def _show_figure_table(models: Sequence[Contestant], decisions: Sequence[Decision]) -> None:
     table = figure_table(models, decisions)
     shown = {name: st.column_config.NumberColumn(label, format="percent") for name, label in FIGURES.items()}
     st.dataframe(

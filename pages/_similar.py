@@ -49,8 +49,9 @@ def show(found: tuple[SimilarLesion, ...] | str) -> None:
         return
     pictures = [picture(lesion.image_id) for lesion in found]
     if any(shown is not None for shown in pictures):
-        for column, lesion, shown in zip(st.columns(max(len(found), 1)), found, pictures, strict=True):
-            with column:
+        grid = st.grid(max(len(found), 1), min_column_width=140, gap="small")
+        for lesion, shown in zip(found, pictures, strict=True):
+            with grid.cell():
                 if shown is not None:
                     st.image(shown, words(lesion), "stretch", output_format="JPEG", alt=words(lesion))
                 else:

@@ -61,7 +61,8 @@ def show_reported() -> None:
     """The report's figures alone."""
     table = figure_table([], reported=True)[["model", "accuracy", "megabytes", "split", "note"]]
     st.dataframe(table, hide_index=True, placeholder="", key="reported-only",
-                 column_config={"accuracy": st.column_config.ProgressColumn("Accuracy", **SHARE)})  # fmt: skip
+                 column_config=_shared.headings(table.columns)
+                 | {"accuracy": st.column_config.ProgressColumn("Accuracy", **SHARE)})  # fmt: skip
     _shared.download(table, "reported.csv")
 
 
@@ -137,10 +138,11 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
     timed = any(model.milliseconds for model in models)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = pick_figure("gain", [n for n in HEADLINE_NAMES if n not in SMALLER_IS_BETTER])
-        kinds = list(COSTS) if timed else list(COSTS)[:1]
-        kind = st.segmented_control(
-            "Against", kinds, default=kinds[0], required=True, key="price", bind="query-params"
-        )
+        kind = next(iter(COSTS))
+        if timed:
+            kind = st.segmented_control(
+                "Against", list(COSTS), default=kind, required=True, key="price", bind="query-params"
+            )
     cost, axis = COSTS[kind]
     found = bubbles_of(models, cost, name)
     line = majority_line(models) if name == "accuracy" else None
@@ -159,7 +161,7 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
     )  # fmt: skip
     if not timed:
         st.caption(
-            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND}` makes it."
+            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND} --save` makes it."
         )
     measured = _shared.benchmark()
     if timed and measured and measured.hardware:
@@ -240,7 +242,7 @@ def show_classes(models: list[Contestant], guest: Guest | None) -> None:
     )
     st.caption(" · ".join(f"**{code}** {BY_CODE[code].name}" for code in CODES))
     table = class_table(measured)
-    config = {code: st.column_config.ProgressColumn(code, **SHARE) for code in CODES}
+    config = {code: st.column_config.ProgressColumn(code, **SHARE) for code in CODES} | {"model": "Model"}
     st.dataframe(
         table, hide_index=True, column_order=["model", *CODES], column_config=config, placeholder="",
         key="class-table", height="content", alt="Sensitivity of each model for each class",
@@ -278,5 +280,8 @@ def show_training(models: list[Contestant], guest: Guest | None) -> None:
                 reading=f"{label} by epoch, training blue and validation red, as the report draws it.",
             )  # fmt: skip
     st.caption(TRAINED_ON_VIEWS)
-    st.dataframe(history, hide_index=True, key="history", alt="The training history epoch by epoch")
+    st.dataframe(
+        history, hide_index=True, key="history", column_config=_shared.headings(history.columns),
+        alt="The training history epoch by epoch",
+    )  # fmt: skip
     _shared.download(history, f"history-{name}.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
@@ -9,7 +10,7 @@ from core.evaluation.cards import Section, make_card, to_markdown
 from core.serving.registry import ModelState
 from pages import _links, _shared
 
-INTERVALLED = {"value", "low", "high"}
+NUMBERS = {"value", "low", "high", "worst_value", "best_value", "gap"}
 
 
 def show_section(section: Section, name: str) -> None:
@@ -20,19 +21,21 @@ def show_section(section: Section, name: str) -> None:
     table, file_name = section.table, f"{name}-{section.title.lower().replace(' ', '-')}.csv"
     if table is None or table.empty:
         return
+    headings = _shared.headings(table.columns)
     if list(table.columns) == ["what", "value"]:
         # A static table wraps long values, which a data frame cuts off.
         st.table(
             [
-                {column: _shared.plain_text(str(row[column])) for column in table}
+                {words: _shared.plain_text(str(row[column])) for column, words in headings.items()}
                 for _, row in table.iterrows()
             ]
         )
         _shared.download(table, file_name)
         return
-    config = {}
-    if set(table.columns) >= INTERVALLED:
-        config = {column: st.column_config.NumberColumn(format="%.3f") for column in INTERVALLED}
+    config: dict[str, object] = dict(headings)
+    for column in NUMBERS & set(headings):
+        if pd.api.types.is_numeric_dtype(table[column]):
+            config[column] = st.column_config.NumberColumn(headings[column], format="%.3f")
     st.dataframe(
         table, hide_index=True, key=f"card-{name}-{section.title}", column_config=config, placeholder="",
         height="content", alt=f"{section.title} of {name}",

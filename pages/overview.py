@@ -30,18 +30,18 @@ def show_doors() -> None:
     """Three people, three ways in."""
     doors = (
         ("Clinician", ":material/stethoscope:", "Drop a dermatoscopic image: calibrated probabilities, what could be "
-         "malignant, how far the models agree, where they looked.", "pages/prediction.py", "Try an image", None),
-        ("Instructor", ":material/school:", "What did the teachers give? Training curves, the baseline without "
-         "teachers, and why the report's student learnt nothing.", "pages/comparison.py", "See how they learnt",
-         {"view": "Training"}),
+         "malignant, how far the models agree, where they looked.", "pages/prediction.py", "Try an image"),
+        ("Instructor", ":material/school:", "What a soft label is, what temperature and alpha do, why the report's "
+         "student learnt nothing, and a small one that learns while the class looks on.", "pages/lab.py",
+         "Open the lab"),
         ("Researcher", ":material/query_stats:", "Intervals over lesions, paired tests, cohorts, calibration, and your "
-         "own model's probabilities beside ours.", "pages/comparison.py", "Compare models", None),
+         "own model's probabilities beside ours.", "pages/comparison.py", "Compare models"),
     )  # fmt: skip
-    for column, (who, icon, text, page, label, query) in zip(st.columns(3), doors, strict=True):
+    for column, (who, icon, text, page, label) in zip(st.columns(3), doors, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"#### {icon} {who}")
             st.markdown(text)
-            st.page_link(page, label=label, icon=":material/arrow_forward:", query_params=query)
+            st.page_link(page, label=label, icon=":material/arrow_forward:")
 
 
 def show_table(models: list[Contestant]) -> None:
@@ -106,7 +106,7 @@ def show_tradeoff(models: list[Contestant]) -> None:
     )  # fmt: skip
     if not timed:
         st.caption(
-            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND}` makes it."
+            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND} --save` makes it."
         )
 
 

@@ -32,13 +32,14 @@ MODEL_SYMBOLS: dict[str, str] = {
     "resnet50": "diamond",
     "densenet169": "diamond-tall",
     "student": "circle",
-    "student-fp16": "circle-open",
+    "student-fp16": "triangle-up",
     "student-int8": "circle-dot",
     "student-pruned": "circle-x",
     "baseline": "square",
     "ensemble": "star",
 }
-"""A shape as well, so that no figure needs its colours to be told apart."""
+"""A shape as well, so that no figure needs its colours to be told apart; all full, since hollow marks say something of
+their own (as reported, thin)."""
 
 BROUGHT = "#C44E9C"
 """For a model that a user brought along, or any other that is not ours."""

@@ -19,6 +19,8 @@ Titled = Callable[[str], str]
 def described(variant: Variant, title: Titled = str) -> str:
     """A run in words, but for its seed."""
     parts = [" and ".join(title(name) for name in variant.teachers) or "no teacher"]
+    if set(variant.mistakes) == set(ALL_MISTAKES):
+        return f"{parts[0]}, {mistakes_of(variant).lower()}"  # its T, alpha and start are the report's
     if variant.teachers and variant.alpha:
         parts.append(f"T = {variant.temperature:g}, alpha = {variant.alpha:g}")
     if variant.hint:

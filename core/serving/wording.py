@@ -84,7 +84,8 @@ class Agreement:
             said = f"{'Both' if total == 2 else f'All {total}'} models lead with {name}."
         elif len(self.agreeing) == 1:
             only = self.agreeing[0]
-            said = f"No two models agree: {titles.get(only, only)} leads with {name}; {others}."
+            who = "The two models do not agree" if total == 2 else "No two models agree"
+            said = f"{who}: {titles.get(only, only)} leads with {name}; {others}."
         else:
             said = f"{len(self.agreeing)} of {total} models lead with {name}; {others}."
         if self.divided:

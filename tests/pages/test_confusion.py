@@ -16,7 +16,7 @@ from core.artifacts import ModelEntry, update_model
 from core.data.ham10000 import open_dataset
 from core.data.splits import assign
 from core.evaluation.predictions import Predictions
-from core.lesions import CODES, INDEX, N_CLASSES
+from core.lesions import BY_CODE, CODES, INDEX, N_CLASSES
 from pages import _matrix
 
 TITLES = {"resnet50": "ResNet50", "student": "Student", "baseline": "Baseline"}
@@ -152,9 +152,9 @@ def test_with_the_dataset_a_cell_has_pictures_with_maps(make, open_page, with_da
     app = sound(open_page("confusion", true="nv", named="nv"))
     table = table_with(app, "image_id")
     assert {"age", "sex", "localization"} <= set(table)
-    captions = [image.captions for image in app.get("image")]
-    assert len(captions) == min(len(table), 6)
-    assert all(c[0] == "Image" and c[1].startswith("Melanocytic nevus: ") for c in captions)
+    captions = [caption for image in app.get("image") for caption in image.captions]
+    assert captions[::2] == ["Image"] * min(len(table), 6)
+    assert all(caption.startswith("Melanocytic nevus: ") for caption in captions[1::2])
 
 
 def test_a_wrong_cell_has_the_map_of_both_classes(make, open_page, with_data, records) -> None:
@@ -163,7 +163,11 @@ def test_a_wrong_cell_has_the_map_of_both_classes(make, open_page, with_data, re
     row = int(np.flatnonzero(found.predicted != found.label)[0])
     true, named = CODES[found.label[row]], CODES[found.predicted[row]]
     app = sound(open_page("confusion", true=true, named=named))
-    assert len(app.get("image")[0].captions) == 3
+    captions = [caption for image in app.get("image")[:3] for caption in image.captions]
+    assert [caption.split(":")[0] for caption in captions] == [
+        "Image",
+        *(BY_CODE[c].name for c in (named, true)),
+    ]
     assert found.image_id[row] in set(table_with(app, "image_id")["image_id"])
 
 
