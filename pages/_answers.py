@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import UserError
 from core.evaluation.brought import NAME
 from core.evaluation.calibration import reliability
-from core.evaluation.compare import DIFFERENCES, Comparison, compare_all
+from core.evaluation.compare import COUNTED, DIFFERENCES, Comparison, compare_all
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, on_same_images, to_interval
 from core.evaluation.operating import precision_recall, roc
 from core.evaluation.predictions import Predictions
@@ -16,6 +16,7 @@ from core.figures.curves import Line, precision_recall_curves, reliability_diagr
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
+from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
 from pages._views import SHARE, mark, pick_figure
@@ -118,7 +119,6 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     if len(found) < 2:
         st.info("Two models with predictions are needed for a difference.")
         return
-    comparisons = compare(found, guest)
     titles = {model.name: model.title for model, _ in found}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = pick_figure("difference", DIFFERENCES)
@@ -130,6 +130,7 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
             key="against",
             width=260,
         )
+    comparisons = compare(found, guest, COUNTED if name in COUNTED else DIFFERENCES)
     rows = [row for pair in comparisons if (row := difference_row(pair, against, name, titles)) is not None]
     _shared.chart(
         interval_rows(
@@ -162,7 +163,10 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "First minus second. McNemar's p counts images as independent and so is a little too small: read it beside the "
         "interval. The download has all figures."
     )
-    _shared.download(table, "differences.csv")
+    st.download_button(
+        "Table as CSV", lambda: to_csv(difference_table(compare(found, guest, DIFFERENCES), titles)), "differences.csv",
+        "text/csv", key="csv-differences.csv", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
 
 
 def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, str]) -> Row | None:
@@ -177,8 +181,10 @@ def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, 
     return Row(f"{titles[other]} minus {titles[against]}", (one,))
 
 
-def compare(found: list[tuple[Contestant, Predictions]], guest: Guest | None) -> list[Comparison]:
-    """Every two; remembered for all sessions, with a guest for this one only."""
+def compare(
+    found: list[tuple[Contestant, Predictions]], guest: Guest | None, figures: tuple[str, ...]
+) -> list[Comparison]:
+    """Every two, by some of `DIFFERENCES`; remembered for all sessions, with a guest for this one only."""
     manifest = _shared.registry().manifest
     key = tuple(
         guest.sha256 if guest is not None and model.name == NAME
@@ -187,17 +193,21 @@ def compare(found: list[tuple[Contestant, Predictions]], guest: Guest | None) ->
     )  # fmt: skip
     temperatures = tuple((model.name, model.temperature) for model, _ in found)
     run = _compare_ours if all(model.name != NAME for model, _ in found) else _compare_guest
-    return run(key, temperatures, [predictions for _, predictions in found])
+    return run(key, temperatures, figures, [predictions for _, predictions in found])
 
 
 @st.cache_data(max_entries=32, show_spinner="Comparing every two models on the same lesions ...")
-def _compare_ours(key: tuple, temperatures: tuple, _found: list[Predictions]) -> list[Comparison]:
-    return compare_all(_found, dict(temperatures))
+def _compare_ours(
+    key: tuple, temperatures: tuple, figures: tuple[str, ...], _found: list[Predictions]
+) -> list[Comparison]:
+    return compare_all(_found, dict(temperatures), figures=figures)
 
 
 @st.cache_data(scope="session", max_entries=8, show_spinner="Comparing your model with the others ...")
-def _compare_guest(key: tuple, temperatures: tuple, _found: list[Predictions]) -> list[Comparison]:
-    return compare_all(_found, dict(temperatures))
+def _compare_guest(
+    key: tuple, temperatures: tuple, figures: tuple[str, ...], _found: list[Predictions]
+) -> list[Comparison]:
+    return compare_all(_found, dict(temperatures), figures=figures)
 
 
 def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:

@@ -18,11 +18,14 @@ from core.evaluation.intervals import (
     paired_difference,
     resample,
 )
-from core.evaluation.metrics import classification, ranking, together
+from core.evaluation.metrics import classified, ranking
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES, N_CLASSES
 
-DIFFERENCES: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+COUNTED: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Figures that follow from a confusion matrix, and so come at once."""
+
+DIFFERENCES: tuple[str, ...] = (*COUNTED, "macro_auc")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Comparison:
     Attributes:
         first, second: names of the models.
         n_images, n_lesions: that both answered.
-        differences: of the figures of `DIFFERENCES`.
+        differences: of the figures of `DIFFERENCES`, or of those that were asked for.
         sensitivity: difference of each class' sensitivity, by code.
         mcnemar: of the images that only one of them gets right.
     """
@@ -74,6 +77,7 @@ def compare_all(
     models: Sequence[Predictions],
     temperatures: Mapping[str, float],
     *,
+    figures: Sequence[str] = DIFFERENCES,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> list[Comparison]:
@@ -82,6 +86,7 @@ def compare_all(
     Args:
         models: on the same images of one part, in any order.
         temperatures: by model's name; 1 where it is not there (it only matters for the AUC).
+        figures: which of `DIFFERENCES`; `COUNTED` leaves out the AUC, which takes nearly all of the time.
         resamples: number of bootstrap resamples, the same for all models.
         seed: of the resamples.
 
@@ -97,22 +102,25 @@ def compare_all(
     drawn = resample(models[0].lesion_id, resamples, seed)
     answered = []
     for model in aligned:
-        probabilities = model.probabilities(temperatures.get(model.model, 1.0))
-        statistic = together(
-            classification(model.label, model.predicted), ranking(probabilities, model.label)
-        )
-        answered.append((model, bootstrap(statistic, drawn)))
-    return [_comparison(*first, *second) for first, second in combinations(answered, 2)]
+        found = classified(model.label, model.predicted, drawn)
+        if not set(figures) <= set(COUNTED):
+            probabilities = model.probabilities(temperatures.get(model.model, 1.0))
+            ranked = bootstrap(ranking(probabilities, model.label), drawn)
+            found = Estimates({**found.values, **ranked.values}, {**found.draws, **ranked.draws}, drawn)
+        answered.append((model, found))
+    return [_comparison(*first, *second, figures) for first, second in combinations(answered, 2)]
 
 
-def _comparison(first: Predictions, figures: Estimates, second: Predictions, others: Estimates) -> Comparison:
-    difference = paired_difference(figures, others)
+def _comparison(
+    first: Predictions, found: Estimates, second: Predictions, others: Estimates, figures: Sequence[str]
+) -> Comparison:
+    difference = paired_difference(found, others)
     return Comparison(
         first=first.model,
         second=second.model,
         n_images=len(first),
         n_lesions=difference.resamples.n_lesions,
-        differences={name: difference.interval(name) for name in DIFFERENCES},
+        differences={name: difference.interval(name) for name in figures},
         sensitivity={CODES[k]: difference.interval("sensitivity", k) for k in range(N_CLASSES)},
         mcnemar=mcnemar(first.predicted == first.label, second.predicted == second.label),
     )

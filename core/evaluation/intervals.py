@@ -93,6 +93,13 @@ class Resamples:
         for start in range(0, len(self.counts), _BLOCK):
             yield self.counts[start : start + _BLOCK].astype(np.float64)[:, self.lesion]
 
+    def totals(self, values: np.ndarray) -> np.ndarray:
+        """(B, K) sums of (N, K) values over the images drawn: those of a lesion are added up once for all draws."""
+        by_lesion = np.zeros((self.n_lesions, values.shape[1]))
+        np.add.at(by_lesion, self.lesion, values)
+        blocks = (self.counts[start : start + _BLOCK] for start in range(0, len(self.counts), _BLOCK))
+        return np.concatenate([block.astype(np.float64) @ by_lesion for block in blocks])
+
 
 def resample(lesion_id: np.ndarray, n: int = RESAMPLES, seed: int = SEED) -> Resamples:
     """Draw lesions; the draw depends on the set of lesions alone, not on the order of the images.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.evaluation.calibration import BINS, confidence_bins, log_softmax
-from core.evaluation.intervals import Statistic
+from core.evaluation.intervals import Estimates, Resamples, Statistic
 from core.lesions import N_CLASSES
 
 COLLAPSE_MARGIN = 0.01
@@ -50,11 +50,16 @@ def confusion(
         weights: (B, N), or None for every image once (B = 1).
         classes: K.
     """
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
     weights = plain_weights(len(labels)) if weights is None else weights
+    return (weights @ _cells(labels, predicted, classes)).reshape(len(weights), classes, classes)
+
+
+def _cells(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """(N, K * K): one where an image lies in the matrix."""
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
     cells = np.zeros((len(labels), classes * classes))
     cells[np.arange(len(labels)), labels * classes + predicted] = 1
-    return (weights @ cells).reshape(len(weights), classes, classes)
+    return cells
 
 
 def from_confusion(matrix: np.ndarray) -> dict[str, np.ndarray]:
@@ -153,6 +158,14 @@ def classification(labels: np.ndarray, predicted: np.ndarray) -> Statistic:
         return from_confusion(confusion(labels, predicted, weights))
 
     return statistic
+
+
+def classified(labels: np.ndarray, predicted: np.ndarray, resamples: Resamples) -> Estimates:
+    """`classification` on every resample, as `bootstrap` has it but many times faster: matrices add up by lesion."""
+    cells = _cells(labels, predicted, N_CLASSES)
+    whole, drawn = (m.reshape(-1, N_CLASSES, N_CLASSES) for m in (cells.sum(0), resamples.totals(cells)))
+    values = {name: value[0] for name, value in from_confusion(whole).items()}
+    return Estimates(values, from_confusion(drawn), resamples)
 
 
 def ranking(probabilities: np.ndarray, labels: np.ndarray) -> Statistic:

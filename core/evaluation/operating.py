@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.evaluation.intervals import Interval, Resamples, Statistic, bootstrap
+from core.evaluation.intervals import Estimates, Interval, Resamples, Statistic
 from core.evaluation.metrics import Ranking, divide
 from core.lesions import MALIGNANT
 
@@ -118,27 +118,32 @@ def decision_statistic(
         positive: (N,) bool, what is.
         prevalence: for ppv and npv, or None for the sample's own.
     """
-    cells = np.stack([chosen & positive, chosen & ~positive, ~chosen & positive, ~chosen & ~positive], axis=1)
-    cells = cells.astype(np.float64)
+    cells = _cells(chosen, positive)
 
     def statistic(weights: np.ndarray) -> Mapping[str, np.ndarray]:
-        table = weights @ cells
-        tp, fp, fn, tn = table.T
-        sensitivity, specificity = divide(tp, tp + fn), divide(tn, tn + fp)
-        if prevalence is None:
-            ppv, npv = divide(tp, tp + fp), divide(tn, tn + fn)
-        else:
-            ppv, npv = predictive_values(sensitivity, specificity, prevalence)
-        return {
-            "table": table,
-            "sensitivity": sensitivity,
-            "specificity": specificity,
-            "ppv": ppv,
-            "npv": npv,
-            "f1": divide(2 * tp, 2 * tp + fp + fn),
-        }
+        return _figures(weights @ cells, prevalence)
 
     return statistic
+
+
+def _cells(chosen: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """(N, 4) one where an image is tp, fp, fn or tn."""
+    cells = [chosen & positive, chosen & ~positive, ~chosen & positive, ~chosen & ~positive]
+    return np.stack(cells, axis=1).astype(np.float64)
+
+
+def _figures(table: np.ndarray, prevalence: float | None) -> dict[str, np.ndarray]:
+    """What follows from tables (B, 4)."""
+    tp, fp, fn, tn = table.T
+    sensitivity, specificity = divide(tp, tp + fn), divide(tn, tn + fp)
+    if prevalence is None:
+        ppv, npv = divide(tp, tp + fp), divide(tn, tn + fn)
+    else:
+        ppv, npv = predictive_values(sensitivity, specificity, prevalence)
+    f1 = divide(2 * tp, 2 * tp + fp + fn)
+    return {
+        "table": table, "sensitivity": sensitivity, "specificity": specificity, "ppv": ppv, "npv": npv, "f1": f1
+    }  # fmt: skip
 
 
 def at_threshold(
@@ -159,7 +164,10 @@ def at_threshold(
     """
     positive = np.asarray(positive, dtype=bool)
     chosen = np.asarray(score) >= threshold
-    estimates = bootstrap(decision_statistic(chosen, positive, prevalence), resamples)
+    cells = _cells(chosen, positive)
+    whole = {name: value[0] for name, value in _figures(cells.sum(axis=0)[None], prevalence).items()}
+    # By lesion and not by image, so that a slider may ask for it at every step.
+    estimates = Estimates(whole, _figures(resamples.totals(cells), prevalence), resamples)
     # With a prevalence asked for, ppv and npv are no simple shares of the sample.
     shares = {"sensitivity": positive, "specificity": ~positive}
     if prevalence is None:
@@ -202,23 +210,43 @@ class Curve:
 
 def roc(score: np.ndarray, positive: np.ndarray) -> Curve:
     """The ROC curve of (N,) scores for (N,) bool cases; empty, with area NaN, without both kinds."""
-    from sklearn.metrics import roc_curve
-
     positive = np.asarray(positive, dtype=bool)
     if positive.all() or not positive.any():
         return Curve(*(np.empty(0),) * 3, area=float("nan"))
-    x, y, threshold = roc_curve(positive, score)
+    found, alarms, threshold = _running(score, positive)
+    # Points on a straight line between their neighbours are not drawn.
+    bends = (np.diff(found, 2) != 0) | (np.diff(alarms, 2) != 0)
+    kept = np.concatenate([[True], bends, [True]])
     area, _ = Ranking.of(score, positive).areas(np.ones((1, len(positive))))
-    return Curve(x, y, threshold, float(area[0]))
+    x, y = alarms[kept] / alarms[-1], found[kept] / found[-1]
+    return Curve(x, y, threshold[kept], float(area[0]))
 
 
 def precision_recall(score: np.ndarray, positive: np.ndarray) -> Curve:
     """The precision-recall curve of (N,) scores for (N,) bool cases; empty, with area NaN, without positives."""
-    from sklearn.metrics import precision_recall_curve
-
     positive = np.asarray(positive, dtype=bool)
     if not positive.any():
         return Curve(*(np.empty(0),) * 3, area=float("nan"))
-    precision, recall, threshold = precision_recall_curve(positive, score)
+    found, alarms, threshold = (values[::-1] for values in _running(score, positive))
+    called = found + alarms
+    precision = np.divide(found, called, out=np.ones(len(called)), where=called > 0)
     _, area = Ranking.of(score, positive).areas(np.ones((1, len(positive))))
-    return Curve(recall, precision, np.append(threshold, np.inf), float(area[0]))
+    return Curve(found / found[0], precision, threshold, float(area[0]))
+
+
+def _running(score: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(P + 1,) positives and others at or above each of the P scores, falling, with nobody above infinity first.
+
+    As in scikit-learn, the oracle of the tests; importing it would keep the first visitor waiting for seconds.
+    """
+    score = np.asarray(score, dtype=np.float64)
+    order = np.argsort(-score, kind="stable")
+    ordered = score[order]
+    last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    found = np.cumsum(positive[order])[last]
+    none, highest = [0], [np.inf]
+    return (
+        np.concatenate([none, found]),
+        np.concatenate([none, last + 1 - found]),
+        np.concatenate([highest, ordered[last]]),
+    )

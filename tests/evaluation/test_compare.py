@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from core.evaluation.compare import compare, compare_all
+from core.evaluation.compare import COUNTED, compare, compare_all
 from core.evaluation.evaluate import measure
 from core.evaluation.predictions import PredictionsError
 
@@ -47,6 +47,11 @@ def test_every_two_are_compared_once_as_alone(simulate):
     assert [(c.first, c.second) for c in found] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert found[1] == compare(models[0], models[2], {}, resamples=100)
     assert compare_all(models[:1], {}) == compare_all([], {}) == []
+    counted = compare_all(models, {}, figures=COUNTED, resamples=100)
+    assert [c.differences for c in counted] == [
+        {name: c.differences[name] for name in COUNTED} for c in found
+    ]
+    assert [c.sensitivity for c in counted] == [c.sensitivity for c in found]
 
 
 def test_other_images_are_refused(simulate):

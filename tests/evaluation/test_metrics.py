@@ -14,6 +14,7 @@ from core.evaluation.metrics import (
     Ranking,
     calibration_error,
     classification,
+    classified,
     confusion,
     divide,
     from_confusion,
@@ -178,3 +179,14 @@ def test_two_thousand_resamples_of_the_test_set_take_seconds():
     statistic = together(classification(labels, probabilities.argmax(axis=1)), ranking(probabilities, labels))
     bootstrap(statistic, resample(lesion, 2000))
     assert time.process_time() - start < 12
+
+
+def test_by_lesion_the_figures_are_those_by_image():
+    rng = np.random.default_rng(4)
+    labels, predicted = rng.integers(0, 7, 80), rng.integers(0, 7, 80)
+    drawn = resample(np.arange(80) // 3, 600)
+    slowly, found = bootstrap(classification(labels, predicted), drawn), classified(labels, predicted, drawn)
+    assert set(found.values) == set(slowly.values)
+    for name in found.values:
+        np.testing.assert_array_equal(found.values[name], slowly.values[name])
+        np.testing.assert_array_equal(found.draws[name], slowly.draws[name])

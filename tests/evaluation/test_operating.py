@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from core.evaluation.calibration import softmax
-from core.evaluation.intervals import resample, wilson
+from core.evaluation.intervals import bootstrap, resample, wilson
 from core.evaluation.operating import (
     OperatingError,
     at_threshold,
+    decision_statistic,
     is_malignant,
     malignancy_score,
     precision_recall,
@@ -134,9 +135,25 @@ def test_curves_are_scikit_learns():
     for x, y, threshold in list(zip(curve.x, curve.y, curve.threshold, strict=True))[1:]:
         assert y == pytest.approx((score[positive] >= threshold).mean())
         assert x == pytest.approx((score[~positive] >= threshold).mean())
+    x, y, _ = sk.roc_curve(positive, score)
+    assert sk.auc(x, y) == pytest.approx(sk.auc(curve.x, curve.y))
+    assert {*zip(curve.x, curve.y, strict=True)} <= {*zip(x, y, strict=True)}
     curve = precision_recall(score, positive)
     assert curve.area == pytest.approx(sk.average_precision_score(positive, score))
-    assert len(curve.x) == len(curve.y) == len(curve.threshold)
+    precision, recall, threshold = sk.precision_recall_curve(positive, score)
+    np.testing.assert_allclose(curve.x, recall)
+    np.testing.assert_allclose(curve.y, precision)
+    np.testing.assert_array_equal(curve.threshold, [*threshold, np.inf])
+
+
+def test_a_decision_s_intervals_are_the_bootstrap_s():
+    rng = np.random.default_rng(3)
+    score, positive = rng.random(90), rng.random(90) < 0.4
+    drawn = resample(np.arange(90) // 3, 300)
+    slowly = bootstrap(decision_statistic(score >= 0.5, positive, 0.1), drawn)
+    found = at_threshold(score, positive, 0.5, drawn, 0.1)
+    for name in ("sensitivity", "specificity", "ppv", "npv", "f1"):
+        assert getattr(found, name) == slowly.interval(name)
 
 
 @pytest.mark.parametrize("positive", [[True, True], [False, False]])
