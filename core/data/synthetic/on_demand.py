@@ -16,8 +16,9 @@ from core.data.synthetic.dataset import Picture, draw_file, full_record, make_pl
 from core.data.synthetic.lesion import render
 
 TOTAL = 700
-PREVIEW_HEIGHT = 201
-"""Pixels; a preview takes a fifth of the time of a whole picture."""
+PREVIEW_HEIGHT = 150
+"""Pixels, about as large as galleries show it: a filter waits for a page of pictures that were never drawn, and time
+goes with the number of pixels."""
 
 
 class DrawnSet:
