@@ -23,7 +23,7 @@ def find(item: Item, reading: Reading) -> tuple[SimilarLesion, ...] | str:
     try:
         found = _find(item.sha256, models, fingerprint(_shared.registry()), item, reading)
     except SimilarUnavailable as error:
-        return f"The index of lesions cannot be used: {error}"
+        return f"The index of lesions cannot be used: {_shared.plain_text(str(error))} `{COMMAND}` makes it."
     if found is None:
         return f"Similar lesions need an index of those that the model learned from: `{COMMAND}` makes it."
     dataset = _shared.dataset()

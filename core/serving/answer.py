@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.artifacts import ArtifactError
 from core.serving.classifier import Diagnosis, Model
-from core.serving.gate import Gate, GateUnavailable, Verdict, load_gate
+from core.serving.gate import COMMAND, Gate, GateUnavailable, Verdict, load_gate
 from core.serving.intake import Rejection, Upload, read_image
 from core.serving.quality import PhotoLimits, advise, load_limits
 from core.serving.registry import ModelUnavailable, Registry
@@ -94,7 +94,7 @@ class Diagnoser:
                 else:
                     opened = replace(opened, gate=guard, gate_model=registry.get(guard.model))
             except (GateUnavailable, ModelUnavailable) as error:
-                notes.append(f"images are not checked for being dermatoscopic: {error}")
+                notes.append(f"images are not checked for being dermatoscopic: {_with_command(error)}")
         return replace(opened, note="; ".join(notes) or None)
 
     def answer(self, data: bytes, name: str | None = None) -> Answer:
@@ -126,6 +126,11 @@ class Diagnoser:
             return None
         judged = diagnosis.of(self.gate.model) or self.gate_model.classify(upload.input)
         return self.gate.check(judged.embedding, upload)
+
+
+def _with_command(error: Exception) -> str:
+    """The error, with the command that makes a gate where it names none."""
+    return str(error) if COMMAND in str(error) else f"{error}; {COMMAND} makes a gate"
 
 
 def read_limited(path: Path) -> bytes:
