@@ -96,6 +96,44 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[Server]:
+    """One server for all visits, with the shipped models and without HAM10000; `browser` is there, or it all skips."""
+    folder = tmp_path_factory.mktemp("without-data")
+    yield from _running(folder, DERMDISTILL_DATA=str(folder / "nothing"))
+
+
+@pytest.fixture(scope="session")
+def dashboard_with_data(
+    tmp_path_factory: pytest.TempPathFactory, browser: object, ham10000: object
+) -> Iterator[Server]:
+    """The same with HAM10000."""
+    yield from _running(tmp_path_factory.mktemp("with-data"))
+
+
+def _running(folder: Path, **environment: str) -> Iterator[Server]:
+    server = Server(folder, {}, {"DERMDISTILL_ARTIFACTS": str(ROOT / "artifacts")} | environment)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_tracebacks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a visit during which one of the shared servers wrote a traceback."""
+    servers = [
+        request.getfixturevalue(name)
+        for name in ("dashboard", "dashboard_with_data")
+        if name in request.fixturenames
+    ]
+    before = [len(server.log.read_text()) for server in servers]
+    yield
+    written = "".join(server.log.read_text()[start:] for server, start in zip(servers, before, strict=True))
+    assert "Traceback" not in written, written
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator:
     """Chromium, headless."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
