@@ -17,7 +17,7 @@ from core.lab.variants import ALL_MISTAKES, BY_KEY, IMAGE_SPLIT, Variant
 from core.lab.views import mistakes_of
 from core.numbers import percent
 from pages import _links, _shared
-from pages._lab_table import say_missing
+from pages._lab_table import NO_RUNS, say_missing
 
 REPAIRED_COLOUR, BROKEN_COLOUR = MODEL_COLOURS["ensemble"], BROUGHT
 
@@ -33,6 +33,10 @@ def show(cells: Cells) -> None:
     )
     variants = plan("collapse", [1])
     runs = {variant: of_cell(cells, variant) for variant in variants}
+    if not any(runs.values()):
+        st.info(NO_RUNS)
+        say_missing(cells, "collapse")
+        return
     said = collapse_says(runs[variants[0]], runs[variants[1]])
     if said:
         st.success(said, icon=":material/build:")

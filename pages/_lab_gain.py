@@ -22,7 +22,7 @@ from core.lab.views import (
     plane,
 )
 from pages import _links, _shared
-from pages._lab_table import say_missing, version
+from pages._lab_table import NO_RUNS, say_missing, version
 
 LINE_COLOURS = (
     MODEL_COLOURS["baseline"],
@@ -82,6 +82,10 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
     said = verdict(estimate, figure, f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})")
     gains = estimate.seeds > 1 and estimate.is_clear and estimate.value > 0
     (st.success if gains else st.info)(said, icon=":material/gavel:")
+    if not cells:  # figures of nothing would have axes of nothing
+        say_missing(cells, "grid")
+        say_missing(cells, "hints")
+        return
     if some:
         st.caption(
             f":material/science: MobileNetV2, {budget(some[0])}. This T and alpha were fixed before any run was made."
@@ -165,9 +169,6 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
 def _show_epochs(cells: Cells, figure: str) -> None:
     st.markdown("**By epoch**")
     there = {cell: runs[0].variant for cell, runs in cells.items()}
-    if not there:
-        st.info("No runs yet.")
-        return
     start = [v.cell for v in (ALONE, TAUGHT, plan("collapse")[1]) if v.cell in there] or list(there)[:1]
     chosen = st.multiselect(
         "Kinds of run",
@@ -208,6 +209,10 @@ def _show_data(cells: Cells) -> None:
                 pd.DataFrame({"student": name, "share": curve.share, "images": curve.images, figure: curve.mean,
                               "half_interval": curve.half})
             )  # fmt: skip
+    if not series:
+        st.info(NO_RUNS)
+        say_missing(cells, "data")
+        return
     _shared.chart(
         lines(
             series, x="Share of the training lesions", y=f"{FIGURES[figure]} on the test part", share=True,
@@ -216,11 +221,9 @@ def _show_data(cells: Cells) -> None:
                     "range": [-1.08, 0.08]},
         ),
         key="data",
-        alt="; ".join(f"{s.name} at {x:.0%}: {y:.1%}" for s in series for x, y in zip(s.x, s.y, strict=True))
-        or "No runs yet",
+        alt="; ".join(f"{s.name} at {x:.0%}: {y:.1%}" for s in series for x, y in zip(s.x, s.y, strict=True)),
         reading="The teacher was trained on all of them; its student sees the share, as often as the full set would be "
         "seen, so that only the variety of lesions differs. Whiskers: 95 % over the seeds.",
     )  # fmt: skip
-    if frames:
-        _shared.download(pd.concat(frames), f"data-{figure}.csv")
+    _shared.download(pd.concat(frames), f"data-{figure}.csv")
     say_missing(cells, "data")

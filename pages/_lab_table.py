@@ -12,6 +12,8 @@ from core.lab.tables import history_table, missing, runs_table
 from core.manifest import Manifest
 from pages import _shared
 
+NO_RUNS = "None of these runs was made yet."
+
 
 def outcomes() -> list[Outcome]:
     """The runs in the table; none where there is no table, or where it is damaged, which is said."""
