@@ -23,8 +23,10 @@ app: install ## Start the dashboard on http://localhost:8501 (another port: make
 models: install ## Make every shipped model anew from HAM10000 (five hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --init $(INIT_MOBILENETV2)
 	$(CORE) train --network resnet50 --name resnet50-labels --init $(INIT_RESNET50) --no-publish
-	$(CORE) distill --network resnet50 --name resnet50 --init runs/resnet50-labels/best.npz \
-		--init-note "this project's own, trained from labels alone, begun with $(INIT_RESNET50)" --teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init runs/resnet50-labels/best.npz \
+		--init-note "this project's own, trained from labels alone, begun with $(INIT_RESNET50)" \
+		--teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) soup resnet50-taught resnet50-labels --name resnet50
 	$(CORE) distill --network densenet169 --name densenet169 \
 		--teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) distill --teachers resnet50,densenet169 --init $(INIT_MOBILENETV2) \

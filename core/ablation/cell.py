@@ -21,7 +21,8 @@ from core.evaluation.metrics import confusion
 from core.lab.variants import BARE_START, Variant
 from core.lesions import N_CLASSES
 from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
-from core.training.loop import TeacherAnswers, validation_figures
+from core.training.loop import TeacherAnswers
+from core.training.scores import validation_figures
 
 CHECKPOINT = "checkpoint.npz"
 

@@ -21,7 +21,8 @@ from core.evaluation.compressed import WHOLE, Curves, Point
 from core.networks.explaining import explaining_graph
 from core.networks.trained import load_trained
 from core.training.launch import Run
-from core.training.loop import TrainingData, validation_figures
+from core.training.loop import TrainingData
+from core.training.scores import validation_figures
 
 ROUNDS = 20
 """Of the timing, in which the whole file and the pruned one take turns."""

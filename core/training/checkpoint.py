@@ -114,6 +114,20 @@ class Checkpoint:
             variable.assign(value)
 
 
+def read_state(path: Path) -> tuple[Progress, dict[str, Any]]:
+    """How far a run has come, and its recipe as plain values.
+
+    Raises:
+        UserError: there is no checkpoint, or it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state = json.loads(file["state"].tobytes())
+        return Progress(**state["progress"]), state["recipe"]
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: expected the checkpoint of a run, found {error}") from error
+
+
 def state_variables(network: keras.Model) -> list:
     """Every variable that training changes in a network, in one order: weights and dropout's random state.
 

@@ -26,6 +26,7 @@ from core.training.inference import predict_logits
 from core.training.losses import DistillationLoss
 from core.training.recipes import Recipe, Stage
 from core.training.schedule import WarmupCosine
+from core.training.scores import score, validation_figures
 
 CHECKPOINT_SECONDS = 300
 TeacherAnswers = Callable[[Sequence[int], int, np.ndarray], np.ndarray]
@@ -276,10 +277,9 @@ class Trainer:
     def _validate(self, stage: Stage, row: dict) -> None:
         logits = predict_logits(self.network, self.data.store.pixels, self.data.validation, size=stage.size)
         row.update(validation_figures(logits, self.data.labels[self.data.validation]))
-        score = (row["val_accuracy"] + row["val_balanced_accuracy"]) / 2
         # A score at a lower resolution says little about the last one's; the epochs that count are the last stage's.
-        if stage.size == self.stages[-1].size and score > self.progress.best_score:
-            self.progress.best_score, self.progress.best_epoch = score, row["epoch"]
+        if stage.size == self.stages[-1].size and score(row) > self.progress.best_score:
+            self.progress.best_score, self.progress.best_epoch = score(row), row["epoch"]
             save_weights(self.network, self.folder / "best.npz", self.recipe.network)
 
     def _save(self) -> None:
@@ -311,20 +311,6 @@ def hard_accuracy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras
 def smooth(labels: np.ndarray, smoothing: float) -> np.ndarray:
     """(B, 7) label distributions: 1 - smoothing on the label, the rest spread over all classes."""
     return ((1 - smoothing) * np.eye(N_CLASSES)[labels] + smoothing / N_CLASSES).astype(np.float32)
-
-
-def validation_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Loss, accuracy, balanced accuracy and macro F1 of (M, 7) logits."""
-    from sklearn.metrics import balanced_accuracy_score, f1_score
-
-    log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    predicted = logits.argmax(axis=1)
-    return {
-        "val_loss": float(-log_p[np.arange(len(labels)), labels].mean()),
-        "val_accuracy": float((predicted == labels).mean()),
-        "val_balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
-        "val_macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-    }
 
 
 def write_history(path: Path, rows: list[dict]) -> None:

@@ -64,6 +64,36 @@ def test_teachers_baseline_and_student_from_the_command_line(place, capsys):
     assert all(manifest.read(path) for entry in manifest.models.values() for path in entry.files.values())
 
 
+def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, capsys):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "first"]) == 0
+    assert main([*train, "--name", "second"]) == 0
+    first = place / "runs" / "first" / "best.npz"
+    capsys.readouterr()
+    assert main(["soup", "second", str(first), "--name", "resnet50", "--limit", "8"]) == 0
+    assert not (place / "artifacts").exists(), "a trial"
+    assert main(["soup", "second", str(first), "first", "--name", "resnet50"]) == 0
+    assert capsys.readouterr().out.count("accuracy") > 3
+    entry = load_manifest(place / "artifacts").model("resnet50")
+    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "best.npz", "first"]
+    assert entry.role == "teacher"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nobody", "first"], "expected the checkpoint of a run"),
+        (["first", "nobody"], "expected a finished run or a file of weights, found no"),
+        (["first", "nobody.npz"], "expected a finished run or a file of weights, found no nobody.npz"),
+    ],
+)
+def test_a_soup_of_what_is_not_there_is_refused(place, capsys, arguments, said):
+    if arguments[0] == "first":
+        assert main(["train", "--network", "resnet50", "--name", "first", *QUICK, "--no-publish"]) == 0
+    assert main(["soup", *arguments, "--name", "resnet50"]) == 2
+    assert said in error_line(capsys)
+
+
 def test_a_try_with_a_limit_is_not_published_and_not_gone_on_with(place, capsys):
     command = ["train", "--network", "mobilenetv2", *QUICK]
     assert main([*command, "--limit", "20"]) == 0

@@ -24,8 +24,9 @@ from core.errors import UserError
 from core.networks.weights import load_weights
 from core.training import loop as module
 from core.training.batches import ViewMaker
-from core.training.loop import Trainer, hard_accuracy, smooth, validation_figures
+from core.training.loop import Trainer, hard_accuracy, smooth
 from core.training.recipes import Stage
+from core.training.scores import validation_figures
 
 TINY = Path(__file__).with_name("tiny.py")
 FAST = "jax" if find_spec("jax") else keras.config.backend()

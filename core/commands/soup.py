@@ -1,0 +1,133 @@
+"""`python -m core soup`: the mean of the weights of several trainings of one network, published as a model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import keras
+
+    from core.training.recipes import Recipe
+    from core.training.soup import Ingredient
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "soup",
+        help="average the weights of several trainings of one network",
+        description="Averages a finished run's weights with those of others, as long as validation images are "
+        "recognised no worse, and publishes the mean with the run's recipe and history (Wortsman et al., Model soups, "
+        "ICML 2022). Test images take no part.",
+    )
+    parser.add_argument("run_name", metavar="RUN", help="a finished run")
+    parser.add_argument(
+        "others", metavar="OTHER", nargs="+", help="other runs of the same network, or their .npz files"
+    )
+    parser.add_argument("--name", required=True, help="name of the model that is published")
+    parser.add_argument(
+        "--limit", type=int, help="validate on at most so many images and publish nothing, for a trial"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Average, print, publish."""
+    import keras
+
+    from core.errors import UserError
+    from core.settings import runs_dir
+    from core.training import launch
+    from core.training.checkpoint import read_state
+    from core.training.recipes import Recipe
+    from core.training.soup import cook
+
+    launch.check_name(options.name)
+    folder = runs_dir() / options.run_name
+    progress, stored = read_state(folder / "checkpoint.npz")
+    recipe = Recipe.from_dict(stored)
+    if progress.epoch < recipe.epochs and not recipe.patience:
+        raise UserError(f"{folder}: expected a finished run, found one at epoch {progress.epoch}")
+    files = {options.run_name: folder / "best.npz"} | _others(options.others)
+    keras.config.set_dtype_policy(recipe.precision)
+    network = launch.build(recipe.network)
+    ingredients, figures = cook(network, recipe.network, files, _validation(network, recipe, options.limit))
+    for one in ingredients:
+        print(f"{'+' if one.used else ' '} {one.name}: {_text(one.figures)}")
+    print(f"= {_text(figures)}")
+    if options.limit:
+        return 0
+    if sum(one.used for one in ingredients) < 2:
+        raise UserError(
+            "expected a mean that is no worse than its best part, found none; nothing is published"
+        )
+    _publish(options.name, folder, recipe, network, ingredients, progress.seconds, progress.best_epoch)
+    return 0
+
+
+def _others(texts: Sequence[str]) -> dict[str, Path]:
+    from pathlib import Path
+
+    from core.errors import UserError
+    from core.settings import runs_dir
+
+    found = {}
+    for text in texts:
+        path = Path(text) if text.endswith(".npz") else runs_dir() / text / "best.npz"
+        if not path.is_file():
+            raise UserError(f"expected a finished run or a file of weights, found no {path}")
+        found[path.name if text.endswith(".npz") else text] = path
+    return found
+
+
+def _validation(network: keras.Model, recipe: Recipe, limit: int | None) -> Callable[[], Mapping[str, float]]:
+    from core.training.inference import predict_logits
+    from core.training.launch import load_training_data
+    from core.training.scores import validation_figures
+
+    data = load_training_data(recipe.split, limit)
+    size = recipe.stages[-1].size
+
+    def validate() -> Mapping[str, float]:
+        logits = predict_logits(network, data.store.pixels, data.validation, size=size, title="validating")
+        return validation_figures(logits, data.labels[data.validation])
+
+    return validate
+
+
+def _publish(
+    name: str,
+    folder: Path,
+    recipe: Recipe,
+    network: keras.Model,
+    ingredients: Sequence[Ingredient],
+    seconds: float,
+    best_epoch: int,
+) -> None:
+    """Enter the mean in the manifest: the run's recipe, history and notes, and what it was averaged with."""
+    import shutil
+
+    from core.networks.weights import save_weights
+    from core.training.publish import publish
+
+    target = folder.with_name(f"{name}-soup")
+    target.mkdir(exist_ok=True)
+    save_weights(network, target / "best.npz", recipe.network)
+    for file in ("history.csv", "run.json"):
+        shutil.copyfile(folder / file, target / file)
+    parts = [
+        {"name": one.name, "sha256": one.sha256[:16], **{key: round(v, 4) for key, v in one.figures.items()}}
+        for one in ingredients
+        if one.used
+    ]
+    changes = {"provenance": {"mean_of": parts}}
+    manifest = publish(target, name, recipe, network, seconds, best_epoch, changes)
+    print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
+
+
+def _text(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{key.removeprefix('val_')} {value:.4f}" for key, value in figures.items())

@@ -1,0 +1,80 @@
+"""Model soups: the mean of the weights of several trainings of one network.
+
+Trainings that began from the same weights mostly lie in one valley of the loss, and the mean of their weights is as
+good as their ensemble at the cost of one network (Wortsman et al., "Model soups", ICML 2022). Ingredients are added
+greedily, the best first, and stay only where they are no loss on validation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from core.networks.weights import load_weights
+from core.training.scores import score
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One file of weights.
+
+    Attributes:
+        name: of the file, or of the run that it is the best epoch of.
+        sha256: of the file.
+        figures: of these weights alone, on validation.
+        used: whether they are part of the mean.
+    """
+
+    name: str
+    sha256: str
+    figures: Figures
+    used: bool
+
+
+def cook(
+    network: keras.Model, key: str, files: Mapping[str, Path], validate: Callable[[], Figures]
+) -> tuple[list[Ingredient], Figures]:
+    """Fill a network with the greedy mean of several files' weights.
+
+    Args:
+        network: the graph.
+        key: of `core.networks.classifiers.NETWORKS`.
+        files: name -> its weights, all of that network.
+        validate: the figures of `network` as it is.
+
+    Returns:
+        The ingredients, in the order of `files`, and the figures of the mean.
+
+    Raises:
+        WeightFileError: a file holds something else.
+    """
+    alone: dict[str, tuple[list[np.ndarray], Figures]] = {}
+    for name, path in files.items():
+        load_weights(network, path, key)
+        alone[name] = [keras.ops.convert_to_numpy(variable) for variable in network.weights], validate()
+    order = sorted(alone, key=lambda name: score(alone[name][1]), reverse=True)
+    used, best = [order[0]], alone[order[0]][1]
+    for name in order[1:]:
+        _fill(network, [alone[one][0] for one in (*used, name)])
+        figures = validate()
+        if score(figures) >= score(best):
+            used.append(name)
+            best = figures
+    _fill(network, [alone[name][0] for name in used])
+    found = [
+        Ingredient(name, hashlib.sha256(path.read_bytes()).hexdigest(), alone[name][1], name in used)
+        for name, path in files.items()
+    ]
+    return found, best
+
+
+def _fill(network: keras.Model, weights: Sequence[Sequence[np.ndarray]]) -> None:
+    for variable, values in zip(network.weights, zip(*weights, strict=True), strict=True):
+        variable.assign(np.mean(np.stack(values).astype(np.float32), axis=0))

@@ -1,0 +1,57 @@
+"""Soups: the mean of weights that is kept only where validation is no worse, and the command that publishes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.networks.weights import save_weights
+from core.training.soup import cook
+
+NETWORK = "tiny"
+
+
+@pytest.fixture
+def files(tiny, tmp_path):
+    """Three trainings' weights that differ in one bias: 1, 3 and 8."""
+    found = {}
+    for name, value in (("one", 1.0), ("three", 3.0), ("eight", 8.0)):
+        network = tiny.make_network()
+        network.get_layer("logits").bias.assign(np.full(7, value, np.float32))
+        save_weights(network, tmp_path / f"{name}.npz", NETWORK)
+        found[name] = tmp_path / f"{name}.npz"
+    return found
+
+
+def judge(network, wanted):
+    """Figures that are the better, the nearer the bias is to a number."""
+
+    def validate():
+        score = 1 / (1 + abs(float(network.get_layer("logits").bias.numpy()[0]) - wanted))
+        return {"val_accuracy": score, "val_balanced_accuracy": score}
+
+    return validate
+
+
+@pytest.mark.parametrize(
+    ("wanted", "used", "mean"),
+    [(2.0, ["one", "three"], 2.0), (5.0, ["three", "eight"], 5.5), (8.0, ["eight"], 8.0)],
+)
+def test_what_makes_it_worse_is_left_out(tiny, files, wanted, used, mean):
+    network = tiny.make_network()
+    found, figures = cook(network, NETWORK, files, judge(network, wanted))
+    assert [one.name for one in found] == list(files)
+    assert [one.name for one in found if one.used] == used
+    assert network.get_layer("logits").bias.numpy() == pytest.approx(np.full(7, mean))
+    assert figures["val_accuracy"] == pytest.approx(1 / (1 + abs(mean - wanted)))
+    alone = {one.name: one.figures["val_accuracy"] for one in found}
+    assert alone["three"] == pytest.approx(1 / (1 + abs(3 - wanted)))
+
+
+def test_what_they_have_in_common_stays(tiny, files):
+    network = tiny.make_network()
+    cook(network, NETWORK, files, judge(network, 5.0))
+    for variable, expected in zip(network.weights, tiny.make_network().weights, strict=True):
+        if "logits/bias" not in variable.path:
+            kept = expected.numpy().astype(np.float16 if expected.ndim >= 2 else np.float32)
+            assert np.array_equal(variable.numpy(), kept.astype(np.float32))
