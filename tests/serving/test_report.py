@@ -117,7 +117,7 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
         "at or above the operating point of 0.400", "Student <i>", "Baseline", "ISIC_0000001", "0.83",
         "55", "male", "back",
         "not known", "abc123", manifest.files["student.tflite"].sha256, manifest.files["gate.npz"].sha256, "1.500",
-        "No two models agree",
+        "The two models do not agree",
     ):  # fmt: skip
         assert wanted in text, wanted
     assert found.tags.count("img") == 3
