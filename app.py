@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import _door
+from pages import _door, _memory
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -35,5 +35,6 @@ st.caption(
     "nothing here may be used to diagnose or to treat anyone."
 )
 st.session_state.routed = True  # see pages/_shared.py, run
+_memory.keep_uploads_here()
 if _door.admitted():
     page.run()

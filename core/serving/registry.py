@@ -104,9 +104,7 @@ class Registry:
         Raises:
             ModelUnavailable: it is not there, damaged, or LiteRT refuses it; other models are not affected.
         """
-        with self._lock:
-            lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
+        with self._lock_of(f"model {name}"):
             if name not in self._loaded:
                 try:
                     self._loaded[name] = self._load(name)
@@ -119,9 +117,7 @@ class Registry:
 
         For what belongs to these models without being one: a gate, an index of lesions.
         """
-        with self._lock:
-            lock = self._locks.setdefault(f"part {key}", threading.Lock())
-        with lock:
+        with self._lock_of(f"part {key}"):
             if key not in self._parts:
                 self._parts[key] = make()
             return self._parts[key]  # type: ignore[return-value]
@@ -149,6 +145,10 @@ class Registry:
     def usable(self) -> tuple[str, ...]:
         """Names of the models that can be used now."""
         return tuple(state.name for state in self.states() if state.usable)
+
+    def _lock_of(self, what: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(what, threading.Lock())
 
     def _entry(self, name: str) -> ModelEntry:
         if self.manifest is None:
@@ -199,14 +199,15 @@ class Registry:
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         except OSError:
             stamp = ()
-        known = self._checked.get(relative)
-        if known is None or known[0] != stamp:
-            try:
-                self.manifest.read(relative)
-                known = (stamp, None)
-            except ArtifactError as error:
-                known = (stamp, str(error))
-            self._checked[relative] = known
+        with self._lock_of(f"file {relative}"):  # a crowd at the door of a cold server hashes each file once
+            known = self._checked.get(relative)
+            if known is None or known[0] != stamp:
+                try:
+                    self.manifest.read(relative)
+                    known = (stamp, None)
+                except ArtifactError as error:
+                    known = (stamp, str(error))
+                self._checked[relative] = known
         return known[1]
 
 

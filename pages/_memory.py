@@ -1,0 +1,47 @@
+"""What is uploaded stays in memory, and leaves it soon after its visitor."""
+
+from __future__ import annotations
+
+import asyncio
+
+import streamlit as st
+from starlette.formparsers import MultiPartParser
+from streamlit.runtime import get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core.settings import MAX_UPLOAD_BYTES
+
+_GRACE = 0.9
+"""Share of `server.disconnectedSessionTTL` after which a visit that was not taken up again is forgotten: a little
+before Streamlit lets it go by itself, which it does only when somebody else leaves, be that in a week."""
+
+
+def keep_uploads_here() -> None:
+    """Have uploads kept off the disk, and forgotten when their visitor has been gone for two minutes.
+
+    Starlette writes what is larger than a megabyte into a temporary file while it arrives.
+    """
+    MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
+    _visit()
+
+
+def _forget_later(session_id: str) -> None:
+    """Called when a visit's connection ends; it can be taken up again for a while."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # not the server's own thread: somebody emptied the caches, and nobody has left
+        return
+    loop.call_later(_GRACE * st.get_option("server.disconnectedSessionTTL"), _forget, session_id)
+
+
+def _forget(session_id: str) -> None:
+    runtime = get_instance()
+    if not runtime.is_active_session(session_id):
+        runtime.close_session(session_id)
+
+
+@st.cache_resource(scope="session", on_release=_forget_later, show_spinner=False)
+def _visit() -> str:
+    """The visit's name; Streamlit releases it when the visit's connection ends."""
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
