@@ -119,7 +119,7 @@ def _choose(teachers: list[str], busy: bool) -> Order:
         bind="query-params",
         disabled=busy,
     )
-    return Order(source, teacher, int(size), float(temperature), float(alpha), int(epochs))
+    return Order(source, teacher, int(size or SIZES[0]), float(temperature), float(alpha), int(epochs))
 
 
 @st.fragment(run_every=BEAT_SECONDS)

@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from core.evaluation.cards import escape
+from core.serving.intake import display_name
+
 Option = TypeVar("Option")
 
 
@@ -47,12 +50,24 @@ def segmented_control(
     )  # fmt: skip
 
 
+def plain(junk: str) -> str:
+    """Something from an address, short and without markup."""
+    return escape(display_name(junk))
+
+
 def _say_in_words(key: str, options: Sequence[Any], format_func: Callable[[Any], str]) -> None:
     """Replace codes in the address by words, before the widget is there: until then Streamlit lets the address be
     changed, and afterwards reads it itself."""
     by_code = {str(option): format_func(option) for option in options}
     asked = st.query_params.get_all(key)
     words = [by_code.get(one, one) for one in asked]
+    if key not in st.session_state and (
+        unknown := [one for one in words if one and one not in by_code.values()]
+    ):
+        st.toast(
+            f"The address asks for “{plain(unknown[0])}”, which is no choice here.",
+            icon=":material/link_off:",
+        )
     if key not in st.session_state and words != asked:
         st.query_params[key] = words if len(words) > 1 else words[0]
         st.rerun()

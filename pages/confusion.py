@@ -153,7 +153,7 @@ def main() -> None:
     aspect = st.pills(
         "What to look at", ASPECTS, default=MATRIX, required=True, key="aspect", bind="query-params"
     )
-    VIEWS[aspect](chosen)
+    VIEWS[aspect or MATRIX](chosen)  # `?aspect=` in the address is no choice
 
 
 _shared.run(main)

@@ -29,7 +29,7 @@ def main() -> None:
     view = st.pills(
         "What to look at", list(VIEWS), default="Classes", required=True, key="section", bind="query-params"
     )
-    VIEWS[view](images)
+    VIEWS[view or "Classes"](images)  # `?section=` in the address is no choice
     if _set_image.asked_for() is not None:
         _set_image.show_image(images)
 
