@@ -1,0 +1,83 @@
+"""Visitors who leave in the middle, who click without waiting, who stay; crowds of them are in `soak.py`."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from core.data.samples import synthetic_sample
+
+MODELS = ("Student", "Student, int8", "Student, float16", "Baseline")
+
+
+def until(condition, seconds: float = 30.0) -> bool:
+    """Whether something comes true in time."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_tabs_closed_in_the_middle_leave_nothing_behind(dashboard, protocol) -> None:
+    """Neither uploads nor threads nor held locks."""
+    data = [synthetic_sample("mel", number).data for number in range(1, 6)]
+    with protocol.Visitor(dashboard.url, "prediction") as visitor:
+        visitor.upload("warm.jpg", data[0])
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0)
+    before = protocol.status_of(dashboard.pid, "Threads")
+    for number in range(8):
+        with protocol.Visitor(dashboard.url, "prediction", {"models": [MODELS[number % 4]]}) as visitor:
+            one = data[number % 5] + bytes(number)  # new to every cache
+            _, file_id = visitor.put("a.jpg", one)
+            visitor.choose(("a.jpg", file_id, len(one)))
+            visitor.ask()
+            time.sleep(0.02 * (number % 5))
+    with protocol.Visitor(dashboard.url, "prediction") as visitor:
+        assert visitor.upload("after.jpg", data[1]).of("imgs"), "no lock is held"
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0), "uploads are gone"
+    # anyio keeps a few idle workers for static files; scripts' own threads are gone.
+    assert until(lambda: protocol.status_of(dashboard.pid, "Threads") <= before + 4), "no orphan threads"
+
+
+def test_rapid_clicking_ends_in_the_last_choice(dashboard, protocol) -> None:
+    data = {code: synthetic_sample(code, 5).data for code in ("mel", "nv")}
+    with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:
+        expected = visitor.upload("b.jpg", data["nv"]).answer()
+        _, first = visitor.put("a.jpg", data["mel"])
+        _, second = visitor.put("b.jpg", data["nv"])
+        for click in range(12):
+            name, chosen = ("b.jpg", second) if click % 2 else ("a.jpg", first)
+            visitor.choose((name, chosen, 1))
+            visitor.ask()
+        assert until(lambda: visitor.wait().answer() == expected)
+        assert visitor.rerun().answer() == expected
+
+
+def test_a_page_that_was_left_is_forgotten(dashboard, protocol) -> None:
+    """Also when nobody else comes: this server forgets after two seconds, a real one after two minutes."""
+    visitor = protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]})
+    visitor.rerun()
+    (picture,) = visitor.upload("a.jpg", synthetic_sample("nv", 4).data).answer().images[:1]
+    assert visitor.fetch(picture).ok
+    assert protocol.held_uploads(dashboard.url) > 0
+    visitor.close()
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0)
+    assert until(lambda: not visitor.fetch(picture).ok), "its pictures are gone, too"
+
+
+def test_a_page_that_stays_open_keeps_its_upload(dashboard, protocol) -> None:
+    """Longer than what is forgotten of those who left; an hour is no different, there is no other clock."""
+    with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:
+        before = visitor.upload("a.jpg", synthetic_sample("nv", 4).data).answer()
+        time.sleep(6)
+        assert visitor.rerun().answer() == before
+
+
+@pytest.fixture(autouse=True)
+def no_traceback(dashboard):
+    """Whatever visitors do, the server's log has no traceback of ours."""
+    yield
+    assert "Traceback" not in dashboard.log.read_text()
