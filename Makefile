@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 CORE := $(BIN)/python -m core
 # Initial weights: Keras' own ImageNet weights, or files such as INIT_RESNET50=weights/resnet50.weights.h5
@@ -10,7 +11,7 @@ INIT_MOBILENETV2 ?= imagenet
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install app models test lint format lock clean
+.PHONY: help install app models test soak fuzz lint format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +43,12 @@ models: install ## Make every shipped model anew from HAM10000 (five hours on tw
 
 test: lint ## Check style and run all tests
 	$(BIN)/python -m pytest
+
+soak: .venv/installed-dev ## A server under load: 20 visitors for 5 minutes, and crowds (shorter: make soak SOAK_SECONDS=60)
+	$(BIN)/python -m pytest -q -s tests/attacks/soak.py
+
+fuzz: .venv/installed-dev ## Damaged files into intake for 10 minutes (shorter: make fuzz FUZZ_SECONDS=120)
+	$(BIN)/python tests/attacks/fuzz.py $(FUZZ_SECONDS)
 
 lint: .venv/installed-dev ## Check style and format, change nothing
 	$(BIN)/ruff check .
