@@ -28,13 +28,15 @@ models: install ## Make every shipped model anew from HAM10000 (five hours on tw
 		--init-note "this project's own, trained from labels alone, begun with $(INIT_RESNET50)" \
 		--teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) soup resnet50-taught resnet50-labels --name resnet50
-	$(CORE) distill --network densenet169 --name densenet169 \
+	$(CORE) distill --network densenet169 --name densenet169-begun --no-publish --stages 8x64,2x128,1x224 \
+		--set learning_rate=1e-3 --teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-begun/best.npz \
+		--init-note "this project's own, begun with nothing" \
 		--teachers baseline --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) distill --teachers resnet50,densenet169 --init $(INIT_MOBILENETV2) \
-		--temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --init $(INIT_MOBILENETV2) \
+		--teachers resnet50 --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
-	$(CORE) prune --ship 0.5
 	$(CORE) evaluate
 	$(CORE) gate fit
 	$(CORE) gate report

@@ -187,9 +187,9 @@ TUNED: dict[str, Recipe] = {
 TAUGHT: dict[str, Recipe] = {
     # It has learned from labels before.
     "resnet50": Recipe("resnet50", (Stage(1, 160), Stage(1, 224)), learning_rate=2e-4, views=5, **_LARGE),
-    # It begins with nothing: small pictures, and many of them, cost little.
+    # It has been taught before, from nothing, mostly on small pictures.
     "densenet169": Recipe(
-        "densenet169", (Stage(8, 64), Stage(2, 128), Stage(1, 224)), learning_rate=1e-3, views=5, **_LARGE
+        "densenet169", (Stage(3, 128), Stage(1, 160)), learning_rate=6e-4, views=5, **_LARGE
     ),
     "mobilenetv2": TUNED["mobilenetv2"],
 }
