@@ -158,3 +158,7 @@ def test_signed_in_a_lesion_is_uploaded_and_read_through_the_proxy(
         says(page, re.compile("^(Most likely|Uncertain; leading): |^Not judged"))
         says(page, "own.jpg")
         settled(page)
+        written = [path for path in (tmp_path / "nginx").rglob("*") if path.is_file()]
+        assert {path.name for path in written} == {
+            "nginx.conf", "nginx.pid", "error.log", "key.pem", "certificate.pem",
+        }, "an upload on the proxy's disk"  # fmt: skip
