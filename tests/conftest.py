@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,14 @@ from PIL import Image
 from core.data.findings import DatasetError
 from core.data.ham10000 import Dataset, open_dataset
 from core.lesions import CODES
+
+
+@pytest.fixture(autouse=True)
+def same_main() -> Iterator[None]:
+    """Streamlit puts a page in place of `__main__`, with which new processes of the tests after it would begin."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")
