@@ -19,7 +19,7 @@ def page() -> None:
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(page)
+    app = AppTest.from_function(page, default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
@@ -74,7 +74,7 @@ def several() -> None:
     ],
 )
 def test_so_are_several_and_one_of_a_row(query: dict[str, str | list[str]], shown: str) -> None:
-    app = AppTest.from_function(several)
+    app = AppTest.from_function(several, default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
