@@ -85,15 +85,18 @@ def _others(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _validation(network: keras.Model, recipe: Recipe, limit: int | None) -> Callable[[], Mapping[str, float]]:
+    from core.settings import INPUT_SIZE
     from core.training.inference import predict_logits
     from core.training.launch import load_training_data
     from core.training.scores import validation_figures
 
     data = load_training_data(recipe.split, limit)
-    size = recipe.stages[-1].size
 
     def validate() -> Mapping[str, float]:
-        logits = predict_logits(network, data.store.pixels, data.validation, size=size, title="validating")
+        # At the size at which models are served, whatever the last stage's was.
+        logits = predict_logits(
+            network, data.store.pixels, data.validation, size=INPUT_SIZE, title="validating"
+        )
         return validation_figures(logits, data.labels[data.validation])
 
     return validate

@@ -30,7 +30,7 @@ def save_weights(model: keras.Model, path: Path, network: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        np.savez(file, **arrays, **{_CLASSES: np.array(CODES), _NETWORK: np.array(network)})
+        np.savez_compressed(file, **arrays, **{_CLASSES: np.array(CODES), _NETWORK: np.array(network)})
     os.replace(partial, path)
 
 
