@@ -102,6 +102,8 @@ class Visitor:
         self.url = url
         self.http = requests.Session()
         self.http.trust_env = False
+        # The server closes a connection that was idle, and one that is closing cannot be asked again.
+        self.http.headers["Connection"] = "close"
         self.http.get(f"{url}/_stcore/health", timeout=PATIENCE)
         self.token = self.http.cookies.get(XSRF_COOKIE, "")
         self.page = Page()
