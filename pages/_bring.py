@@ -12,7 +12,7 @@ from core.data.ham10000 import Dataset
 from core.errors import UserError
 from core.evaluation.brought import COLUMNS, NAME, Brought, BroughtError, read_brought, template
 from core.evaluation.cohorts import cohorts
-from core.evaluation.contestants import Contestant
+from core.evaluation.contestants import EVALUATE, Contestant
 from core.evaluation.evaluate import measure
 from core.evaluation.predictions import Predictions
 from core.serving.tables import neutralise
@@ -34,7 +34,10 @@ def bring(models: list[Contestant]) -> Guest | None:
     with st.expander("Bring your own model", icon=":material/upload_file:"):
         reference = find_reference(models)
         if reference is None:
-            st.info("A model of ours with predictions is needed to know the test images; none is here.")
+            st.info(
+                f"A model of ours with predictions is needed to know the test images; none is here. `{EVALUATE}` "
+                "makes them."
+            )
             return None
         counts = {part: int((reference.part == part).sum()) for part in ("test", "validation")}
         st.markdown(

@@ -16,7 +16,7 @@ from core.settings import ROOT
 SHIPPED = ROOT / "artifacts"
 
 NAMED: dict[str, tuple[str, ...]] = {
-    "overview": ("python -m core evaluate", BENCHMARK),
+    "overview": (BENCHMARK,),
     "prediction": ("python -m core train", "python -m core gate fit"),
     "dataset": ("python -m core data",),
     "comparison": ("python -m core evaluate",),
