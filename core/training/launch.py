@@ -23,6 +23,7 @@ from core.data.splits import assign
 from core.errors import UserError
 from core.lesions import INDEX
 from core.networks.classifiers import build
+from core.networks.normalisation import fused
 from core.networks.weights import load_weights
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
@@ -150,7 +151,7 @@ def _train(
 ) -> Run:
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(recipe.precision)
-    network = start.make(folder, data) if start else build(recipe.network, init=init)
+    network = fused(start.make(folder, data) if start else build(recipe.network, init=init))
     print(
         f"{name}: {len(data.train)} training and {len(data.validation)} validation images, "
         f"{network.count_params():,} parameters, {recipe.epochs} epochs, in {folder}",
@@ -231,7 +232,7 @@ def load_teachers(names: Sequence[str]) -> list[Teacher]:
         manifest.read(path)  # Checks the hash before the file is parsed.
         recipe = Recipe.from_dict(dict(entry.recipe))
         keras.config.set_dtype_policy(recipe.precision)
-        network = build(entry.network)
+        network = fused(build(entry.network))
         load_weights(network, manifest.folder / path, entry.network)
         network.trainable = False
         teachers.append(Teacher(name, network, manifest.files[path].sha256))
