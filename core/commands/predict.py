@@ -58,11 +58,13 @@ def run(options: argparse.Namespace) -> int:
 
     from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED, Diagnoser
     from core.serving.batch import find_files, overlay_names, rows
+    from core.serving.heap import keep_freed
     from core.serving.output import RowWriter
     from core.serving.registry import Registry
     from core.serving.runtime import cores
     from core.serving.tables import valid_text
 
+    keep_freed()
     workers = _workers(options.workers) or cores()
     if workers > 1:
         cv2.setNumThreads(1)  # the images are shared out to the cores already
