@@ -19,8 +19,8 @@ from core.lesions import N_CLASSES
 from core.manifest import ManifestMissing
 from core.settings import cache_dir
 from core.training.batches import ViewMaker
-from core.training.launch import load_teachers
 from core.training.loop import TeacherAnswers
+from core.training.taught_by import load_teachers
 from core.training.teachers import CachedTeachers, Teacher
 
 HINT_SIZE = 128

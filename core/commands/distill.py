@@ -31,8 +31,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Distil and publish."""
-    from core.training.launch import load_teachers
     from core.training.recipes import Distillation, distilled, recipe_for
+    from core.training.taught_by import load_teachers
 
     given = {
         key: getattr(options, key)

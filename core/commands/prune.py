@@ -58,8 +58,9 @@ def run(options: argparse.Namespace) -> int:
     from core.data.ham10000 import open_dataset
     from core.errors import UserError
     from core.evaluation.compressed import add_points
-    from core.training.launch import check_name, load_teachers, load_training_data
+    from core.training.launch import check_name, load_training_data
     from core.training.recipes import customised
+    from core.training.taught_by import load_teachers
 
     targets = _targets(options)
     if not targets:

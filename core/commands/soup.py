@@ -32,6 +32,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--limit", type=int, help="validate on at most so many images and publish nothing, for a trial"
     )
+    parser.add_argument(
+        "--no-publish",
+        action="store_true",
+        help="leave the artifacts folder as it is; the mean is a run then",
+    )
     parser.set_defaults(run=run)
 
 
@@ -65,7 +70,11 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(
             "expected a mean that is no worse than its best part, found none; nothing is published"
         )
-    _publish(options.name, folder, recipe, network, ingredients, progress.seconds, progress.best_epoch)
+    target = _keep(options.name, folder, recipe, network)
+    if options.no_publish:
+        print(f"{options.name}: weights in {target}")
+        return 0
+    _publish(options.name, target, recipe, network, ingredients, progress.seconds, progress.best_epoch)
     return 0
 
 
@@ -102,9 +111,26 @@ def _validation(network: keras.Model, recipe: Recipe, limit: int | None) -> Call
     return validate
 
 
+def _keep(name: str, folder: Path, recipe: Recipe, network: keras.Model) -> Path:
+    """Write the mean into a run folder of its own, with the history and the notes of the run in `folder`."""
+    import json
+    import shutil
+
+    from core.artifacts import write_atomically
+    from core.networks.weights import save_weights
+
+    target = folder.with_name(f"{name}-soup")
+    target.mkdir(exist_ok=True)
+    save_weights(network, target / "best.npz", recipe.network)
+    shutil.copyfile(folder / "history.csv", target / "history.csv")
+    notes = json.loads((folder / "run.json").read_text()) | {"recipe": recipe.to_dict()}
+    write_atomically(target / "run.json", json.dumps(notes, indent=1).encode())
+    return target
+
+
 def _publish(
     name: str,
-    folder: Path,
+    target: Path,
     recipe: Recipe,
     network: keras.Model,
     ingredients: Sequence[Ingredient],
@@ -112,16 +138,8 @@ def _publish(
     best_epoch: int,
 ) -> None:
     """Enter the mean in the manifest: the run's recipe, history and notes, and what it was averaged with."""
-    import shutil
-
-    from core.networks.weights import save_weights
     from core.training.publish import publish
 
-    target = folder.with_name(f"{name}-soup")
-    target.mkdir(exist_ok=True)
-    save_weights(network, target / "best.npz", recipe.network)
-    for file in ("history.csv", "run.json"):
-        shutil.copyfile(folder / file, target / file)
     parts = [
         {"name": one.name, "sha256": one.sha256[:16], **{key: round(v, 4) for key, v in one.figures.items()}}
         for one in ingredients

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from core.artifacts import load_manifest
 from core.data.ham10000 import SYNTHETIC_PREFIX, open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
@@ -24,7 +23,6 @@ from core.errors import UserError
 from core.lesions import INDEX
 from core.networks.classifiers import build
 from core.networks.normalisation import fused
-from core.networks.weights import load_weights
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
@@ -214,26 +212,3 @@ def _take(rows: np.ndarray, limit: int | None) -> np.ndarray:
     if limit is None or limit >= len(rows):
         return rows
     return rows[np.linspace(0, len(rows) - 1, limit).astype(int)]
-
-
-def load_teachers(names: Sequence[str]) -> list[Teacher]:
-    """Trained models from the artifacts folder, as teachers.
-
-    Raises:
-        ArtifactError: one is not there, or its weights differ from the manifest's hash.
-    """
-    manifest = load_manifest()
-    teachers = []
-    for name in names:
-        entry = manifest.model(name)
-        path = entry.files.get("weights")
-        if path is None:
-            raise UserError(f"teacher {name}: expected weights in the artifacts, found none; train it first")
-        manifest.read(path)  # Checks the hash before the file is parsed.
-        recipe = Recipe.from_dict(dict(entry.recipe))
-        keras.config.set_dtype_policy(recipe.precision)
-        network = fused(build(entry.network))
-        load_weights(network, manifest.folder / path, entry.network)
-        network.trainable = False
-        teachers.append(Teacher(name, network, manifest.files[path].sha256))
-    return teachers

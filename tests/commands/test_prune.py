@@ -19,7 +19,7 @@ from core.networks import trained
 from core.networks.classifiers import narrowed
 from core.networks.trained import load_trained
 from core.networks.weights import save_weights
-from core.training import launch
+from core.training import launch, taught_by
 
 TINY = Path(__file__).parents[1] / "networks" / "tiny_network.py"
 QUICK = ["--stages", "1x32", "--workers", "0", "--set", "batch_size=16", "--set", "ema=null"]
@@ -46,7 +46,7 @@ def use(place: Path, patch: pytest.MonkeyPatch, network) -> None:
     patch.setenv("DERMDISTILL_DATA", str(place / "HAM10000"))
     for name in ("ARTIFACTS", "CACHE", "RUNS"):
         patch.setenv(f"DERMDISTILL_{name}", str(place / name.lower()))
-    for module in (launch, trained, pruning):
+    for module in (launch, taught_by, trained, pruning):
         patch.setattr(module, "build", network)
     patch.setattr("core.compression.measuring.ROUNDS", 2)
     patch.setattr("core.compression.magnitude.SMALLEST_KERNEL", 200)

@@ -11,7 +11,7 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest
-from core.training import launch
+from core.training import launch, taught_by
 
 TINY = Path(__file__).parents[1] / "training" / "tiny.py"
 QUICK = ["--stages", "1x32", "--workers", "0", "--set", "batch_size=16", "--set", "ema=null"]
@@ -31,7 +31,8 @@ def place(small_folder, tmp_path, monkeypatch, tiny) -> Path:
     monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
     for name in ("ARTIFACTS", "CACHE", "RUNS"):
         monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
-    monkeypatch.setattr(launch, "build", lambda network, init=None: tiny.make_network())
+    for module in (launch, taught_by):
+        monkeypatch.setattr(module, "build", lambda network, init=None: tiny.make_network())
     return tmp_path
 
 
@@ -77,6 +78,28 @@ def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, c
     entry = load_manifest(place / "artifacts").model("resnet50")
     assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "best.npz", "first"]
     assert entry.role == "teacher"
+
+
+def test_runs_that_are_not_published_teach(place, capsys):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "one"]) == 0
+    assert main([*train, "--name", "two", "--seed", "2"]) == 0
+    assert main(["soup", "two", "one", "one", "--name", "mean", "--no-publish"]) == 0
+    assert not (place / "artifacts").exists()
+    assert main(["distill", "--teachers", "mean-soup,two", "--teacher-size", "32", *QUICK]) == 0
+    manifest = load_manifest(place / "artifacts")
+    assert list(manifest.models) == ["student"]
+    assert manifest.model("student").provenance["teachers"] == ["mean-soup", "two"]
+    assert len(list((place / "cache").glob("teacher-mean-soup-*.npy"))) == 3
+
+
+def test_a_run_that_is_not_finished_does_not_teach(place, capsys, monkeypatch):
+    assert main(["train", "--network", "resnet50", *QUICK, "--no-publish", "--stages", "2x32"]) == 0
+    progress, recipe = taught_by.read_state(place / "runs" / "resnet50" / "checkpoint.npz")
+    progress.epoch = 1
+    monkeypatch.setattr(taught_by, "read_state", lambda path: (progress, recipe))
+    assert main(["distill", "--teachers", "resnet50", *QUICK]) == 2
+    assert "expected a finished run, found one at epoch 1" in error_line(capsys)
 
 
 @pytest.mark.parametrize(
