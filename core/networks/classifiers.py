@@ -10,6 +10,7 @@ import keras
 
 from core.errors import UserError
 from core.lesions import N_CLASSES
+from core.networks.initial import check_file
 from core.networks.weights import load_weights
 
 
@@ -174,6 +175,8 @@ def _head(features: keras.KerasTensor, network: Network) -> keras.KerasTensor:
 def _load_initial(base: keras.Model, application: Callable[..., keras.Model], init: str) -> None:
     """Copy ImageNet weights in from a donor with Keras' own layout, which the scaling layers do not disturb."""
     try:
+        if init != "imagenet":
+            check_file(Path(init))
         donor = application(include_top=False, weights=init, input_shape=(224, 224, 3))
     except Exception as error:
         # Keras reports a failed download as a plain Exception.

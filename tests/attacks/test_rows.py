@@ -82,6 +82,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "serving/test_gate.py::test_a_gate_with_a_flipped_bit_is_refused_and_named_and_the_model_works",
     ),
     ".keras with a Lambda, H5 with external links, pickles": (
+        "attacks/test_loading.py::test_an_h5_file_that_leads_out_of_itself_is_no_initial_weights",
+        "attacks/test_loading.py::test_by_its_name_no_other_reader_of_keras_gets_a_file",
+        "attacks/test_loading.py::test_what_runs_code_is_no_initial_weights",
+        "attacks/test_loading.py::test_what_runs_code_is_no_model",
+        "attacks/test_loading.py::test_what_runs_code_is_no_other_artifact",
+        "attacks/test_loading.py::test_what_runs_code_is_no_run",
+        "attacks/test_loading.py::test_what_runs_code_is_no_upload",
         "test_architecture.py::test_no_pickle_is_in_the_repository_or_loaded",
         "networks/test_weights.py::test_a_pickle_is_not_opened",
         "networks/test_weights.py::test_something_else_is_refused",
