@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from core.data.browse import fingerprint as fingerprint_of
 from core.data.ham10000 import Dataset, open_dataset
 from core.data.samples import Sample, synthetic_sample, test_images, test_sample
+from core.data.watch import Watch
 from core.errors import UserError
 from core.evaluation.cards import escape
 from core.evaluation.contestants import EVALUATE, Contestant, contestant, read_predictions
@@ -24,7 +26,7 @@ from core.manifest import Manifest
 from core.serving.panel import Reading, ask, fingerprint
 from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
-from core.settings import ROOT
+from core.settings import ROOT, data_dir
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -68,13 +70,18 @@ def _read(
     return ask(registry(), models, _data, name, orientations=orientations)
 
 
-@st.cache_resource(ttl=300, show_spinner=False)
 def dataset() -> Dataset | str:
-    """HAM10000, or in a sentence why there is none; looked for again after five minutes."""
+    """HAM10000, or in a sentence why there is none; opened anew as soon as its folder has changed."""
+    return _opened()[0]
+
+
+@st.cache_resource(ttl=300, show_spinner=False, validate=lambda opened: not opened[1].has_changed())
+def _opened() -> tuple[Dataset | str, Watch]:
     try:
-        return open_dataset()
+        found = open_dataset()
     except UserError as error:
-        return str(error)
+        return str(error), Watch.on(data_dir(), None)
+    return found, Watch.on(data_dir(), found)
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing a synthetic lesion ...")
@@ -83,11 +90,16 @@ def synthetic(code: str, number: int) -> Sample:
     return synthetic_sample(code, number)
 
 
-@st.cache_data(ttl=300, show_spinner="Looking for HAM10000 ...")
 def test_image_ids() -> dict[str, tuple[str, ...]]:
     """See `core.data.samples.test_images`; empty without the real dataset."""
     found = dataset()
-    return test_images(found) if isinstance(found, Dataset) and not found.is_synthetic else {}
+    is_real = isinstance(found, Dataset) and not found.is_synthetic
+    return _test_image_ids(fingerprint_of(found), found) if is_real else {}
+
+
+@st.cache_data(max_entries=2, show_spinner="Looking for HAM10000 ...")
+def _test_image_ids(key: str, _dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    return test_images(_dataset)
 
 
 def from_dataset(image_id: str) -> Sample:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core.data.browse import fingerprint as fingerprint_of
 from core.data.ham10000 import Dataset
 from core.errors import UserError
 from core.lesions import BY_CODE
@@ -86,14 +87,19 @@ def words(lesion: SimilarLesion) -> str:
     return f"{BY_CODE[lesion.dx].name}, similarity {lesion.similarity:.2f}" + (f"; {known}" if known else "")
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
 def picture(image_id: str) -> object | None:
-    """A training image, small; None where it is not at hand. Nobody's upload, so one cache serves all sessions."""
+    """A training image, small; None where it is not at hand."""
     dataset = _shared.dataset()
-    if not isinstance(dataset, Dataset) or dataset.is_synthetic:
+    if not _is_real(dataset):
         return None
     try:
-        panels = look(None, dataset.read_bytes(image_id), ())
+        return _picture(fingerprint_of(dataset), image_id, dataset)
     except UserError:
         return None
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _picture(key: str, image_id: str, _dataset: Dataset) -> object | None:
+    """Nobody's upload, so one cache serves all sessions."""
+    panels = look(None, _dataset.read_bytes(image_id), ())
     return None if isinstance(panels, str) else panels[0].image

@@ -115,6 +115,13 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "dataset missing, moved, partly deleted; disk full": (
         "commands/test_data.py::test_check_of_a_damaged_dataset",
+        "data/test_watch.py::test_what_happens_to_a_dataset_is_noticed",
+        "data/test_watch.py::test_one_that_comes_is_noticed_wherever_it_lands",
+        "pages/test_dataset_moves.py::test_moved_away_and_back_under_an_open_page",
+        "pages/test_dataset_moves.py::test_partly_deleted_under_an_open_page",
+        "pages/test_dataset_moves.py::test_a_folder_of_images_deleted_under_an_open_image",
+        "pages/test_dataset_moves.py::test_moved_away_under_a_test_image_that_is_open",
+        "pages/test_dataset_moves.py::test_similar_lesions_get_their_pictures_as_soon_as_they_are_there",
         "pages/test_dataset_page.py::test_every_section_opens_whatever_is_missing",
         "pages/test_dataset_page.py::test_a_picture_that_cannot_be_read_is_a_sentence_among_the_others",
         "test_artifacts.py::test_full_disk_leaves_the_old_manifest",
