@@ -9,6 +9,7 @@ import sys
 
 from core import commands
 from core.errors import UserError
+from core.files import explain
 from core.settings import SETTINGS
 
 
@@ -35,6 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        said = explain(error)
+        if said is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return UserError.exit_status
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130

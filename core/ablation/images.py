@@ -20,6 +20,7 @@ from core.data.ham10000 import Dataset, open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import PARTS, assign
 from core.errors import UserError
+from core.files import reserve
 from core.lesions import INDEX, N_CLASSES
 from core.settings import cache_dir
 from core.training.batches import ViewMaker, ViewRequest
@@ -149,6 +150,7 @@ def _write(path: Path, store: PixelStore, used: np.ndarray, protocol: Protocol, 
     shape = (len(kinds), len(used), protocol.size, protocol.size, 3)
     partial = path.with_suffix(".partial")
     array = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+    reserve(partial)
     flat, start = array.reshape(-1, *shape[2:]), 0
     title = f"images at {protocol.size} px"
     for views in tqdm(maker.make(requests), title, len(requests), unit="batch", leave=False, mininterval=2):

@@ -17,6 +17,7 @@ import numpy as np
 from filelock import FileLock
 
 from core.errors import UserError
+from core.files import reserve
 from core.settings import INPUT_SIZE, cache_dir
 
 PREPROCESSING = "RGB, cv2.resize(INTER_AREA) of the whole frame to 224x224, uint8"
@@ -124,8 +125,9 @@ def _write(path: Path, dataset: ImageSource, ids: tuple[str, ...]) -> None:
     from tqdm import tqdm
 
     partial = path.with_suffix(".partial")
-    array = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(ids), INPUT_SIZE, INPUT_SIZE, 3))
     try:
+        array = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(ids), INPUT_SIZE, INPUT_SIZE, 3))
+        reserve(partial)
         with ThreadPoolExecutor() as pool:
             images = _map_bounded(pool, lambda i: to_input(decode(dataset.read_bytes(i), i)), ids)
             for row, image in enumerate(tqdm(images, "decoding", len(ids), unit="image", leave=False)):

@@ -1,8 +1,11 @@
-"""A model's weights in one .npz: kernels as float16, statistics and biases as float32."""
+"""A model's weights in one .npz: kernels as float16, statistics and biases as float32.
+
+A kernel that its layer uses in bfloat16 keeps only the eight significant bits that bfloat16 has: the rest takes no part
+in training, and without it the file is a sixth smaller.
+"""
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,6 +14,7 @@ import keras
 import numpy as np
 
 from core.errors import UserError
+from core.files import replacing
 from core.lesions import CODES, check_class_order
 
 _CLASSES = "__classes__"
@@ -27,12 +31,16 @@ def save_weights(model: keras.Model, path: Path, network: str) -> None:
     Kernels (two dimensions and more) are float16; vectors stay float32, since a moving variance can pass
     float16's 65,504. No pickle takes part.
     """
-    arrays = {v.path: _compact(keras.ops.convert_to_numpy(v.value)) for v in model.weights}
+    in_bfloat16 = {
+        v.path for layer in model.layers if layer.compute_dtype == "bfloat16" for v in layer.weights
+    }
+    arrays = {
+        v.path: _compact(keras.ops.convert_to_numpy(v.value), coarse=v.path in in_bfloat16)
+        for v in model.weights
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as file:
         np.savez_compressed(file, **arrays, **{_CLASSES: np.array(CODES), _NETWORK: np.array(network)})
-    os.replace(partial, path)
 
 
 def load_weights(model: keras.Model, path: Path, network: str) -> None:
@@ -63,5 +71,15 @@ def load_weights(model: keras.Model, path: Path, network: str) -> None:
         variable.assign(arrays[variable.path].astype(np.float32))
 
 
-def _compact(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float16 if array.ndim >= 2 else np.float32)
+def _compact(array: np.ndarray, *, coarse: bool) -> np.ndarray:
+    if array.ndim < 2:
+        return array.astype(np.float32)
+    half = array.astype(np.float16)
+    return _eight_bits(half) if coarse else half
+
+
+def _eight_bits(half: np.ndarray) -> np.ndarray:
+    """float16 rounded to bfloat16's eight significant bits: the lowest three of its eleven become zero."""
+    bits = half.view(np.uint16).astype(np.uint32)
+    # The exponent lies above the mantissa, so a carry out of it is the next power of two, as it should be.
+    return ((bits + 4) & 0xFFF8).astype(np.uint16).view(np.float16)

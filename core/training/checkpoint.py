@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 
 from core.errors import UserError
+from core.files import replacing
 
 
 @dataclass
@@ -54,12 +54,8 @@ def save_checkpoint(
     arrays |= {f"optimizer/{i}": _numpy(v) for i, v in enumerate(optimizer.variables)}
     arrays |= {f"average/{i}": a for i, a in enumerate(average or [])}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as file:
         np.savez(file, state=np.frombuffer(state.encode(), np.uint8), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 @dataclass(frozen=True)

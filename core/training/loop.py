@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from core.data.augmentation import AUGMENTATIONS
 from core.data.balance import class_weights, epoch_rows
 from core.data.pixels import PixelStore
+from core.files import replacing
 from core.lesions import N_CLASSES
 from core.networks.classifiers import backbone
 from core.networks.weights import load_weights, save_weights
@@ -315,12 +316,12 @@ def smooth(labels: np.ndarray, smoothing: float) -> np.ndarray:
 
 def write_history(path: Path, rows: list[dict]) -> None:
     """Write the epochs' rows as CSV, atomically."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _phase(stage: Stage) -> tuple[bool, float | None]:

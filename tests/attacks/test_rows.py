@@ -113,7 +113,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "attacks/test_visits.py::test_a_page_that_was_left_is_forgotten",
         "attacks/test_visits.py::test_a_page_that_stays_open_keeps_its_upload",
     ),
-    "dataset missing, moved, partly deleted; disk full": (
+    "dataset missing, moved, partly deleted, read-only; disk full": (
         "commands/test_data.py::test_check_of_a_damaged_dataset",
         "data/test_watch.py::test_what_happens_to_a_dataset_is_noticed",
         "data/test_watch.py::test_one_that_comes_is_noticed_wherever_it_lands",
@@ -124,6 +124,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "pages/test_dataset_moves.py::test_similar_lesions_get_their_pictures_as_soon_as_they_are_there",
         "pages/test_dataset_page.py::test_every_section_opens_whatever_is_missing",
         "pages/test_dataset_page.py::test_a_picture_that_cannot_be_read_is_a_sentence_among_the_others",
+        "attacks/test_disk.py::test_pages_show_a_read_only_dataset_and_leave_it_alone",
+        "attacks/test_disk.py::test_commands_read_a_read_only_dataset_and_leave_it_alone",
+        "attacks/test_disk.py::test_a_full_disk_leaves_the_old_file_whole_and_no_other",
+        "attacks/test_disk.py::test_a_command_says_so_in_a_line_and_the_artifacts_stay",
+        "attacks/test_disk.py::test_decoded_pixels_take_their_room_before_they_are_written",
+        "test_files.py::test_whatever_fails_the_old_file_stays_and_nothing_else",
         "test_artifacts.py::test_full_disk_leaves_the_old_manifest",
         "serving/test_predict.py::test_full_disk_keeps_the_rows_so_far",
         "networks/test_weights.py::test_killed_while_writing_the_old_file_stays",

@@ -1,0 +1,55 @@
+"""Files that are whole or not there, also when the disk is full or somebody pulls the plug."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
+)
+"""Errors that say something of the disk and of permissions, nothing of the code."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` once all of it is on the disk.
+
+    If writing fails the old file stays and nothing else does. A process that is killed in the middle leaves a file
+    beside it, always under the same name, so that the next one writes over it: one process at a time writes a `path`.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def reserve(path: Path) -> None:
+    """Take the disk's room for a file of its present length that was never written to.
+
+    Otherwise a disk that is full kills whoever writes through a memory map, without an error to tell of it.
+
+    Raises:
+        OSError: there is no room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, max(1, path.stat().st_size))
+
+
+def explain(error: OSError) -> str | None:
+    """What the command line says of an error of the machine; None for one that may be a mistake of ours."""
+    if error.errno not in MACHINE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}expected room and permission to read and write, found: {error.strerror}"

@@ -1,0 +1,96 @@
+"""A file is the old one or the whole new one, and errors of the machine are told from mistakes of ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core import __main__ as command_line
+from core.files import explain, replacing, reserve
+
+
+def test_the_new_file_is_there_when_all_of_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_whatever_fails_the_old_file_stays_and_nothing_else(tmp_path: Path, monkeypatch, step: str) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with replacing(path) as file:
+            file.write(b"half")
+            if step == "write":
+                full()
+
+    if step != "write":
+        monkeypatch.setattr(os, step, full)
+    with pytest.raises(OSError, match="No space"):
+        write()
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.partial").write_bytes(b"half of it, and long")
+    with replacing(tmp_path / "a") as file:
+        file.write(b"whole")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"whole")]
+
+
+def test_reserved_room_is_taken_and_the_content_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, (1 << 20,))
+    array[:4] = 7
+    assert path.stat().st_blocks * 512 < 1 << 20, "a file with a hole"
+    reserve(path)
+    assert path.stat().st_blocks * 512 >= 1 << 20
+    assert np.load(path)[:5].tolist() == [7, 7, 7, 7, 0]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "expected room and permission .* No space left"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "^/x/y: expected room and permission"),
+        (OSError(errno.EROFS, "Read-only file system", "/x"), "Read-only file system"),
+    ],
+)
+def test_errors_of_the_machine_are_a_line_and_status_2(
+    error: OSError, said: str, monkeypatch, capsys
+) -> None:
+    def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(
+        command_line,
+        "build_parser",
+        lambda: type("P", (), {"parse_args": lambda *_: type("O", (), {"run": fails})})(),
+    )
+    assert command_line.main([]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
+    assert re.search(said, explain(error))
+
+
+def test_other_errors_may_be_mistakes_of_ours() -> None:
+    assert explain(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
+    assert explain(ConnectionResetError(errno.ECONNRESET, "reset")) is None
