@@ -55,6 +55,35 @@ def rewrite(path, **changes):
         np.savez(file, **{key: value for key, value in arrays.items() if value is not None})
 
 
+def test_kernels_used_in_bfloat16_are_stored_as_bfloat16_has_them(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = scrambled(1)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    kernel = keras.ops.convert_to_numpy(network.get_layer("conv").kernel)
+    save_weights(network, tmp_path / "coarse.npz", "tiny")
+    with np.load(tmp_path / "coarse.npz") as file:
+        stored = file[network.get_layer("conv").kernel.path]
+        assert file[network.get_layer("bn").gamma.path].dtype == np.float32
+    assert stored.dtype == np.float16
+    used = keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(kernel, "bfloat16"), "float32"))
+    # Rounded twice, by way of float16, so that a kernel half way between two may come to the other.
+    np.testing.assert_allclose(stored, used, rtol=2**-7)
+    assert (stored == used).mean() > 0.9
+    assert not (stored.view(np.uint16) & 7).any()
+    load_weights(network, tmp_path / "coarse.npz", "tiny")
+    save_weights(network, tmp_path / "again.npz", "tiny")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "coarse.npz").read_bytes()
+
+
+def test_kernels_used_in_float32_keep_all_of_float16(saved):
+    network, path = saved
+    with np.load(path) as file:
+        stored = file[network.get_layer("conv").kernel.path]
+    assert (stored.view(np.uint16) & 7).any()
+
+
 def test_the_same_output_within_float16(saved):
     network, path = saved
     fresh = scrambled(2)
