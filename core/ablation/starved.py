@@ -15,6 +15,7 @@ from core.ablation.images import Images
 from core.ablation.protocol import Protocol
 from core.lesions import N_CLASSES
 from core.networks.classifiers import build
+from core.networks.normalisation import fused
 from core.training.batches import ViewMaker
 
 NETWORK = "resnet50"
@@ -48,7 +49,7 @@ class StarvedTeacher:
             pooled_features(
                 "starved",
                 init_digest,
-                lambda: build(NETWORK, init=init),
+                lambda: fused(build(NETWORK, init=init)),
                 request_for(images.store, used, view, seed=protocol.view_seed, size=protocol.starved_size),
                 maker,
                 starve,

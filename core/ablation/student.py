@@ -11,6 +11,7 @@ from core.ablation.protocol import Protocol
 from core.lab.variants import Variant
 from core.lesions import N_CLASSES
 from core.networks.classifiers import build
+from core.networks.normalisation import fused
 from core.training.checkpoint import state_variables
 from core.training.inference import predict_batch
 from core.training.loop import hard_accuracy
@@ -103,7 +104,7 @@ class Student:
     def _build(self, init: str | None) -> keras.Model:
         # Loading a teacher leaves the precision of its recipe behind.
         keras.config.set_dtype_policy("float32")
-        plain = build(NETWORK, init=init, size=self._protocol.size)
+        plain = fused(build(NETWORK, init=init, size=self._protocol.size))
         if self._unchanged:
             as_keras_ships(plain)
         if not self._hint_width:
