@@ -9,6 +9,7 @@ from starlette.formparsers import MultiPartParser
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from core.serving.heap import give_back, keep_little
 from core.settings import MAX_UPLOAD_BYTES
 
 _GRACE = 0.9
@@ -19,9 +20,11 @@ before Streamlit lets it go by itself, which it does only when somebody else lea
 def keep_uploads_here() -> None:
     """Have uploads kept off the disk, and forgotten when their visitor has been gone for two minutes.
 
-    Starlette writes what is larger than a megabyte into a temporary file while it arrives.
+    Starlette writes what is larger than a megabyte into a temporary file while it arrives. What visits have freed
+    goes back to the system, so that a server that was busy in the morning is as small again at night.
     """
     MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
+    keep_little()
     _visit()
 
 
@@ -38,6 +41,7 @@ def _forget(session_id: str) -> None:
     runtime = get_instance()
     if not runtime.is_active_session(session_id):
         runtime.close_session(session_id)
+    give_back()
 
 
 @st.cache_resource(scope="session", on_release=_forget_later, show_spinner=False)

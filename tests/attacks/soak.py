@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import gc
+import io
 import os
 import random
 import shutil
@@ -29,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.data.foreign import drawn
 from core.data.samples import synthetic_sample
@@ -168,11 +170,17 @@ def test_20_visits_at_once_for_minutes_each_get_their_own_answers(server, protoc
 
 
 def test_200_visits_that_come_and_go_leave_memory_as_it_was(server, protocol, models) -> None:
-    """Each opens the page, reads a verdict on an image of its own, and leaves; some in the middle."""
+    """Each opens the page, reads a verdict on an image of its own, and leaves; some in the middle, some after a
+    photograph of 7 megapixels."""
     chance = random.Random(5)
 
     def visit(number: int) -> None:
-        data = synthetic_sample(CODES[number % 7], 1 + number % 30).data + number.to_bytes(4, "little")
+        data = synthetic_sample(CODES[number % 7], 1 + number % 30).data
+        if number % 4 == 1:
+            target = io.BytesIO()
+            Image.open(io.BytesIO(data)).resize((3000, 2250)).save(target, "JPEG", quality=90)
+            data = target.getvalue()
+        data += number.to_bytes(4, "little")
         with protocol.Visitor(server.url, "prediction", {"models": models[number % len(models)]}) as visitor:
             if number % 10:
                 assert visitor.upload("a.jpg", data).of("text")

@@ -104,6 +104,9 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
     "1,000 predictions with maps; 200 visits that come and go": (
         "serving/test_concurrency.py::test_2000_predictions_with_maps_keep_memory_flat",
+        "serving/test_heap.py::test_a_server_keeps_little_of_what_its_threads_freed",
+        "serving/test_heap.py::test_what_was_freed_between_things_that_stay_goes_back",
+        "attacks/test_visits.py::test_photographs_that_come_and_go_leave_memory_as_it_was",
         "attacks/soak.py::test_1000_predictions_with_maps_return_memory",
         "attacks/soak.py::test_200_visits_that_come_and_go_leave_memory_as_it_was",
     ),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from PIL import Image
 
 from core.data.samples import synthetic_sample
 
@@ -74,6 +77,30 @@ def test_a_page_that_stays_open_keeps_its_upload(dashboard, protocol) -> None:
         before = visitor.upload("a.jpg", synthetic_sample("nv", 4).data).answer()
         time.sleep(6)
         assert visitor.rerun().answer() == before
+
+
+def test_photographs_that_come_and_go_leave_memory_as_it_was(dashboard, protocol) -> None:
+    """Of 7 megapixels, three visits at a time; without its limits the heap grows by 100 MB and more."""
+
+    def visit(number: int) -> None:
+        lesion = Image.open(io.BytesIO(synthetic_sample("mel", 1 + number).data)).resize((3000, 2250))
+        target = io.BytesIO()
+        lesion.save(target, "JPEG", quality=90)
+        with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:
+            assert visitor.upload("a.jpg", target.getvalue()).of("text")
+
+    def settle() -> int:
+        assert until(lambda: protocol.held_uploads(dashboard.url) == 0)
+        time.sleep(3)  # until the last visit is forgotten
+        return protocol.status_of(dashboard.pid, "VmRSS")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(visit, range(6)))
+        before = settle()
+        list(pool.map(visit, range(6, 30)))
+        after = settle()
+    print(f"\n24 photographs: {before / 1e3:.0f} MB before, {after / 1e3:.0f} MB after")
+    assert after - before < 50_000, "kilobytes"
 
 
 @pytest.fixture(autouse=True)
