@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.evaluation.cards import Section, make_card, to_markdown
+from core.evaluation.trials import read_trials
 from core.serving.registry import ModelState
 from pages import _links, _shared
 
@@ -67,6 +68,29 @@ def show_card(state: ModelState) -> None:
         show_section(section, state.name)
 
 
+def show_trials() -> None:
+    """What was tried on the way to these models, where that was saved."""
+    manifest = _shared.registry().manifest
+    try:
+        trials = read_trials(manifest) if manifest else []
+    except UserError as error:
+        st.warning(f"The table of training runs is left out: {_shared.plain_text(str(error))}")
+        return
+    if not trials:
+        return
+    with st.expander(f"Training runs that were tried ({len(trials)})", icon=":material/science:"):
+        table = pd.DataFrame(trials)
+        st.dataframe(
+            table, hide_index=True, column_config=_shared.headings(table.columns), key="trials", placeholder="",
+            alt="Training runs with their recipes and validation figures",
+        )  # fmt: skip
+        st.caption(
+            ":material/info: Figures of each run's best epoch on validation images, by which the choice was made; test "
+            "images took no part in it."
+        )
+        _shared.download(table, "trials.csv")
+
+
 def main() -> None:
     """The page from top to bottom."""
     st.title("Model cards")
@@ -79,6 +103,7 @@ def main() -> None:
     full = state.entry.title if state.entry else state.title
     st.header(_shared.plain_text(full))
     show_card(state)
+    show_trials()
     _shared.say_what_is_missing()
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.artifacts import ModelEntry, update_model
+from core.artifacts import ModelEntry, update_model, update_shared
 from core.evaluation.brought import template
 from core.evaluation.cohorts import Cohort
 from core.evaluation.intervals import Interval
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import refresh
+from core.evaluation.trials import FILE, KEY, Trial, to_csv
 from core.lesions import CODES, N_CLASSES
 
 VIEWS = ("Figures", "Trade-off", "Classes", "Curves", "Calibration", "Differences", "Cohorts", "Training")
@@ -232,3 +233,28 @@ def test_a_card_shows_figures_hashes_and_limits(finished: Path, use, open_page) 
     hashes = next(frame.value for frame in app.dataframe if "sha256" in frame.value)
     assert hashes["sha256"].str.len().eq(64).all()
     assert not any(code in texts(app.warning) for code in CODES)
+
+
+def test_training_runs_stand_on_the_model_cards_and_damaged_ones_are_said(
+    finished: Path, use, open_page, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "artifacts"))
+    use(folder)
+    assert not [e for e in open_page("models").expander if "Training runs" in e.label]
+    trial = Trial(
+        "first", "0123", "mobilenetv2", "none (random)", "", "1x224", 1e-3, None, None, 1, "", "lesion", "HAM10000",
+        9, 1, 1, 0.8, 0.7, 0.6, 5.0, "abc",
+    )  # fmt: skip
+    (folder / FILE).write_text(to_csv([trial]))
+    update_shared(folder, {KEY: FILE})
+    app = open_page("models")
+    assert not app.exception
+    assert [e.label for e in app.expander if "Training runs" in e.label] == [
+        "Training runs that were tried (1)"
+    ]
+    (table,) = [frame.value for frame in app.dataframe if "val_macro_f1" in frame.value]
+    assert table["name"].tolist() == ["first"]
+    (folder / FILE).write_text("damaged")
+    app = open_page("models")
+    assert not app.exception
+    assert "The table of training runs is left out" in "\n".join(w.value for w in app.warning)

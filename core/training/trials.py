@@ -1,0 +1,105 @@
+"""The finished runs of the runs folder, read from their checkpoints and notes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.evaluation.trials import Trial
+from core.training.checkpoint import Progress, read_state
+from core.training.recipes import Recipe
+
+OWN = {"network", "stages", "learning_rate", "seed", "split", "distillation"}
+"""Fields of a recipe that have a column of their own."""
+
+
+def find_trials(folder: Path) -> tuple[list[Trial], list[str]]:
+    """All finished runs beneath a folder, and in a sentence each why others are left out.
+
+    Means of several runs and the lab's experiments are no runs of their own here: they have their own tables.
+    """
+    trials, left_out = [], []
+    for run in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not (run / "checkpoint.npz").is_file():
+            continue
+        try:
+            progress, recipe = read_state(run / "checkpoint.npz")
+            if not is_finished(progress, recipe):
+                epochs = sum(stage["epochs"] for stage in recipe["stages"])
+                left_out.append(f"{run.name}: not finished, {progress.epoch} of {epochs} epochs")
+                continue
+            trials.append(_trial(run, progress, recipe))
+        except UserError as error:
+            left_out.append(f"{run.name}: {error}")
+    return trials, left_out
+
+
+def is_finished(progress: Progress, recipe: Mapping[str, Any]) -> bool:
+    """Whether a run has come to its end: the last epoch, or out of patience."""
+    if progress.epoch >= sum(stage["epochs"] for stage in recipe["stages"]):
+        return True
+    patience = recipe.get("patience")
+    return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
+
+
+def digest(recipe: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that stand for a whole recipe."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _trial(run: Path, progress: Progress, recipe: Mapping[str, Any]) -> Trial:
+    notes = _notes(run / "run.json")
+    best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
+    if best is None:
+        raise UserError("expected a best epoch in its history, found none")
+    soft = recipe.get("distillation") or {}
+    return Trial(
+        name=run.name,
+        recipe=digest(recipe),
+        network=recipe["network"],
+        begun=str(notes.get("initial_weights", "")),
+        teachers=" ".join(soft.get("teachers", ())),
+        stages=",".join(_stage(stage) for stage in recipe["stages"]),
+        learning_rate=recipe["learning_rate"],
+        temperature=soft.get("temperature"),
+        alpha=soft.get("alpha"),
+        seed=recipe["seed"],
+        other=_other(recipe),
+        split=recipe["split"],
+        data=str(notes.get("data", "")),
+        train_images=int(notes.get("images", {}).get("train", 0)),
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        **{
+            f"val_{key}": round(best[f"val_{key}"], 5)
+            for key in ("accuracy", "balanced_accuracy", "macro_f1")
+        },
+        seconds=round(progress.seconds, 1),
+        commit=str(notes.get("commit", "")),
+    )
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    """What was written down when the run began; nothing where the file is not there."""
+    try:
+        notes = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected the notes of a run, found {error}") from error
+    return notes if isinstance(notes, dict) else {}
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    return f"{'head' if stage.get('head_only') else ''}{stage['epochs']}x{stage['size']}"
+
+
+def _other(recipe: Mapping[str, Any]) -> str:
+    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    changed = {key: v for key, v in recipe.items() if key not in OWN and v != defaults.get(key)}
+    return " ".join(f"{key}={value}" for key, value in changed.items())
