@@ -176,20 +176,20 @@ TUNED: dict[str, Recipe] = {
     ),
     "mobilenetv2": Recipe(
         network="mobilenetv2",
-        stages=(Stage(3, 128), Stage(1, 160), Stage(1, 224)),
+        stages=(Stage(5, 128), Stage(3, 160), Stage(5, 224)),
         learning_rate=5e-4,
         views=3,
-        ema=0.98,
+        ema=0.995,
     ),
 }
 """Our recipes for learning from labels, chosen on validation; they begin with ImageNet's weights."""
 
 TAUGHT: dict[str, Recipe] = {
-    # It has learned from labels before.
-    "resnet50": Recipe("resnet50", (Stage(1, 160), Stage(1, 224)), learning_rate=2e-4, views=5, **_LARGE),
-    # It has been taught before, from nothing, mostly on small pictures.
+    # Both teachers have learned before, in a first round, and go on from there.
+    "resnet50": Recipe("resnet50", (Stage(3, 160), Stage(2, 224)), learning_rate=4e-4, views=4, **_LARGE),
+    # Begun with nothing, hence the higher rate and the cheaper small pictures.
     "densenet169": Recipe(
-        "densenet169", (Stage(3, 128), Stage(1, 160)), learning_rate=6e-4, views=5, **_LARGE
+        "densenet169", (Stage(3, 128), Stage(3, 160), Stage(1, 224)), learning_rate=1e-3, views=4, **_LARGE
     ),
     "mobilenetv2": TUNED["mobilenetv2"],
 }
