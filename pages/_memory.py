@@ -11,6 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.serving.heap import give_back, keep_little
 from core.settings import MAX_UPLOAD_BYTES
+from core.sweeping import sweep_in_background
 
 _GRACE = 0.9
 """Share of `server.disconnectedSessionTTL` after which a visit that was not taken up again is forgotten: a little
@@ -25,6 +26,7 @@ def keep_uploads_here() -> None:
     """
     MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
     keep_little()
+    sweep_in_background()
     _visit()
 
 
