@@ -21,13 +21,12 @@ install: .venv/installed ## Make .venv with what the dashboard needs
 app: install ## Start the dashboard on http://localhost:8501 (another port: make app PORT=8600)
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
-# A first round, quick: what it trains is not shipped, it only teaches the second.
-QUICK := --stages 3x128,1x160,1x224 --set ema=0.98
+# A first round: what it trains is not shipped, it only teaches the second.
 SOFT := --temperature 2 --alpha 0.5 --teacher-size 160
 FIRST := --init-note "this project's own, of the first round"
 
 models: install ## Make every shipped model anew from HAM10000 (eight hours on two cores; killed, it goes on)
-	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2) $(QUICK)
+	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2)
 	$(CORE) train --network resnet50 --name resnet50-labels --no-publish --init $(INIT_RESNET50)
 	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init runs/resnet50-labels/best.npz \
 		--teachers baseline-first $(SOFT) --stages 1x160,1x224 --set learning_rate=2e-4 --set views=5
@@ -37,14 +36,14 @@ models: install ## Make every shipped model anew from HAM10000 (eight hours on t
 	$(CORE) distill --network densenet169 --name densenet169-first --no-publish --init runs/densenet169-begun/best.npz \
 		--teachers baseline-first $(SOFT) --stages 3x128,1x160 --set learning_rate=6e-4 --set views=5
 	$(CORE) distill --name student-first --no-publish --init $(INIT_MOBILENETV2) \
-		--teachers resnet50-first-soup --temperature 2 --alpha 0.5 --teacher-size 224 $(QUICK)
+		--teachers resnet50-first-soup --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) distill --network resnet50 --name resnet50 --init runs/resnet50-first-soup/best.npz $(FIRST) \
 		--teachers baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-first/best.npz $(FIRST) \
 		--teachers baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) train --network mobilenetv2 --init $(INIT_MOBILENETV2)
 	$(CORE) distill --init $(INIT_MOBILENETV2) \
-		--teachers resnet50,densenet169 --temperature 2 --alpha 0.5 --teacher-size 160
+		--teachers resnet50 --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) evaluate

@@ -176,10 +176,10 @@ TUNED: dict[str, Recipe] = {
     ),
     "mobilenetv2": Recipe(
         network="mobilenetv2",
-        stages=(Stage(5, 128), Stage(3, 160), Stage(5, 224)),
+        stages=(Stage(3, 128), Stage(1, 160), Stage(1, 224)),
         learning_rate=5e-4,
         views=3,
-        ema=0.995,
+        ema=0.98,
     ),
 }
 """Our recipes for learning from labels, chosen on validation; they begin with ImageNet's weights."""
