@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.operating import Decision
 from core.figures.heatmap import SCALE, readable_on
-from core.figures.style import NEUTRAL, figure, hollow, model_colour, model_symbol
+from core.figures.style import NEUTRAL, annotate, draw_shapes, figure, hollow, model_colour, model_symbol
 from core.lesions import CODES, LESIONS, N_CLASSES
 
 CELL = 46
@@ -117,21 +117,23 @@ def _grid(
         z=values, x=list(CODES), y=list(CODES), zmin=low, zmax=high, colorscale=scale, showscale=False,
         xgap=2, ygap=2, hoverinfo="skip",
     )  # fmt: skip
-    # All at once: one by one they take Plotly a third of a second.
-    result.layout.annotations = [
-        {
-            "x": CODES[n], "y": CODES[t], "text": texts[t][n], "showarrow": False,
-            "font": {"size": 13, "color": readable_on((values[t, n] - low) / (high - low), scale)},
-        }
-        for t, n in np.argwhere(~np.isnan(values))
-    ]  # fmt: skip
+    annotate(
+        result,
+        (
+            {
+                "x": CODES[n], "y": CODES[t], "text": texts[t][n],
+                "font": {"size": 13, "color": readable_on((values[t, n] - low) / (high - low), scale)},
+            }
+            for t, n in np.argwhere(~np.isnan(values))
+        ),
+    )  # fmt: skip
     _add_targets(result, hover)
     if chosen is not None:
         row, column = CODES.index(chosen[0]), CODES.index(chosen[1])
         box = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48, "y1": row + 0.48}
         # Two lines, light in dark: one of them is seen on every colour of the scale.
-        result.add_shape(type="rect", line={"color": "#000000", "width": 5}, **box)
-        result.add_shape(type="rect", line={"color": "#FFFFFF", "width": 2}, **box)
+        lines = ({"color": "#000000", "width": 5}, {"color": "#FFFFFF", "width": 2})
+        draw_shapes(result, ({"type": "rect", "line": line, **box} for line in lines))
     result.update_xaxes(
         side="top", fixedrange=True, showgrid=False, zeroline=False, tickangle=0, title={"text": "named by the model"},
         range=[-0.5, N_CLASSES - 0.5],
@@ -170,18 +172,24 @@ def two_by_two(decision: Decision, name: str, *, ink: str | None = None) -> go.F
     )
     total = max(decision.tp + decision.fn + decision.fp + decision.tn, 1)
     result = figure(190, ink, hovermode=False)
-    result.layout.shapes = [
-        {
-            "type": "rect", "x0": x - 0.48, "x1": x + 0.48, "y0": y - 0.46, "y1": y + 0.46, "fillcolor": colour,
-            "line": {"color": colour, "width": 2}, "opacity": 0.16 + 0.3 * count / total,
-        }
-        for x, y, count, _, colour in fields
-    ]  # fmt: skip
-    result.layout.annotations = [
-        {"x": x, "y": y + down, "text": text, "showarrow": False, "font": {"size": size}}
-        for x, y, count, word, _ in fields
-        for down, text, size in ((-0.12, f"<b>{count:,}</b>", 20), (0.2, word, 13))
-    ]
+    draw_shapes(
+        result,
+        (
+            {
+                "type": "rect", "x0": x - 0.48, "x1": x + 0.48, "y0": y - 0.46, "y1": y + 0.46, "fillcolor": colour,
+                "line": {"color": colour, "width": 2}, "opacity": 0.16 + 0.3 * count / total,
+            }
+            for x, y, count, _, colour in fields
+        ),
+    )  # fmt: skip
+    annotate(
+        result,
+        (
+            {"x": x, "y": y + down, "text": text, "font": {"size": size}}
+            for x, y, count, word, _ in fields
+            for down, text, size in ((-0.12, f"<b>{count:,}</b>", 20), (0.2, word, 13))
+        ),
+    )
     result.update_xaxes(
         range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["said yes", "said no"], side="top", fixedrange=True,
         showgrid=False, zeroline=False,

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.data.summary import Counts
-from core.figures.style import NEUTRAL, class_colour, figure
+from core.figures.style import NEUTRAL, annotate, at_both_ends, class_colour, figure
 from core.lesions import BY_CODE, CODES, LESIONS, N_CLASSES
 
 ROW_HEIGHT = 44
@@ -53,12 +53,12 @@ def class_bars(
             customdata=[lesion.name for lesion in LESIONS],
             hovertemplate="<b>%{customdata}</b>: %{x:,} lesions<extra></extra>",
         )
+    notes = []
     for row, lesion in zip(rows, LESIONS, strict=True):
-        beside = {"y": row - 0.42, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
         count = images.get(lesion.code, 0)
         kind = " · malignant" if lesion.malignant else ""
-        result.add_annotation(text=lesion.name + kind, x=0, xanchor="left", **beside)
-        result.add_annotation(text=f"{count:,} · {count / total:.1%}", x=1, xanchor="right", **beside)
+        notes += at_both_ends(row - 0.42, lesion.name + kind, f"{count:,} · {count / total:.1%}")
+    annotate(result, notes)
     result.update_xaxes(
         rangemode="tozero", fixedrange=True, zeroline=False, nticks=5, title={"text": "Images"}
     )
@@ -137,10 +137,10 @@ def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str | None = None) ->
         customdata=list(seen.values()),
         hovertemplate="%{customdata[0]:,} of %{customdata[1]:,} images, %{x:.1%}<extra></extra>",
     )  # fmt: skip
+    notes = []
     for row, (name, (part, whole)) in zip(rows, seen.items(), strict=True):
-        beside = {"y": row - 0.4, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
-        result.add_annotation(text=name, x=0, xanchor="left", **beside)
-        result.add_annotation(text=f"{part:,} of {whole:,}", x=1, xanchor="right", **beside)
+        notes += at_both_ends(row - 0.4, name, f"{part:,} of {whole:,}")
+    annotate(result, notes)
     result.update_xaxes(
         range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1], fixedrange=True, zeroline=False
     )

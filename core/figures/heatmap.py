@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from core.figures.style import figure
+from core.figures.style import annotate, figure
 from core.lesions import CODES, LESIONS, N_CLASSES
 
 SCALE = "Cividis"
@@ -71,11 +71,16 @@ def sensitivity_heatmap(
         hovertext=hover,
         hovertemplate="%{hovertext}<extra></extra>",
     )
-    for m, k in np.argwhere(~np.isnan(value)):
-        result.add_annotation(
-            x=CODES[k], y=titles[m], text=f"{100 * value[m, k]:.0f}", showarrow=False,
-            font={"size": 14, "color": readable_on(value[m, k])},
-        )  # fmt: skip
+    annotate(
+        result,
+        (
+            {
+                "x": CODES[k], "y": titles[m], "text": f"{100 * value[m, k]:.0f}",
+                "font": {"size": 14, "color": readable_on(value[m, k])},
+            }
+            for m, k in np.argwhere(~np.isnan(value))
+        ),
+    )  # fmt: skip
     result.update_xaxes(side="top", fixedrange=True, showgrid=False, tickangle=0)
     result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
     return result.update_layout(margin={"l": 4, "r": 4, "t": 30, "b": 4})

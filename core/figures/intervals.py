@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, figure, hollow
+from core.figures.style import NEUTRAL, annotate, draw_shapes, figure, hollow
 
 LABEL_HEIGHT = 26
 MARK_HEIGHT = 18
@@ -76,10 +76,13 @@ def interval_rows(
     result = figure(height, ink, showlegend=legend)
     for name, marks in series.items():
         result.add_trace(_series(name, marks, share))
-    for index, row in enumerate(rows):
-        result.add_annotation(
-            text=row.label, x=0, xref="paper", xanchor="left", y=index + LABEL_HEIGHT / 2 / unit, showarrow=False,
-        )  # fmt: skip
+    annotate(
+        result,
+        (
+            {"text": row.label, "x": 0, "xref": "paper", "xanchor": "left", "y": index + LABEL_HEIGHT / 2 / unit}
+            for index, row in enumerate(rows)
+        ),
+    )  # fmt: skip
     low, high = _span([mark for row in rows for mark in row.marks], reference)
     if reference is not None:
         _draw_reference(result, len(rows), unit, reference, (low, high), ink)
@@ -159,11 +162,8 @@ def _draw_reference(
 ) -> None:
     """A line through the marks, with gaps where the labels are."""
     value, text = reference
-    for row in range(rows):
-        result.add_shape(
-            type="line", x0=value, x1=value, y0=row + LABEL_HEIGHT / unit, y1=row + 1,
-            line={"color": NEUTRAL, "width": 2},
-        )  # fmt: skip
+    line = {"type": "line", "x0": value, "x1": value, "line": {"color": NEUTRAL, "width": 2}}
+    draw_shapes(result, ({"y0": row + LABEL_HEIGHT / unit, "y1": row + 1, **line} for row in range(rows)))
     result.add_annotation(
         text=text, x=value, y=1, yref="paper", yanchor="bottom", showarrow=False, font={"size": 12, "color": ink},
         xanchor="left" if value < sum(span) / 2 else "right",

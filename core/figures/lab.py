@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.heatmap import SCALE, readable_on
-from core.figures.style import BROUGHT, NEUTRAL, class_colour, figure, model_colour
+from core.figures.style import BROUGHT, NEUTRAL, annotate, class_colour, figure, model_colour
 from core.lab.soft_labels import LARGEST_ENTROPY, TEMPERATURES
 from core.lesions import CODES, LESIONS, N_CLASSES
 
@@ -116,11 +116,16 @@ def knowledge_map(matrix: np.ndarray, *, of: str, ink: str | None = None) -> go.
         z=np.clip(matrix, 0, limit), x=list(CODES), y=list(CODES), zmin=0, zmax=limit, colorscale=SCALE,
         showscale=False, xgap=2, ygap=2, hovertext=hover, hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
-    for t, n in np.argwhere(~np.isnan(matrix)):
-        result.add_annotation(
-            x=CODES[n], y=CODES[t], text=f"{100 * matrix[t, n]:.0f}", showarrow=False,
-            font={"size": 13, "color": readable_on(min(matrix[t, n] / limit, 1.0))},
-        )  # fmt: skip
+    annotate(
+        result,
+        (
+            {
+                "x": CODES[n], "y": CODES[t], "text": f"{100 * matrix[t, n]:.0f}",
+                "font": {"size": 13, "color": readable_on(min(matrix[t, n] / limit, 1.0))},
+            }
+            for t, n in np.argwhere(~np.isnan(matrix))
+        ),
+    )  # fmt: skip
     result.update_xaxes(side="top", fixedrange=True, showgrid=False, tickangle=0)
     result.update_yaxes(
         autorange="reversed", fixedrange=True, showgrid=False, automargin=True, title={"text": "true class"}

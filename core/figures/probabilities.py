@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, class_colour, figure, model_colour, model_symbol
+from core.figures.style import (
+    NEUTRAL,
+    annotate,
+    at_both_ends,
+    class_colour,
+    draw_shapes,
+    figure,
+    model_colour,
+    model_symbol,
+)
 from core.lesions import LESIONS, N_CLASSES
 from core.numbers import percent
 
@@ -52,12 +61,12 @@ def probability_bars(
         customdata=[(lesion.name, lesion.note) for lesion in lesions],
         hovertemplate="<b>%{customdata[0]}</b>: %{x:.1%}<br>%{customdata[1]}<extra></extra>",
     )
+    notes = []
     for row, lesion in zip(rows, lesions, strict=True):
         name = f"<b>{lesion.name}</b>" if lesion.code == chosen else lesion.name
         kind = " · malignant" if lesion.malignant else ""
-        beside = {"y": row - 0.42, "yref": "y", "xref": "paper", "showarrow": False, "yanchor": "middle"}
-        result.add_annotation(text=name + kind, x=0, xanchor="left", **beside)
-        result.add_annotation(text=percent(shares[order][row]), x=1, xanchor="right", **beside)
+        notes += at_both_ends(row - 0.42, name + kind, percent(shares[order][row]))
+    annotate(result, notes)
     result.update_xaxes(range=[0, 1], visible=False, fixedrange=True)
     result.update_yaxes(range=[N_CLASSES - 0.7, -0.7], visible=False, fixedrange=True)
     return result.update_layout(barmode="overlay", margin={"l": 2, "r": 2, "t": 2, "b": 2})
@@ -127,13 +136,12 @@ def agreement_dots(
     names = [LESIONS[i].name for i in order]
     rows = np.arange(N_CLASSES)
     result = figure(ROW_HEIGHT * N_CLASSES + 90, ink, showlegend=True)
-    for row, name in zip(rows, names, strict=True):
-        result.add_shape(
-            type="line", x0=0, x1=1, y0=row, y1=row, line={"color": NEUTRAL, "width": 1}, opacity=0.5
-        )
-        result.add_annotation(
-            text=name, x=0, xref="paper", xanchor="left", y=row - 0.42, showarrow=False, yanchor="middle"
-        )
+    line = {"type": "line", "x0": 0, "x1": 1, "line": {"color": NEUTRAL, "width": 1}, "opacity": 0.5}
+    draw_shapes(result, ({"y0": row, "y1": row, **line} for row in rows))
+    beside = {"x": 0, "xref": "paper", "xanchor": "left", "yanchor": "middle"}
+    annotate(
+        result, ({"text": name, "y": row - 0.42, **beside} for row, name in zip(rows, names, strict=True))
+    )
     for model, shares in probabilities.items():
         result.add_scatter(
             x=np.asarray(shares, dtype=float)[order],
@@ -155,8 +163,8 @@ def agreement_dots(
         tickvals=[0, 0.25, 0.5, 0.75, 1],
         fixedrange=True,
         showgrid=False,
+        zeroline=False,
     )
-    result.update_xaxes(zeroline=False)
     result.update_yaxes(range=[N_CLASSES - 0.6, -0.8], visible=False, fixedrange=True)
     return result.update_layout(
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from core.figures.confusion import DIVERGING
 from core.figures.curves import DASHES
 from core.figures.heatmap import SCALE, readable_on
-from core.figures.style import NEUTRAL, figure, model_colour
+from core.figures.style import NEUTRAL, annotate, figure, model_colour
 
 CELL = 58
 
@@ -74,14 +74,14 @@ def cell_map(
         colorscale=scale, showscale=False, xgap=2, ygap=2, hovertext=[list(row) for row in hover],
         hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
+    notes = []
     for r, c in np.argwhere(~np.isnan(value)):
         text = f"{100 * value[r, c]:{'+' if difference else ''}.1f}"
         if not np.isnan(half[r, c]):
             text += f"<br><span style='font-size:11px'>± {100 * half[r, c]:.1f}</span>"
-        result.add_annotation(
-            x=int(c), y=int(r), text=text, showarrow=False,
-            font={"size": 14, "color": readable_on((value[r, c] - low) / room, scale)},
-        )  # fmt: skip
+        font = {"size": 14, "color": readable_on((value[r, c] - low) / room, scale)}
+        notes.append({"x": int(c), "y": int(r), "text": text, "font": font})
+    annotate(result, notes)
     result.update_xaxes(
         tickvals=list(range(len(columns))), ticktext=list(columns), range=[-0.5, len(columns) - 0.5],
         title={"text": axes[0]}, fixedrange=True, showgrid=False, tickangle=0, zeroline=False,
