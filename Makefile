@@ -11,7 +11,7 @@ INIT_MOBILENETV2 ?= imagenet
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install app models test soak fuzz lint format lock clean
+.PHONY: help install app models test soak fuzz mutate lint format lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ soak: .venv/installed-dev ## A server under load: 20 visitors for 5 minutes, and
 
 fuzz: .venv/installed-dev ## Damaged files into intake for 10 minutes (shorter: make fuzz FUZZ_SECONDS=120)
 	$(BIN)/python tests/attacks/fuzz.py $(FUZZ_SECONDS)
+
+mutate: .venv/installed-dev ## Take each defence away in turn, in a copy, and see a test go red (five minutes)
+	$(BIN)/python tests/attacks/mutate.py
 
 lint: .venv/installed-dev ## Check style and format, change nothing
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any
 
@@ -93,12 +94,25 @@ class Resamples:
         for start in range(0, len(self.counts), _BLOCK):
             yield self.counts[start : start + _BLOCK].astype(np.float64)[:, self.lesion]
 
-    def totals(self, values: np.ndarray) -> np.ndarray:
-        """(B, K) sums of (N, K) values over the images drawn: those of a lesion are added up once for all draws."""
-        by_lesion = np.zeros((self.n_lesions, values.shape[1]))
-        np.add.at(by_lesion, self.lesion, values)
-        blocks = (self.counts[start : start + _BLOCK] for start in range(0, len(self.counts), _BLOCK))
-        return np.concatenate([block.astype(np.float64) @ by_lesion for block in blocks])
+    def totals(self, cell: np.ndarray, cells: int) -> np.ndarray:
+        """(B, K) float64: how many of the images drawn lie in each of K cells.
+
+        The weights of the images times a one in each image's cell are the same; without all the zeros it takes a
+        twentieth of the time.
+
+        Args:
+            cell: (N,) int, each image's.
+            cells: K.
+        """
+        totals = np.empty((len(self.counts), cells))
+        for index in range(cells):
+            totals[:, index] = self._by_lesion[self.lesion[cell == index]].sum(axis=0, dtype=np.uint32)
+        return totals
+
+    @cached_property
+    def _by_lesion(self) -> np.ndarray:
+        """(L, B): a lesion's counts lie beside each other."""
+        return np.ascontiguousarray(self.counts.T)
 
 
 def resample(lesion_id: np.ndarray, n: int = RESAMPLES, seed: int = SEED) -> Resamples:

@@ -51,15 +51,13 @@ def confusion(
         classes: K.
     """
     weights = plain_weights(len(labels)) if weights is None else weights
-    return (weights @ _cells(labels, predicted, classes)).reshape(len(weights), classes, classes)
+    cells = np.eye(classes * classes)[_cell(labels, predicted, classes)]
+    return (weights @ cells).reshape(len(weights), classes, classes)
 
 
-def _cells(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(N, K * K): one where an image lies in the matrix."""
-    labels, predicted = np.asarray(labels), np.asarray(predicted)
-    cells = np.zeros((len(labels), classes * classes))
-    cells[np.arange(len(labels)), labels * classes + predicted] = 1
-    return cells
+def _cell(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """(N,): where an image lies in the matrix, row by row."""
+    return np.asarray(labels) * classes + np.asarray(predicted)
 
 
 def from_confusion(matrix: np.ndarray) -> dict[str, np.ndarray]:
@@ -162,10 +160,9 @@ def classification(labels: np.ndarray, predicted: np.ndarray) -> Statistic:
 
 def classified(labels: np.ndarray, predicted: np.ndarray, resamples: Resamples) -> Estimates:
     """`classification` on every resample, as `bootstrap` has it but many times faster: matrices add up by lesion."""
-    cells = _cells(labels, predicted, N_CLASSES)
-    whole, drawn = (m.reshape(-1, N_CLASSES, N_CLASSES) for m in (cells.sum(0), resamples.totals(cells)))
-    values = {name: value[0] for name, value in from_confusion(whole).items()}
-    return Estimates(values, from_confusion(drawn), resamples)
+    drawn = resamples.totals(_cell(labels, predicted, N_CLASSES), N_CLASSES * N_CLASSES)
+    values = {name: value[0] for name, value in from_confusion(confusion(labels, predicted)).items()}
+    return Estimates(values, from_confusion(drawn.reshape(-1, N_CLASSES, N_CLASSES)), resamples)
 
 
 def ranking(probabilities: np.ndarray, labels: np.ndarray) -> Statistic:

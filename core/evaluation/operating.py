@@ -14,6 +14,7 @@ from core.evaluation.metrics import Ranking, divide
 from core.lesions import MALIGNANT
 
 SENSITIVITY_TARGET = 0.95
+_CELLS = 4
 
 
 class OperatingError(UserError):
@@ -118,7 +119,7 @@ def decision_statistic(
         positive: (N,) bool, what is.
         prevalence: for ppv and npv, or None for the sample's own.
     """
-    cells = _cells(chosen, positive)
+    cells = np.eye(_CELLS)[_cell(chosen, positive)]
 
     def statistic(weights: np.ndarray) -> Mapping[str, np.ndarray]:
         return _figures(weights @ cells, prevalence)
@@ -126,10 +127,9 @@ def decision_statistic(
     return statistic
 
 
-def _cells(chosen: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """(N, 4) one where an image is tp, fp, fn or tn."""
-    cells = [chosen & positive, chosen & ~positive, ~chosen & positive, ~chosen & ~positive]
-    return np.stack(cells, axis=1).astype(np.float64)
+def _cell(chosen: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """(N,) 0 where an image is tp, 1 for fp, 2 for fn, 3 for tn."""
+    return 2 * ~np.asarray(chosen, dtype=bool) + ~np.asarray(positive, dtype=bool)
 
 
 def _figures(table: np.ndarray, prevalence: float | None) -> dict[str, np.ndarray]:
@@ -164,10 +164,11 @@ def at_threshold(
     """
     positive = np.asarray(positive, dtype=bool)
     chosen = np.asarray(score) >= threshold
-    cells = _cells(chosen, positive)
-    whole = {name: value[0] for name, value in _figures(cells.sum(axis=0)[None], prevalence).items()}
+    cell = _cell(chosen, positive)
+    counts = np.bincount(cell, minlength=_CELLS).astype(np.float64)
+    whole = {name: value[0] for name, value in _figures(counts[None], prevalence).items()}
     # By lesion and not by image, so that a slider may ask for it at every step.
-    estimates = Estimates(whole, _figures(resamples.totals(cells), prevalence), resamples)
+    estimates = Estimates(whole, _figures(resamples.totals(cell, _CELLS), prevalence), resamples)
     # With a prevalence asked for, ppv and npv are no simple shares of the sample.
     shares = {"sensitivity": positive, "specificity": ~positive}
     if prevalence is None:
