@@ -33,6 +33,12 @@ def protocol() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def mutants() -> tuple:
+    """The defences that `mutate.py` takes away."""
+    return _load("attacks_mutate", HERE / "mutate.py").MUTANTS
+
+
+@pytest.fixture(scope="session")
 def watched() -> Callable[[Path], dict[str, str]]:
     """A function that gives the environment of a process whose doings are to be written into a file."""
 

@@ -168,8 +168,27 @@ ROWS: dict[str, tuple[str, ...]] = {
         "attacks/test_server.py::test_no_file_of_the_machine_comes_out",
         "pages/test_door.py::test_a_server_open_to_the_network_shows_nothing",
     ),
-    "sign-in": ("browser/test_sign_in.py::test_nobody_sees_a_page_without_signing_in",),
-    "health": ("serving/test_models.py::test_check_of_a_damaged_model_is_1_and_names_it",),
+    "sign-in": (
+        "browser/test_sign_in.py::test_nobody_sees_a_page_without_signing_in",
+        "pages/test_door.py::test_with_sign_in_a_stranger_sees_only_the_door",
+        "pages/test_door.py::test_a_damaged_secrets_file_lets_nobody_in",
+    ),
+    "behind a reverse proxy with TLS": (
+        "pages/test_door.py::test_a_request_through_a_proxy",
+        "browser/test_proxy.py::test_without_sign_in_the_proxy_shows_nothing",
+        "browser/test_proxy.py::test_signed_in_a_lesion_is_uploaded_and_read_through_the_proxy",
+    ),
+    "health": (
+        "serving/test_models.py::test_check_of_sound_models_is_0",
+        "serving/test_models.py::test_check_of_a_damaged_model_is_1_and_names_it",
+        "serving/test_models.py::test_check_of_a_model_that_answers_nan_is_1",
+    ),
+    "privacy: what is kept, where images go, what an operator adds": (
+        "pages/test_privacy.py::test_page_and_readme_say_what_is_kept_and_what_an_operator_adds",
+        "pages/test_privacy.py::test_the_page_says_whether_there_is_a_sign_in",
+        "attacks/test_uploads.py::test_no_upload_touches_the_disk",
+        "attacks/test_visits.py::test_a_page_that_was_left_is_forgotten",
+    ),
     "supply chain; no network at run time": (
         "test_requirements.py::test_everything_locked_has_hashes",
         "test_requirements.py::test_the_lock_file_holds_the_pins",
@@ -178,6 +197,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Attack -> its tests, as pytest names them beneath tests/; those of `soak.py` are run by `make soak`."""
+
+
+MANY = 10
+"""Defences at least that `mutate.py` takes away, one at a time."""
 
 
 @cache
@@ -195,6 +218,17 @@ def test_every_row_leads_to_its_tests(row: str) -> None:
         if not (TESTS / file).is_file() or function not in functions_of(TESTS / file):
             missing.append(named)
     assert missing == []
+
+
+def test_the_mutants_are_of_defences_that_are_there(mutants) -> None:
+    """Whether each is caught, `make mutate` says; what it changes must not go out of date until then."""
+    assert len(mutants) >= MANY
+    for mutant in mutants:
+        assert (TESTS.parent / mutant.file).read_text(encoding="utf-8").count(mutant.text) == 1, (
+            mutant.defence
+        )
+        file, _, function = mutant.test.partition("::")
+        assert function in functions_of(TESTS / file), mutant.defence
 
 
 def test_every_test_of_this_folder_that_is_made_for_an_attack_runs_somewhere() -> None:

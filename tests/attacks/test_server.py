@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from websockets.sync.client import connect
 def knock(url: str, **options: object) -> bool:
     """Whether a WebSocket of this kind is let in."""
     try:
-        with connect(url.replace("http", "ws", 1) + "/_stcore/stream", proxy=None, **options) as socket:
-            socket.ping().wait(20)
+        with connect(url.replace("http", "ws", 1) + "/_stcore/stream", proxy=None, **options) as channel:
+            channel.ping().wait(20)
             return True
     except (InvalidStatus, ConnectionClosed):
         return False
@@ -27,11 +28,25 @@ def test_a_page_of_another_site_cannot_talk_to_it(dashboard) -> None:
         assert not knock(dashboard.url, origin=origin), origin
 
 
+def handshake(port: int, *headers: str) -> int:
+    """The status that a WebSocket's first request gets with exactly these headers; clients send a Host of their own."""
+    request = (
+        "GET /_stcore/stream HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==", *headers,
+    )  # fmt: skip
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.sendall(("\r\n".join(request) + "\r\n\r\n").encode())
+        return int(connection.recv(100).split()[1])
+
+
 def test_another_name_for_this_machine_is_refused(dashboard) -> None:
-    """DNS rebinding: a name of somebody else's that leads here."""
-    port = dashboard.url.rpartition(":")[2]
+    """DNS rebinding: a name of somebody else's that leads here, whose page is of the same origin then."""
+    port = int(dashboard.url.rpartition(":")[2])
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}"):
+        assert handshake(port, f"Host: {host}", f"Origin: http://{host}") == 101
     for host in ("evil.example", f"evil.example:{port}", f"localhost.evil.example:{port}", ""):
-        assert not knock(dashboard.url, additional_headers={"Host": host}), host
+        assert handshake(port, f"Host: {host}") == 403, host
+        assert handshake(port, f"Host: {host}", f"Origin: http://{host}") == 403, host
 
 
 @pytest.mark.parametrize(
