@@ -29,7 +29,7 @@ class Mutant:
 
     Attributes:
         defence: what it is.
-        file: where, from the project's root.
+        file: where, from the project's root; with a star, in one of these files.
         text: as it stands there, once.
         instead: what stands there then.
         test: beneath tests/, as pytest names it; it must go red.
@@ -40,6 +40,11 @@ class Mutant:
     text: str
     instead: str
     test: str
+
+    def place(self, folder: Path) -> Path | None:
+        """The file of a project in `folder` that has the text, once; None where there is none or more."""
+        files = [path for path in sorted(folder.glob(self.file)) if self.text in path.read_text("utf-8")]
+        return files[0] if len(files) == 1 and files[0].read_text("utf-8").count(self.text) == 1 else None
 
 
 MUTANTS = (
@@ -90,12 +95,12 @@ MUTANTS = (
         "attacks/test_visits.py::test_photographs_that_come_and_go_leave_memory_as_it_was",
     ),
     Mutant(
-        "caches: keyed by the bytes' hash", "pages/_shared.py",
+        "caches: keyed by the bytes' hash", "pages/_*.py",
         "    return _read(sha256, name,", '    return _read("", name,',
         "attacks/test_caches.py::test_photographs_that_differ_in_one_pixel_share_no_answer",
     ),
     Mutant(
-        "caches: what is uploaded is one visit's", "pages/_shared.py",
+        "caches: what is uploaded is one visit's", "pages/_*.py",
         '@st.cache_data(scope="session", max_size="128mb", show_spinner=False)',
         '@st.cache_data(max_entries=9, show_spinner=False)',
         "attacks/test_caches.py::test_every_cache_of_uploads_is_of_one_visit_and_keyed_by_sha256",
@@ -255,10 +260,10 @@ def run_tests(folder: Path, tests: list[str]) -> tuple[int, str]:
 
 def try_mutant(folder: Path, mutant: Mutant) -> tuple[str, str]:
     """What became of it, and pytest's last line."""
-    path = folder / mutant.file
+    path = mutant.place(folder)
+    if path is None:
+        return BROKEN, f"expected its text once in {mutant.file}, found none or more"
     whole = path.read_text(encoding="utf-8")
-    if whole.count(mutant.text) != 1:
-        return BROKEN, f"expected its text once in {mutant.file}, found it {whole.count(mutant.text)} times"
     path.write_text(whole.replace(mutant.text, mutant.instead), encoding="utf-8")
     try:
         status, said = run_tests(folder, [mutant.test])
