@@ -1,8 +1,11 @@
-"""Plain-text tables for the command line."""
+"""Text for people: tables on the command line, and what Markdown shows as it is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~:])")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str | int]], indent: str = "  ") -> str:
@@ -21,3 +24,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str | int]], indent: st
         width = max(map(len, texts))
         aligned.append([text.rjust(width) if is_number else text.ljust(width) for text in texts])
     return "\n".join((indent + "  ".join(line)).rstrip() for line in zip(*aligned, strict=True))
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

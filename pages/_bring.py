@@ -17,7 +17,7 @@ from core.evaluation.evaluate import measure
 from core.evaluation.predictions import Predictions
 from core.serving.tables import neutralise
 from core.settings import MAX_UPLOAD_BYTES
-from pages import _shared
+from pages import _data, _shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def _measure(sha256: str, reference: str, _brought: Brought) -> dict:
 @st.cache_data(scope="session", max_entries=4, show_spinner="Measuring your model by cohort ...")
 def _cohorts(sha256: str, _brought: Brought) -> list[dict]:
     """By age, sex, site and confirmation where HAM10000 is at hand, otherwise none."""
-    found = _shared.dataset()
+    found = _data.dataset()
     if not isinstance(found, Dataset) or found.is_synthetic:
         return []
     try:

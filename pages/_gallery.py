@@ -12,7 +12,7 @@ from core.lesions import BY_CODE
 from core.numbers import percent
 from core.serving.looked import Panel, look
 from core.serving.panel import fingerprint
-from pages import _shared
+from pages import _data, _shared
 
 PER_PAGE = 6
 SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
@@ -37,7 +37,7 @@ NO_PICTURES = (
 
 def records() -> pd.DataFrame | None:
     """HAM10000's records, None where it is not at hand."""
-    found = _shared.dataset()
+    found = _data.dataset()
     return found.records if isinstance(found, Dataset) and not found.is_synthetic else None
 
 
@@ -106,7 +106,7 @@ def _panels(
     image_id: str, model: str, version: str, usable: bool, codes: tuple[str, ...]
 ) -> tuple[Panel, ...] | str:
     """Nobody's upload, so one cache serves all sessions; about 1 MB each."""
-    found = _shared.dataset()
+    found = _data.dataset()
     if not isinstance(found, Dataset):
         raise UserError(found)
     return look(_shared.registry().get(model) if usable else None, found.read_bytes(image_id), codes)

@@ -11,7 +11,7 @@ from core.data.samples import SYNTHETIC_SEEDS
 from core.lesions import BY_CODE, CODES
 from core.serving.offered import first_kept
 from core.settings import MAX_FILES, MAX_UPLOAD_BYTES
-from pages import _links, _shared
+from pages import _data, _links, _shared
 
 TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "dcm"]
 UPLOAD, PASTE, CAMERA, SAMPLE = SOURCES = ("Upload", "Paste", "Camera", "Sample")
@@ -90,7 +90,7 @@ def _start_anew() -> None:
 
 def gather_sample() -> list[Item]:
     """A synthetic lesion, or a test image where HAM10000 is at hand."""
-    ids = _shared.test_image_ids()
+    ids = _data.test_image_ids()
     kinds = [SYNTHETIC, *([TEST] if ids else [])]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox("Kind", kinds, key="kind", bind="query-params", width=230, on_change=_start_anew)
@@ -104,7 +104,5 @@ def gather_sample() -> list[Item]:
         number = st.number_input(
             f"Number, 1 to {last}", 1, last, start, key="number", bind="query-params", width=180
         )
-    sample = (
-        _shared.synthetic(code, number) if kind == SYNTHETIC else _shared.from_dataset(ids[code][number - 1])
-    )
+    sample = _data.synthetic(code, number) if kind == SYNTHETIC else _data.from_dataset(ids[code][number - 1])
     return [Item(sample.name, sample.data, sample.notice)]

@@ -24,7 +24,7 @@ from core.lab.soft_labels import (
 )
 from core.lab.tables import soft_label_table
 from core.lesions import BY_CODE, CODES
-from pages import _gallery, _links, _shared
+from pages import _data, _gallery, _links, _shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ def _show_image(chosen: Chosen) -> None:
         )
         return
     try:
-        sample = _shared.from_dataset(chosen.image_id)
+        sample = _data.from_dataset(chosen.image_id)
     except (UserError, KeyError) as error:
         st.warning(_shared.plain_text(f"{chosen.image_id} cannot be shown: {error}"))
         return

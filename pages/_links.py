@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from core.evaluation.cards import escape
 from core.serving.intake import display_name
+from core.text import escape
 
 Option = TypeVar("Option")
 

@@ -19,7 +19,7 @@ from core.data.thumbnails import Thumbnails, of_pixels, thumbnail
 from core.errors import UserError
 from core.lesions import BY_CODE
 from core.manifest import Manifest
-from pages import _shared
+from pages import _data, _shared
 
 IMAGE = "image"
 """The name in the address of the image that is opened."""
@@ -64,7 +64,7 @@ class Shown:
 
 def shown() -> Shown:
     """The set, read once for each state of the data folder."""
-    found = _shared.dataset()
+    found = _data.dataset()
     return _of_folder(fingerprint(found), found) if isinstance(found, Dataset) else _of_nothing()
 
 
@@ -133,7 +133,7 @@ def say_which(images: Shown) -> None:
         icon=":material/cloud_download:",
     )
     with st.expander("Why it was not found"):
-        st.text(str(_shared.dataset()))
+        st.text(str(_data.dataset()))
 
 
 def file_of(images: Shown, image_id: str) -> bytes | str:

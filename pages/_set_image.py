@@ -16,7 +16,7 @@ from core.figures.probabilities import agreement_dots
 from core.lesions import BY_CODE
 from core.serving.answer import OK
 from core.serving.panel import choose_models
-from pages import _set, _shared
+from pages import _data, _set, _shared
 from pages._images import SAMPLE, TEST
 from pages._set import IMAGE, Shown
 from pages._set_views import CLASS, NUMBER
@@ -117,7 +117,7 @@ def show_ways_on(images: Shown, image_id: str, record: pd.Series) -> None:
         "pages/dataset.py", label="Its augmentations", icon=":material/auto_awesome_motion:",
         query_params={"section": "Augmentation", CLASS: lesion.name, NUMBER: str(number)},
     )  # fmt: skip
-    test = _shared.test_image_ids().get(lesion.code, ())
+    test = _data.test_image_ids().get(lesion.code, ())
     if images.live and image_id in test:
         place = str(test.index(image_id) + 1)
         st.page_link(
@@ -199,7 +199,7 @@ def show_live(images: Shown, image_id: str, true: str | None, models: tuple[str,
         st.error(_shared.plain_text(data))
         return
     with st.spinner(f"Asking {len(models)} model{'s' * (len(models) > 1)} ..."):
-        reading = _shared.read(data, hashlib.sha256(data).hexdigest(), f"{image_id}.jpg", models)
+        reading = _data.read(data, hashlib.sha256(data).hexdigest(), f"{image_id}.jpg", models)
     for model, why in reading.failures.items():
         st.warning(f"{_shared.title(model)} gave no answer: {_shared.plain_text(why)}")
     if reading.status != OK:

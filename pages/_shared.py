@@ -1,6 +1,6 @@
-"""What pages share: loaders with caches.
+"""What pages share: the models, their figures, and how both are shown.
 
-Caches of what was uploaded belong to one session, key on the sha256 of the bytes, and go when the session ends.
+The overview begins with these imports, so that none of them is slow: pandas and what opens images come later.
 """
 
 from __future__ import annotations
@@ -9,26 +9,21 @@ import runpy
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
-from core.data.browse import fingerprint as fingerprint_of
-from core.data.ham10000 import Dataset, open_dataset
-from core.data.samples import Sample, synthetic_sample, test_images, test_sample
-from core.data.watch import Watch
 from core.errors import UserError
-from core.evaluation.cards import escape
 from core.evaluation.contestants import EVALUATE, Contestant, contestant, read_predictions
 from core.evaluation.latency import Benchmark, read_benchmark
 from core.evaluation.predictions import Predictions
 from core.figures.style import INK_ON_LIGHT
 from core.manifest import Manifest
-from core.serving.panel import Reading, ask, fingerprint
 from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
-from core.settings import ROOT, data_dir
+from core.settings import ROOT
+from core.text import escape
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 ROUTED = "routed"
@@ -57,60 +52,6 @@ def registry() -> Registry:
     """The process's models; each is loaded once, whoever asks first."""
     return shared_registry()
 
-
-def read(data: bytes, sha256: str, name: str, models: Sequence[str], orientations: int = 1) -> Reading:
-    """What `models` say of a file's bytes, whose hash is `sha256`; remembered for this session only."""
-    return _read(sha256, name, tuple(models), orientations, fingerprint(registry()), data)
-
-
-@st.cache_data(scope="session", max_size="128mb", show_spinner=False)
-def _read(
-    sha256: str, name: str, models: tuple[str, ...], orientations: int, version: str, _data: bytes
-) -> Reading:
-    return ask(registry(), models, _data, name, orientations=orientations)
-
-
-def dataset() -> Dataset | str:
-    """HAM10000, or in a sentence why there is none; opened anew as soon as its folder has changed."""
-    return _opened()[0]
-
-
-@st.cache_resource(ttl=300, show_spinner=False, validate=lambda opened: not opened[1].has_changed())
-def _opened() -> tuple[Dataset | str, Watch]:
-    try:
-        found = open_dataset()
-    except UserError as error:
-        return str(error), Watch.on(data_dir(), None)
-    return found, Watch.on(data_dir(), found)
-
-
-@st.cache_data(max_entries=64, show_spinner="Drawing a synthetic lesion ...")
-def synthetic(code: str, number: int) -> Sample:
-    """See `core.data.samples.synthetic_sample`; nobody's data, so one cache serves all sessions."""
-    return synthetic_sample(code, number)
-
-
-def test_image_ids() -> dict[str, tuple[str, ...]]:
-    """See `core.data.samples.test_images`; empty without the real dataset."""
-    found = dataset()
-    is_real = isinstance(found, Dataset) and not found.is_synthetic
-    return _test_image_ids(fingerprint_of(found), found) if is_real else {}
-
-
-@st.cache_data(max_entries=2, show_spinner="Looking for HAM10000 ...")
-def _test_image_ids(key: str, _dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    return test_images(_dataset)
-
-
-def from_dataset(image_id: str) -> Sample:
-    """See `core.data.samples.test_sample`."""
-    found = dataset()
-    if not isinstance(found, Dataset):
-        raise UserError(found)
-    return test_sample(found, image_id)
-
-
-# Comparing models: pages/overview.py, pages/comparison.py, pages/models.py
 
 FIGURE_TOOLS = {
     "displaylogo": False,
@@ -210,7 +151,7 @@ def say_what_is_missing() -> None:
         rows.append({"model": state.title, "state": what, "command that makes it": command or "not known"})
     if rows:
         with st.expander(f"What is missing ({len(rows)})", icon=":material/inventory_2:"):
-            st.dataframe(pd.DataFrame(rows), hide_index=True, key="missing-models")
+            st.dataframe(rows, hide_index=True, key="missing-models")
 
 
 def plain_text(text: str) -> str:

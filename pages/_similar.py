@@ -12,7 +12,7 @@ from core.lesions import BY_CODE
 from core.serving.looked import look
 from core.serving.panel import Reading, fingerprint
 from core.serving.similar import COMMAND, SimilarLesion, SimilarUnavailable, describe, similar_to
-from pages import _shared
+from pages import _data, _shared
 from pages._images import Item
 
 COUNT = 5
@@ -27,7 +27,7 @@ def find(item: Item, reading: Reading) -> tuple[SimilarLesion, ...] | str:
         return f"The index of lesions cannot be used: {_shared.plain_text(str(error))} `{COMMAND}` makes it."
     if found is None:
         return f"Similar lesions need an index of those that the model learned from: `{COMMAND}` makes it."
-    dataset = _shared.dataset()
+    dataset = _data.dataset()
     return describe(found, dataset.records) if _is_real(dataset) else found
 
 
@@ -89,7 +89,7 @@ def words(lesion: SimilarLesion) -> str:
 
 def picture(image_id: str) -> object | None:
     """A training image, small; None where it is not at hand."""
-    dataset = _shared.dataset()
+    dataset = _data.dataset()
     if not _is_real(dataset):
         return None
     try:

@@ -15,6 +15,7 @@ from core.evaluation.contestants import (
     HEADLINE_NAMES,
     SMALLER_IS_BETTER,
     Contestant,
+    majority_line,
 )
 from core.evaluation.histories import read_history
 from core.evaluation.intervals import Interval
@@ -23,7 +24,6 @@ from core.evaluation.tables import (
     class_table,
     figure_table,
     headline_table,
-    majority_line,
 )
 from core.figures.curves import (
     training_curves,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.evaluation.contestants import HEADLINE_NAMES, Contestant
+from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line
 from core.evaluation.latency import COMMAND
-from core.evaluation.tables import headline_table, majority_line
 from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
 from core.numbers import percent
 from core.reported import CHOICES, MARK
@@ -46,6 +45,8 @@ def show_doors() -> None:
 
 def show_table(models: list[Contestant]) -> None:
     """Ours beside "as reported"."""
+    from core.evaluation.tables import headline_table  # with pandas, while the browser draws the figure
+
     st.subheader("What was measured, beside what was reported")
     table = headline_table(models)
     share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
@@ -130,9 +131,12 @@ def main() -> None:
     say_what_this_is()
     show_doors()
     models = _shared.contestants()
-    show_table(models)
-    _shared.say_what_is_missing()
+    above = st.container()
+    # The figure first: what draws it is the largest thing that the browser has to fetch and to start.
     show_tradeoff(models)
+    with above:
+        show_table(models)
+        _shared.say_what_is_missing()
     show_corrections()
 
 

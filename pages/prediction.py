@@ -12,7 +12,7 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
-from pages import _research, _shared, _similar, _turned
+from pages import _data, _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
 from pages._maps import PLAIN, show_maps
@@ -50,11 +50,11 @@ def read_all(items: list[Item], models: tuple[str, ...], orientations: int) -> l
     label = f"Asking {len(models)} model{'s' * (len(models) > 1)} ..."
     if len(items) == 1:
         with st.spinner(label):
-            return [_shared.read(items[0].data, items[0].sha256, items[0].name, models, orientations)]
+            return [_data.read(items[0].data, items[0].sha256, items[0].name, models, orientations)]
     bar = st.progress(0.0, label)
     readings = []
     for done, item in enumerate(items, start=1):
-        readings.append(_shared.read(item.data, item.sha256, item.name, models, orientations))
+        readings.append(_data.read(item.data, item.sha256, item.name, models, orientations))
         bar.progress(done / len(items), f"{done} of {len(items)} images read")
     bar.empty()
     return readings

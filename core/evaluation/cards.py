@@ -6,7 +6,6 @@ from the manifest; nothing measured is typed in here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from core.evaluation.intervals import Interval
 from core.evaluation.refusals import refusal_section
 from core.lesions import LESIONS
 from core.manifest import Manifest, ModelEntry
+from core.text import escape
 
 GAP_FIGURES: dict[str, str] = {
     "accuracy": "Accuracy",
@@ -269,14 +269,6 @@ def _files(manifest: Manifest, entry: ModelEntry) -> Section:
         for key, path in entry.files.items()
     ]
     return Section("Files", table=pd.DataFrame(rows, columns=["key", "file", "format", "bytes", "sha256"]))
-
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~:])")
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
 def to_markdown(card: Card) -> str:

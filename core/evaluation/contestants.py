@@ -162,3 +162,12 @@ def pareto_front(cost: Sequence[float], gain: Sequence[float]) -> np.ndarray:
     better = (costs[:, None] < costs) | (gains[:, None] > gains)
     beaten = (no_worse & better & known[:, None]).any(axis=0)
     return known & ~beaten
+
+
+def majority_line(models: Sequence[Contestant]) -> tuple[float, str] | None:
+    """(share, class code) of the commonest class on our test images; None where no model was measured."""
+    for model in models:
+        majority = model.figures.get("majority")
+        if isinstance(majority, Mapping) and isinstance(majority.get("share"), (int, float)):
+            return float(majority["share"]), str(majority.get("class", ""))
+    return None

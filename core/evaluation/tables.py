@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from core.evaluation.compare import Comparison
-from core.evaluation.contestants import HEADLINE_NAMES, Contestant, to_interval
+from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line, to_interval
 from core.evaluation.intervals import Interval
 from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
@@ -29,15 +29,6 @@ def bounds(interval: Interval, digits: int = 3) -> str:
     if interval.low != interval.low:
         return ""
     return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
-
-
-def majority_line(models: Sequence[Contestant]) -> tuple[float, str] | None:
-    """(share, class code) of the commonest class on our test images; None where no model was measured."""
-    for model in models:
-        majority = model.figures.get("majority")
-        if isinstance(majority, Mapping) and isinstance(majority.get("share"), (int, float)):
-            return float(majority["share"]), str(majority.get("class", ""))
-    return None
 
 
 def reported_collapsed(row: Reported) -> bool:

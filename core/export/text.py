@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.evaluation.cards import escape
+from core.text import escape
 
 _TEXT = """# {title}
 

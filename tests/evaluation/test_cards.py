@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.artifacts import ArtifactError, ModelEntry, load_manifest, update_model
-from core.evaluation.cards import cohort_gaps, escape, make_card, plain, to_markdown
+from core.evaluation.cards import cohort_gaps, make_card, plain, to_markdown
 
 TITLES = {
     "Intended use", "Model", "Data and provenance", "Recipe", "Measured figures on test", "Class by class on test",
@@ -117,7 +117,3 @@ def test_an_unknown_model_has_no_card(folder: Path) -> None:
 )
 def test_values_as_people_read_them(found: object, text: str) -> None:
     assert plain(found) == text
-
-
-def test_escape_keeps_one_line() -> None:
-    assert escape("a|b\n# c") == r"a\|b \# c"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages import _shared, _similar
+from pages import _data, _similar
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_similar_lesions_get_their_pictures_as_soon_as_they_are_there(at_hand: P
     assert _similar.picture("ISIC_0000000") is None
     away.rename(at_hand)
     assert _similar.picture("ISIC_0000000") is not None
-    assert _shared.test_image_ids()["mel"]
+    assert _data.test_image_ids()["mel"]
     at_hand.rename(away)
     assert _similar.picture("ISIC_0000000") is None
-    assert _shared.test_image_ids() == {}
+    assert _data.test_image_ids() == {}
