@@ -37,7 +37,7 @@ def test_a_preview_is_the_same_lesion_small():
     image_id = str(drawn.records["image_id"].iloc[5])
     preview = drawn.preview(image_id)
     whole = decode(drawn.read_bytes(image_id), image_id)
-    assert preview.shape == (PREVIEW_HEIGHT, 200, 3)
+    assert preview.shape == (PREVIEW_HEIGHT, 256, 3)
     assert whole.shape == (450, 600, 3)
     assert np.abs(preview.mean(axis=(0, 1)) - whole.mean(axis=(0, 1))).max() < 12
 

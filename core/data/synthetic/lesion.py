@@ -25,7 +25,9 @@ SYNTHETIC_NOTICE = (
 )
 ID_PREFIX = "SYN_"
 MIN_SIDE = 32
-_FINE_ENOUGH = 192  # smaller pictures are drawn larger and reduced, since fine networks would alias
+FINE_ENOUGH = 192
+"""Height in pixels; smaller pictures are drawn larger and reduced, since fine networks would alias."""
+
 _FAINT = 0.35  # part of the lesions that are pale: as in practice, not every one is plain
 _RECORD, _SKIN, _SHAPE, _PAINT, _HAIR, _VIEW = range(6)  # independent streams of random numbers
 
@@ -78,7 +80,7 @@ def render(
     def stream(*name: int) -> np.random.Generator:
         return np.random.default_rng((seed, index, *name))
 
-    factor = max(1, -(-_FINE_ENOUGH // height))
+    factor = max(1, -(-FINE_ENOUGH // height))
     record = record_of(code, seed)
     person = skin.Skin.draw(
         stream(_SKIN), tone, float(str(record["age"])), str(record["localization"]), (seed, index, _SKIN, 1)

@@ -13,12 +13,12 @@ import pandas as pd
 from core.data.findings import DatasetError
 from core.data.metadata import COLUMNS
 from core.data.synthetic.dataset import Picture, draw_file, full_record, make_plan, plan_pictures
-from core.data.synthetic.lesion import render
+from core.data.synthetic.lesion import FINE_ENOUGH, render
 
 TOTAL = 700
-PREVIEW_HEIGHT = 150
-"""Pixels, about as large as galleries show it: a filter waits for a page of pictures that were never drawn, and time
-goes with the number of pixels."""
+PREVIEW_HEIGHT = FINE_ENOUGH
+"""Pixels, about as large as galleries show it: a filter waits for a page of pictures that were never drawn, and any
+smaller ones take longer."""
 
 
 class DrawnSet:
