@@ -201,6 +201,21 @@ MUTANTS = (
         "test_architecture.py::test_the_server_says_no_by_default",
     ),
     Mutant(
+        "server: pages of other sites", ".streamlit/config.toml",
+        "enableCORS = true", "enableCORS = false",
+        "attacks/test_server.py::test_a_page_of_another_site_cannot_talk_to_it",
+    ),
+    Mutant(
+        "server: listens on this machine alone", ".streamlit/config.toml",
+        'address = "localhost"', 'address = "0.0.0.0"',
+        "attacks/test_server.py::test_nobody_from_another_machine",
+    ),
+    Mutant(
+        "server: sign-in", "pages/_door.py",
+        "    if st.user.is_logged_in:", "    if True:",
+        "pages/test_door.py::test_with_sign_in_a_stranger_sees_only_the_door",
+    ),
+    Mutant(
         "server: other names for this machine", ".streamlit/config.toml",
         'allowedHosts = ["localhost", "127.0.0.1"]', "allowedHosts = []",
         "attacks/test_server.py::test_another_name_for_this_machine_is_refused",
