@@ -26,6 +26,7 @@ import numpy as np
 
 from core.lesions import N_CLASSES
 from core.networks.classifiers import feature_layer
+from core.networks.normalisation import unfused
 from core.settings import INPUT_SIZE
 
 OUTPUTS = ("logits", "maps", "embedding")
@@ -114,7 +115,8 @@ def fixed_size(model: keras.Model, size: int = INPUT_SIZE) -> keras.Model:
         config = layer.get_config()
         if isinstance(layer, keras.layers.Layer):  # not so for an operation such as a flip
             config["dtype"] = "float32"
-        return type(layer).from_config(config)
+        # What makes training faster would only convert to another file.
+        return unfused(layer).from_config(config)
 
     image = keras.Input((size, size, 3), name="image")
     copy = keras.models.clone_model(model, input_tensors=image, clone_function=clone)

@@ -53,6 +53,11 @@ def fused(model: keras.Model) -> keras.Model:
     return twin
 
 
+def unfused(layer: keras.layers.Layer) -> type[keras.layers.Layer]:
+    """The layer's class, Keras' own for one that is fused here; their configurations are the same."""
+    return keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)
+
+
 def _applies(layer: keras.layers.BatchNormalization, inputs, mask) -> bool:  # noqa: ANN001  tensors of any backend
     return (
         keras.config.backend() == "tensorflow"

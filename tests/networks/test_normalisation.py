@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.networks.classifiers import build
+from core.networks.explaining import fixed_size
 from core.networks.normalisation import FusedBatchNormalization, fused
 from core.networks.weights import load_weights, save_weights
 
@@ -86,3 +87,8 @@ def test_takes_bfloat16() -> None:
 def test_every_map_normalisation_of_the_networks_is_fused() -> None:
     kinds = {type(layer) for layer in fused(build("densenet169")).layers if "bn" in layer.name}
     assert kinds == {FusedBatchNormalization}
+
+
+def test_what_is_converted_is_keras_own_whoever_trained_it() -> None:
+    network = fixed_size(fused(build("mobilenetv2")), 64)
+    assert FusedBatchNormalization not in {type(layer) for layer in network.layers}
