@@ -35,7 +35,10 @@ def box(page: Page, label: str, kind: str = "stSelectbox") -> Page:
 
 def choose(page: Page, label: str, option: str, kind: str = "stSelectbox") -> None:
     """Choose one option of a field."""
-    box(page, label, kind).locator("input").first.click()
+    field = box(page, label, kind).locator("input").first
+    # As people do: a list of options that opens at the window's edge closes again as the page scrolls to it.
+    field.evaluate("element => element.scrollIntoView({block: 'center', behavior: 'instant'})")
+    field.click()
     page.get_by_role("option", name=option, exact=True).click()
     settled(page)
 
