@@ -23,7 +23,6 @@ app: install ## Start the dashboard on http://localhost:8501 (another port: make
 
 # A first round: what it trains is not shipped, it only teaches the second.
 SOFT := --temperature 2 --alpha 0.5 --teacher-size 160
-FIRST := --init-note "this project's own, of the first round"
 
 models: install ## Make every shipped model anew from HAM10000 (eight hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2)
@@ -32,16 +31,25 @@ models: install ## Make every shipped model anew from HAM10000 (eight hours on t
 		--teachers baseline-first $(SOFT) --stages 1x160,1x224 --set learning_rate=2e-4 --set views=5
 	$(CORE) soup resnet50-taught resnet50-labels --name resnet50-first --no-publish
 	$(CORE) distill --network densenet169 --name densenet169-begun --no-publish \
-		--teachers baseline-first $(SOFT) --stages 8x64,2x128,1x224 --set learning_rate=1e-3 --set views=5
+		--teachers baseline-first $(SOFT) --stages 8x64,2x128,1x224 --seed 1 --set learning_rate=1e-3 \
+		--set views=5
 	$(CORE) distill --network densenet169 --name densenet169-first --no-publish --init runs/densenet169-begun/best.npz \
-		--teachers baseline-first $(SOFT) --stages 3x128,1x160 --set learning_rate=6e-4 --set views=5
+		--teachers baseline-first $(SOFT) --stages 3x128,1x160 --seed 1 --set learning_rate=6e-4 \
+		--set views=5
 	$(CORE) distill --name student-first --no-publish --init $(INIT_MOBILENETV2) \
 		--teachers resnet50-first-soup --temperature 2 --alpha 0.5 --teacher-size 224
-	$(CORE) distill --network resnet50 --name resnet50 --init runs/resnet50-first-soup/best.npz $(FIRST) \
+	$(CORE) distill --network resnet50 --name resnet50 --init runs/resnet50-first-soup/best.npz --init-note "this project's own" \
 		--teachers baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-first/best.npz $(FIRST) \
-		--teachers baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network densenet169 --name densenet169-second --no-publish --init runs/densenet169-first/best.npz \
+		--teachers baseline-first,student-first $(SOFT) --stages 3x128,3x160,1x224 --seed 1 --set learning_rate=1e-3 \
+		--set views=4
+	$(CORE) distill --network densenet169 --name densenet169-third --no-publish --init runs/densenet169-second/best.npz \
+		--teachers baseline-first,student-first $(SOFT) --stages 2x160,1x224 --seed 1 --set learning_rate=6e-4 --set views=4
+	$(CORE) soup densenet169-third densenet169-second --name densenet169-mean --no-publish
 	$(CORE) train --network mobilenetv2 --init $(INIT_MOBILENETV2)
+	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init runs/densenet169-mean-soup/best.npz \
+		--teachers resnet50,baseline --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169
 	$(CORE) distill --init $(INIT_MOBILENETV2) \
 		--teachers resnet50 --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
