@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import ModelEntry, update_model
 from core.serving import classifier
 from core.settings import ROOT
+from pages import _data
 from pages._images import Item
 
 SIZE = (1200, 900)
@@ -96,13 +97,13 @@ def test_the_key_is_the_hash_of_the_bytes() -> None:
 def test_two_visitors_share_no_answer_about_uploads(page, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even about the same file: whether somebody else has uploaded it is nobody's business."""
     asked = []
-    real = __import__("pages._shared", fromlist=["ask"]).ask
+    real = _data.ask
 
     def counted(*args, **more):
         asked.append(1)
         return real(*args, **more)
 
-    monkeypatch.setattr("pages._shared.ask", counted)
+    monkeypatch.setattr(_data, "ask", counted)
     app = page()
     bars(app, photograph())
     app.run()
