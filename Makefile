@@ -48,8 +48,10 @@ models: install ## Make every shipped model anew from HAM10000 (eight hours on t
 	$(CORE) soup densenet169-third densenet169-second --name densenet169-mean --no-publish
 	$(CORE) train --network mobilenetv2 --init $(INIT_MOBILENETV2)
 	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init runs/densenet169-mean-soup/best.npz \
-		--teachers resnet50,baseline --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169
+		--teachers resnet50,baseline $(SOFT) --stages 2x160,2x224 --seed 2 --set learning_rate=5e-4 --set views=2
+	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
+	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-good-soup/best.npz --init-note "this project's own" \
+		--teachers resnet50,baseline,student-first --temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) distill --init $(INIT_MOBILENETV2) \
 		--teachers resnet50 --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169

@@ -15,10 +15,9 @@ from core.ablation.images import Images
 from core.ablation.mistakes import answers_given, soft_target
 from core.ablation.protocol import Protocol
 from core.ablation.student import NO_TEACHER, Student
-from core.data.balance import class_weights
 from core.errors import UserError
 from core.evaluation.metrics import confusion
-from core.lab.variants import BARE_START, Variant
+from core.lab.variants import Variant
 from core.lesions import N_CLASSES
 from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from core.training.loop import TeacherAnswers
@@ -78,9 +77,7 @@ class Cell:
         self.rows = images.training_rows(variant.split, variant.share)
         self.honest = teachers
         self.given = teachers and answers_given(variant, teachers, self.parts["train"], protocol.batch_size)
-        labels = images.labels[self.rows]
-        balance = "none" if BARE_START in variant.mistakes else "sqrt"
-        self.targets = np.eye(N_CLASSES, dtype=np.float32) * class_weights(labels, balance)[:, None]
+        self.targets = np.eye(N_CLASSES, dtype=np.float32)
         self.progress = Progress(best_score=-np.inf)
         self.best: list[np.ndarray] = []
 

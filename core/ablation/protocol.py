@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import UserError
-from core.lab.variants import BARE_START, Variant
+from core.lab.variants import Variant
 from core.training.recipes import Distillation, Recipe, Stage
 
 
 @dataclass(frozen=True)
 class Protocol:
     """Resolution and budget, chosen so that a run takes some minutes on two cores.
+
+    On validation, 64 px gave the repaired recipe 0.756 of accuracy and 80 px 0.772 (one run each), for half as much
+    time again. Every image weighs the same: square-root weights, the shipped models', took 1.8 points of accuracy
+    and gave 5 of balanced accuracy.
 
     Attributes:
         size: side of the student's input in pixels.
@@ -30,7 +34,7 @@ class Protocol:
         limit: images of each part, to try the command out; None is all of them.
     """
 
-    size: int = 64
+    size: int = 80
     epochs: int = 6
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -53,7 +57,7 @@ def recipe_of(variant: Variant, protocol: Protocol) -> Recipe:
         stages=(Stage(protocol.epochs, protocol.size),),
         learning_rate=protocol.learning_rate,
         batch_size=protocol.batch_size,
-        balance="none" if BARE_START in variant.mistakes else "sqrt",
+        balance="none",
         views=protocol.views,
         ema=None,
         seed=variant.seed,

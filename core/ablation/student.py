@@ -83,7 +83,7 @@ class Student:
     def step(
         self, x: np.ndarray, labels: np.ndarray, teacher: np.ndarray, hint: np.ndarray | None
     ) -> tuple[float, float]:
-        """One step on uint8 pixels, (B, 7) weighted labels, (B, 7) teacher logits and (B, D) embeddings.
+        """One step on uint8 pixels, (B, 7) labels, (B, 7) teacher logits and (B, D) embeddings.
 
         Returns:
             Mean loss, and the share of the images that were named rightly.

@@ -65,9 +65,9 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         BARE_START,
         "From scratch, as Keras ships it",
-        "starts the student from nothing, leaves its batch normalisation as Keras ships it (so that it is judged with "
-        "statistics that lag a thousand steps behind), and lets every image weigh the same, two thirds of them nevi",
-        "starts from ImageNet, with statistics that keep up, and weighs rare classes up",
+        "starts the student from nothing, and leaves its batch normalisation as Keras ships it, so that it is judged "
+        "with statistics that lag a thousand steps behind",
+        "starts from ImageNet, with statistics that keep up",
     ),
 )
 BY_KEY: dict[str, Mistake] = {mistake.key: mistake for mistake in MISTAKES}

@@ -189,7 +189,7 @@ TAUGHT: dict[str, Recipe] = {
     "resnet50": Recipe("resnet50", (Stage(3, 160), Stage(2, 224)), learning_rate=4e-4, views=4, **_LARGE),
     # Views that it has not seen before, hence the seed.
     "densenet169": Recipe(
-        "densenet169", (Stage(2, 160), Stage(2, 224)), learning_rate=5e-4, views=2, seed=2, **_LARGE
+        "densenet169", (Stage(2, 160), Stage(3, 224)), learning_rate=5e-4, views=3, seed=3, **_LARGE
     ),
     "mobilenetv2": TUNED["mobilenetv2"],
 }
