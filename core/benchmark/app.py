@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from core.benchmark.bars import Bar
 from core.benchmark.hardware import Hardware, this_machine
 from core.benchmark.store import stamp
 from core.data.samples import synthetic_sample
+from core.errors import UserError
 from core.lesions import CODES
-from core.serving.panel import PREFERRED, choose_models
+from core.serving.answer import OK
+from core.serving.panel import PREFERRED, ask, choose_models
 from core.serving.registry import Registry
 
 COLD_S, FIRST_S, NEXT_S, RERUN_S = 4.0, 1.5, 0.4, 0.3
 MODELS = len(PREFERRED)
 """So many models answer an upload by default, where they are shipped."""
+
+TRIES = 20
+"""Synthetic lesions of each class that the gate is asked about, until it keeps enough."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,20 @@ def measure_app(*, rounds: int = 3, progress: Callable[[int, int, str], None] | 
 
 
 def write_uploads(folder: Path, count: int) -> list[Path]:
-    """Different pictures to upload."""
-    samples = [synthetic_sample(CODES[k % len(CODES)], 1 + k // len(CODES)) for k in range(count)]
+    """Different pictures to upload, none of which the gate refuses: a refused one is shown without verdict and maps.
+
+    Raises:
+        UserError: it refuses too many of them.
+    """
+    registry = Registry.open()
+    leading = choose_models(registry.usable())[:1]
+    drawn = (synthetic_sample(code, number) for number in range(1, TRIES + 1) for code in CODES)
+    judged = (sample for sample in drawn if not leading or ask(registry, leading, sample.data).status == OK)
+    samples = list(islice(judged, count))
+    if len(samples) < count:
+        raise UserError(
+            f"expected {count} synthetic lesions that the gate keeps, found {len(samples)} of {TRIES * len(CODES)}"
+        )
     for sample in samples:
         (folder / sample.name).write_bytes(sample.data)
     return [folder / sample.name for sample in samples]

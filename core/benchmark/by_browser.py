@@ -154,6 +154,8 @@ def _choose_colours(page: Page) -> list[float]:
     page.keyboard.press("Escape")
 
     def choose(number: int) -> None:
+        # A list that is still closing would take the click and choose nothing.
+        page.get_by_role("option").first.wait_for(state="detached")
         box.locator("input").click()
         page.get_by_role("option").nth(number).click()
 
