@@ -150,6 +150,7 @@ def _choose_colours(page: Page) -> list[float]:
     """Seconds of the reruns behind every choice of the maps' colours, on the prediction page."""
     box = page.get_by_test_id("stSelectbox").filter(has_text="Colours").first
     box.locator("input").click()
+    page.get_by_role("option").first.wait_for()
     count = page.get_by_role("option").count()
     page.keyboard.press("Escape")
 
