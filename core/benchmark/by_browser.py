@@ -27,7 +27,11 @@ from core.settings import ROOT
 Page = Any
 """`playwright.sync_api.Page`. Playwright is needed for the tests and here alone, so it is no requirement."""
 
+Locator = Any
+"""`playwright.sync_api.Locator`, likewise."""
+
 START_S, WAIT_MS = 120, 120_000
+TRIES = 10
 _PATHS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = ("--no-sandbox", "--disable-dev-shm-usage")
 
@@ -53,6 +57,9 @@ DONE = """() => {
 }"""
 """Whether the run behind the last click has ended and all of it is drawn; a run so short that the browser never
 showed it is over when nothing has changed for three seconds."""
+
+AT_REST = "() => performance.now() - Math.max(window.ended, window.changed) > 1000"
+"""Whether nothing has happened on the page for a second."""
 
 
 class NoVisit(UserError):
@@ -149,18 +156,28 @@ def _quiet(page: Page) -> None:
 def _choose_colours(page: Page) -> list[float]:
     """Seconds of the reruns behind every choice of the maps' colours, on the prediction page."""
     box = page.get_by_test_id("stSelectbox").filter(has_text="Colours").first
-    box.locator("input").click()
-    page.get_by_role("option").first.wait_for()
-    count = page.get_by_role("option").count()
+    # At the window's edge a list closes as soon as it has opened.
+    box.evaluate("box => box.scrollIntoView({block: 'center'})")
+    count = _open(page, box)
     page.keyboard.press("Escape")
 
     def choose(number: int) -> None:
-        # A list that is still closing would take the click and choose nothing.
-        page.get_by_role("option").first.wait_for(state="detached")
-        box.locator("input").click()
+        _open(page, box)
         page.get_by_role("option").nth(number).click()
 
     return [_until_rerun(page, partial(choose, number)) for number in [*range(1, count), 0]]
+
+
+def _open(page: Page, box: Locator) -> int:
+    """Open a select box, which may still be closing or be drawn anew, and count its options."""
+    options = page.get_by_role("option")
+    page.wait_for_function(AT_REST)
+    for _ in range(TRIES):
+        box.locator("input").click()
+        page.wait_for_timeout(300)
+        if options.count():
+            break
+    return options.count()
 
 
 def _choose_views(page: Page, address: str) -> list[float]:
