@@ -24,7 +24,7 @@ app: install ## Start the dashboard on http://localhost:8501 (another port: make
 # A first round: what it trains is not shipped, it only teaches the second.
 SOFT := --temperature 2 --alpha 0.5 --teacher-size 160
 
-models: install ## Make every shipped model anew from HAM10000 (eight hours on two cores; killed, it goes on)
+models: install ## Make every shipped model anew from HAM10000 (nine hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2)
 	$(CORE) train --network resnet50 --name resnet50-labels --no-publish --init $(INIT_RESNET50)
 	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init runs/resnet50-labels/best.npz \

@@ -32,6 +32,8 @@ Locator = Any
 
 START_S, WAIT_MS = 120, 120_000
 TRIES = 10
+"""Clicks after which a list has opened, or never will."""
+
 _PATHS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = ("--no-sandbox", "--disable-dev-shm-usage")
 
