@@ -13,7 +13,7 @@ from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
 from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
 
-COLLAPSED = "collapsed to the majority line"
+COLLAPSED = "collapsed"
 COHORT_FIGURES: dict[str, str] = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
