@@ -59,6 +59,17 @@ def to_input(rgb: np.ndarray, size: int = INPUT_SIZE) -> np.ndarray:
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA)
 
 
+def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(h, w, ...) in orientation 0..7: so many quarter turns, from 4 on mirrored first."""
+    return np.rot90(pixels[:, ::-1] if orientation >= 4 else pixels, orientation % 4)
+
+
+def turn_back(maps: np.ndarray, orientation: int) -> np.ndarray:
+    """The maps (7, h, w) of an image after `turn`, as they lie on the upright image."""
+    upright = np.rot90(maps, -(orientation % 4), axes=(1, 2))
+    return upright[:, :, ::-1] if orientation >= 4 else upright
+
+
 def decode(data: bytes, name: str) -> np.ndarray:
     """Decode a trusted dataset file to (height, width, 3) uint8 RGB. Uploads go through `core.serving.intake`."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from core.artifacts import Manifest, ModelEntry
-from core.data.pixels import to_input
+from core.data.pixels import to_input, turn, turn_back
 from core.errors import UserError
 from core.evaluation.calibration import softmax
 from core.lesions import CODES, MALIGNANT
@@ -150,17 +150,6 @@ class Ensemble:
         mean = np.mean([member.probabilities for member in members], axis=0)
         maps = mean_maps([member.maps for member in members])
         return replace(_diagnosis(self.entry, _log(mean), maps, None), members=members)
-
-
-def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """(h, w, ...) in orientation 0..7: so many quarter turns, from 4 on mirrored first."""
-    return np.rot90(pixels[:, ::-1] if orientation >= 4 else pixels, orientation % 4)
-
-
-def turn_back(maps: np.ndarray, orientation: int) -> np.ndarray:
-    """The maps (7, h, w) of an image after `turn`, as they lie on the upright image."""
-    upright = np.rot90(maps, -(orientation % 4), axes=(1, 2))
-    return upright[:, :, ::-1] if orientation >= 4 else upright
 
 
 def mean_maps(maps: Sequence[np.ndarray]) -> np.ndarray:

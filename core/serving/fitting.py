@@ -16,10 +16,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from core.data.ham10000 import Dataset
-from core.data.pixels import PixelStore, decode
+from core.data.pixels import PixelStore, decode, turn
 from core.lesions import INDEX
 from core.serving.appearance import Appearance, features
-from core.serving.classifier import ORIENTATIONS, Classifier, turn
+from core.serving.classifier import ORIENTATIONS, Classifier
 from core.serving.gate import FittedGate, symmetric
 from core.serving.quality import CHECKS, MEASURES, PhotoLimits, measure
 from core.serving.runtime import cores

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core.artifacts import ArtifactError, Manifest
-from core.data.pixels import PREPROCESSING
+from core.data.pixels import PREPROCESSING, turn
 from core.errors import UserError
 from core.serving.appearance import FEATURES, Appearance, features
 from core.serving.arrays import pack, unpack
-from core.serving.classifier import ORIENTATIONS, turn
+from core.serving.classifier import ORIENTATIONS
 from core.serving.subspace import Subspace
 
 if TYPE_CHECKING:

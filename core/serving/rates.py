@@ -15,7 +15,7 @@ from core.data.foreign import DRAWN, Foreign, as_png
 from core.evaluation.intervals import wilson
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, Answer, Diagnoser
 from core.serving.batch import map_bounded
-from core.serving.classifier import ORIENTATIONS, turn
+from core.serving.classifier import ORIENTATIONS
 from core.serving.runtime import cores
 
 VERSION = 1
@@ -182,7 +182,7 @@ def _turn(
     diagnoser: Diagnoser, own: dict[str, Answer], read: Read, names: Sequence[str]
 ) -> tuple[list[bool], tuple[str, ...]]:
     """Whether each view has its image's status, and the images for which one has not."""
-    from core.data.pixels import decode
+    from core.data.pixels import decode, turn
 
     def views() -> Iterable[tuple[str, bytes]]:
         for name in names:

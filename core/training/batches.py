@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from core.data.augmentation import Augmentation, random_view
+from core.data.pixels import turn
 
 _REPEAT = 1_000_000
 """Between the numbers of an image's repeated views: more than there are epochs."""
@@ -34,6 +35,7 @@ class ViewRequest:
         view: number of the view, the same for all rows.
         repeats: how often each row was shown before under this number; a repeated image is another view of it.
             Empty: never.
+        orientations: `core.data.pixels.turn`'s for each row's finished view. Empty: as it is.
     """
 
     store: Path
@@ -43,6 +45,7 @@ class ViewRequest:
     rows: tuple[int, ...]
     view: int
     repeats: tuple[int, ...] = ()
+    orientations: tuple[int, ...] = ()
 
 
 class ViewMaker:
@@ -103,20 +106,20 @@ def _open(store: Path, written: int) -> np.ndarray:
 def make_views(request: ViewRequest) -> np.ndarray:
     """(B, size, size, 3) uint8 views of the request's rows."""
     pixels = _open(request.store, request.store.stat().st_mtime_ns)
-    repeats = request.repeats or (0,) * len(request.rows)
-    return np.stack(
-        [
-            random_view(
-                np.asarray(pixels[row]),
-                request.augmentation,
-                seed=request.seed,
-                index=row,
-                view=request.view + _REPEAT * repeat,
-                size=request.size,
-            )
-            for row, repeat in zip(request.rows, repeats, strict=True)
-        ]
+    none = (0,) * len(request.rows)
+    repeats, orientations = request.repeats or none, request.orientations or none
+    views = (
+        random_view(
+            np.asarray(pixels[row]),
+            request.augmentation,
+            seed=request.seed,
+            index=row,
+            view=request.view + _REPEAT * repeat,
+            size=request.size,
+        )
+        for row, repeat in zip(request.rows, repeats, strict=True)
     )
+    return np.stack([turn(view, k) for view, k in zip(views, orientations, strict=True)])
 
 
 def repeats_of(batches: list[tuple[int, ...]]) -> list[tuple[int, ...]]:

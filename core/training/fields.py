@@ -43,6 +43,7 @@ FIELDS: dict[str, Rule] = {
     "logit_adjustment": _number(lambda v: v >= 0, "a number from 0", int, float),
     "augmentation": _one_of(AUGMENTATIONS),
     "views": _number(lambda v: v >= 1, "a whole number from 1 or null", int, type(None)),
+    "reoriented": (lambda value: isinstance(value, bool), "true or false"),
     "mixup": _number(lambda v: v >= 0, "a number from 0", int, float),
     "ema": _number(lambda v: 0 < v < 1, "a number between 0 and 1 or null", int, float, type(None)),
     "precision": _one_of(("float32", "mixed_bfloat16", "mixed_float16")),

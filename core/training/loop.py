@@ -30,6 +30,8 @@ from core.training.schedule import WarmupCosine
 from core.training.scores import score, validation_figures
 
 CHECKPOINT_SECONDS = 300
+_TURNS = 8
+"""Keeps the draw of orientations apart from every other draw."""
 TeacherAnswers = Callable[[Sequence[int], int, np.ndarray], np.ndarray]
 """(rows, view, pixels) -> (B, 7) averaged teacher logits."""
 
@@ -219,12 +221,20 @@ class Trainer:
         augmentation = AUGMENTATIONS[self.recipe.augmentation]
         store, seed, step = self.data.store.path, self.recipe.seed, self.progress.step
         repeats = [()] * len(batches) if self.recipe.views else repeats_of(batches)
+        turns = [self._orientations(rows) for rows in batches]
         return self.maker.make(
             [
-                ViewRequest(store, augmentation, seed, size, rows, view, repeated)
-                for rows, repeated in zip(batches[step:], repeats[step:], strict=True)
+                ViewRequest(store, augmentation, seed, size, *of_batch)
+                for of_batch in list(zip(batches, [view] * len(batches), repeats, turns, strict=True))[step:]
             ]
         )
+
+    def _orientations(self, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """Of each row's view in this epoch, the same after a resume; none where the recipe leaves views as they are."""
+        if not self.recipe.reoriented:
+            return ()
+        seed, epoch = self.recipe.seed, self.progress.epoch
+        return tuple(int(np.random.default_rng([seed, epoch, row, _TURNS]).integers(8)) for row in rows)
 
     def _step(self, rows: tuple[int, ...], x: np.ndarray, view: int) -> None:
         progress, recipe = self.progress, self.recipe

@@ -72,6 +72,8 @@ class Recipe:
         augmentation: key of `core.data.augmentation.AUGMENTATIONS`.
         views: number of fixed augmented views of each image, used in turn; None draws a new one every epoch.
             Distillation from cached logits needs a number, and its baseline the same number.
+        reoriented: every epoch shows the fixed views in another of the eight orientations, drawn for each image. What
+            teachers answered to a view stands for all eight: dermatoscopy has no upright.
         mixup: alpha of mixup's Beta distribution; 0 is off. Needs teachers to answer online.
         ema: decay of the average of weights, per step; None is off. Validation and the result use the average.
         precision: Keras' dtype policy.
@@ -95,6 +97,7 @@ class Recipe:
     logit_adjustment: float = 0.0
     augmentation: str = "strong"
     views: int | None = None
+    reoriented: bool = False
     mixup: float = 0.0
     ema: float | None = 0.99
     precision: str = "float32"
@@ -176,10 +179,11 @@ TUNED: dict[str, Recipe] = {
     ),
     "mobilenetv2": Recipe(
         network="mobilenetv2",
-        stages=(Stage(3, 128), Stage(1, 160), Stage(1, 224)),
+        stages=(Stage(8, 128), Stage(3, 160), Stage(1, 224)),
         learning_rate=5e-4,
-        views=3,
-        ema=0.98,
+        views=2,
+        reoriented=True,
+        ema=0.99,
     ),
 }
 """Our recipes for learning from labels, chosen on validation; they begin with ImageNet's weights."""

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from core.artifacts import ModelEntry, load_manifest
-from core.data.pixels import to_input
+from core.data.pixels import to_input, turn, turn_back
 from core.lesions import CODES, INDEX
-from core.serving.classifier import Classifier, Ensemble, ModelOutputError, mean_maps, turn, turn_back
+from core.serving.classifier import Classifier, Ensemble, ModelOutputError, mean_maps
 from core.serving.registry import Registry
 from core.serving.runtime import RawOutput
 

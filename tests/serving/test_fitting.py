@@ -9,10 +9,10 @@ from core.__main__ import main
 from core.artifacts import load_manifest, update_model
 from core.data.foreign import DRAWN, PAINTERS, PHOTOGRAPH, Foreign, as_png, drawn, photographs
 from core.data.ham10000 import open_dataset
-from core.data.pixels import PixelStore
+from core.data.pixels import PixelStore, turn
 from core.data.splits import assign
 from core.serving.answer import OK, Answer, Diagnoser
-from core.serving.classifier import Classifier, turn
+from core.serving.classifier import Classifier
 from core.serving.fitting import _Residuals, altered, fit
 from core.serving.gate import Verdict, load_gate
 from core.serving.intake import Upload, read_image

@@ -10,11 +10,10 @@ import pytest
 
 from core.artifacts import ArtifactError, load_manifest, update_shared
 from core.data.foreign import as_png, drawn
-from core.data.pixels import to_input
+from core.data.pixels import to_input, turn
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, Diagnoser
 from core.serving.appearance import FEATURES, Appearance, features
 from core.serving.arrays import pack
-from core.serving.classifier import turn
 from core.serving.gate import FittedGate, GateUnavailable, gate_key, load_gate
 from core.serving.registry import Registry
 from core.serving.subspace import Subspace

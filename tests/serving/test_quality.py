@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from core.artifacts import ArtifactError, load_manifest, update_shared
+from core.data.pixels import turn
 from core.serving.answer import Diagnoser
-from core.serving.classifier import turn
 from core.serving.fitting import ADVISED, fit_quality
 from core.serving.overlay import encode_png
 from core.serving.panel import ask
