@@ -70,8 +70,17 @@ def draw(
 
 
 def show_side_by_side(reading: Reading, code: str, opacity: float, colours: str) -> None:
-    """All models' probabilities on one line per class, and their maps of one class."""
-    with st.expander("Models side by side", icon=":material/compare:"):
+    """All models' probabilities on one line per class, and their maps of one class; drawn when it is opened."""
+    drawer = st.expander(
+        "Models side by side",
+        icon=":material/compare:",
+        key="side-by-side",
+        on_change="rerun",
+        bind="query-params",
+    )
+    if not drawer.open:
+        return
+    with drawer:
         titles = {d.model: _shared.title(d.model) for d in reading.diagnoses}
         st.plotly_chart(
             agreement_dots(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ from core.serving.classifier import Diagnosis, ModelOutputError
 from core.serving.gate import Verdict
 from core.serving.intake import Upload, display_name
 from core.serving.registry import ModelUnavailable, Registry
+from core.serving.runtime import cores
 
 PREFERRED = ("student", "resnet50", "densenet169")
 """Asked unless somebody chooses others: the student leads, its teachers stand beside it."""
@@ -137,13 +139,17 @@ def _ask_others(
     registry: Registry, models: Sequence[str], upload: Upload, lead: Diagnosis, orientations: int
 ) -> tuple[tuple[Diagnosis, ...], dict[str, str]]:
     """The other models' diagnoses in the order asked for; a member of the leading ensemble is not run again."""
-    found: list[Diagnosis] = []
-    failures: dict[str, str] = {}
-    for name in models:
+
+    def look(name: str) -> Diagnosis | str:
         try:
-            found.append(
-                lead.of(name) or registry.get(name).classify(upload.input, orientations=orientations)
-            )
+            return lead.of(name) or registry.get(name).classify(upload.input, orientations=orientations)
         except (ModelUnavailable, ModelOutputError) as error:
-            failures[name] = str(error)
-    return tuple(found), failures
+            return str(error)
+
+    if not models:
+        return (), {}
+    # LiteRT lets go of Python's lock, so that two models take as long as the slower one.
+    with ThreadPoolExecutor(min(len(models), cores()), thread_name_prefix="panel") as pool:
+        answers = dict(zip(models, pool.map(look, models), strict=True))
+    failures = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
+    return tuple(answer for answer in answers.values() if not isinstance(answer, str)), failures

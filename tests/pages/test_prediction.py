@@ -99,6 +99,18 @@ def test_the_map_of_another_class_and_of_another_model(page: AppTest, picture: C
     assert not page.exception
 
 
+def test_models_side_by_side_are_drawn_when_they_are_opened(page: AppTest, picture: Callable) -> None:
+    upload(page, ("mine.png", picture("mel")))
+    assert len(images(page)) == 2
+    assert len(charts(page)) == 2
+    page.session_state["side-by-side"] = True
+    page.run()
+    assert not page.exception
+    captions = [image.captions[0] for image in images(page)[2:]]
+    assert [caption.split(":")[0] for caption in captions] == ["Student", "ResNet50", "DenseNet169"]
+    assert len(charts(page)) == 3
+
+
 def test_opacity_changes_the_overlay_and_nothing_else(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("mel")))
     before = [image.value for image in images(page)]
