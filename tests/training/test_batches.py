@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.data.augmentation import AUGMENTATIONS, random_view
+from core.data.pixels import turn
 from core.training import batches as module
 from core.training.batches import ViewMaker, ViewRequest, make_views, mix, repeats_of
 
@@ -31,6 +32,13 @@ def test_a_batch_is_its_rows_views(store):
     pixels = np.load(store)
     expected = [random_view(pixels[row], STRONG, seed=4, index=row, view=5, size=24) for row in (7, 2, 7)]
     assert np.array_equal(make_views(request), np.stack(expected))
+
+
+def test_a_batch_comes_in_the_orientations_asked_for(store):
+    plain = make_views(ViewRequest(store, STRONG, 4, 24, (7, 2, 9), view=5))
+    turned = make_views(ViewRequest(store, STRONG, 4, 24, (7, 2, 9), view=5, orientations=(0, 3, 6)))
+    assert np.array_equal(turned, np.stack([turn(view, k) for view, k in zip(plain, (0, 3, 6), strict=True)]))
+    assert not np.array_equal(turned[1], plain[1])
 
 
 def test_the_rows_company_does_not_matter(store):

@@ -510,3 +510,22 @@ def test_oversampled_images_come_in_new_views_unless_teachers_have_answered_befo
     assert any(any(request.repeats) for request in asked) is again
     shown = [(row, repeat) for r in asked for row, repeat in zip(r.rows, r.repeats, strict=False)]
     assert len(set(shown)) == len(shown)
+
+
+def test_reoriented_views_are_turned_anew_in_every_epoch_and_again_the_same_after_a_resume(tiny, tmp_path):
+    trainer = start(tiny, tmp_path, tiny.make_recipe(ema=None, views=2, reoriented=True))
+
+    def turns(epoch: int, step: int = 0) -> dict[int, int]:
+        asked: list = []
+        trainer.maker = SimpleNamespace(make=lambda requests: asked.extend(requests) or iter(()))
+        trainer.progress.epoch, trainer.progress.step = epoch, step
+        trainer._views(trainer._batches(), epoch % 2, 32)
+        return {row: turn for r in asked for row, turn in zip(r.rows, r.orientations, strict=True)}
+
+    first, third = turns(0), turns(2)
+    assert set(first.values()) == set(range(8))
+    changed = np.mean([first[row] != third[row] for row in first if row in third])
+    assert 0.6 < changed <= 1
+    resumed = turns(0, step=1)
+    assert resumed.items() <= first.items()
+    assert 0 < len(resumed) < len(first)
