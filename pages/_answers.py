@@ -147,8 +147,8 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:].capitalize(), format="%+.3f") for n in DIFFERENCES
                for end in ("_low", "_high")}  # fmt: skip
     config |= {
-        "first": "First",
-        "second": "Second",
+        "first": st.column_config.TextColumn("First", width=130),
+        "second": st.column_config.TextColumn("Second", width=130),
         "only_first_right": "Only the first right",
         "only_second_right": "Only the second right",
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
