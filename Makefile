@@ -53,7 +53,8 @@ models: install ## Make every shipped model anew from HAM10000 (nine hours on tw
 	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
 	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-good-soup/best.npz --init-note "this project's own" \
 		--teachers resnet50,baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) distill --init $(INIT_MOBILENETV2) --teachers resnet50,baseline-first,densenet169 $(SOFT)
+	$(CORE) distill --init $(INIT_MOBILENETV2) --teachers resnet50,baseline-first,densenet169 \
+		--temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) evaluate
