@@ -57,10 +57,12 @@ models: install ## Make every shipped model anew from HAM10000 (nine hours on tw
 		--temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
+	$(CORE) prune --ship 0.5
 	$(CORE) evaluate
 	$(CORE) gate fit
 	$(CORE) gate report
 	$(CORE) project
+	$(CORE) turned --model student --model student-int8
 	$(CORE) data summary --publish
 
 test: lint ## Check style and run all tests

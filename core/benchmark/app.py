@@ -80,7 +80,7 @@ class AppCosts:
             Bar("cold start to the painted overview", cold, COLD_S, unit=" s"),
             Bar("tensorflow in the server's memory (0: no)", known, 0.0),
             Bar("first prediction after an upload", first, FIRST_S, unit=" s", note=note),
-            Bar("next prediction, with models side by side and maps",
+            Bar("next prediction, all models asked, the leading one's map drawn",
                 float(np.median(later)) if later else None, NEXT_S, unit=" s", note=note),
             Bar(f"rerun after a click, 95th percentile of {len(reruns)}",
                 float(np.percentile(reruns, 95)) if reruns else None, RERUN_S, unit=" s"),

@@ -72,7 +72,7 @@ class Recipe:
         augmentation: key of `core.data.augmentation.AUGMENTATIONS`.
         views: number of fixed augmented views of each image, used in turn; None draws a new one every epoch.
             Distillation from cached logits needs a number, and its baseline the same number.
-        reoriented: every epoch shows the fixed views in another of the eight orientations, drawn for each image. What
+        reoriented: every epoch shows each view in one of the eight orientations, drawn anew for each image. What
             teachers answered to a view stands for all eight: dermatoscopy has no upright.
         mixup: alpha of mixup's Beta distribution; 0 is off. Needs teachers to answer online.
         ema: decay of the average of weights, per step; None is off. Validation and the result use the average.
