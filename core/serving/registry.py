@@ -31,6 +31,9 @@ KNOWN: dict[str, Known] = {
     "densenet169": Known("DenseNet169", "teacher", "python -m core train --network densenet169"),
     "student": Known("Student", "student", "python -m core distill"),
     "student-fp16": Known("Student, float16", "variant", "python -m core compress"),
+    "student-dynamic": Known(
+        "Student, dynamic int8", "variant", "python -m core compress --model student --all"
+    ),
     "student-int8": Known("Student, int8", "variant", "python -m core compress"),
     "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.5"),
     "baseline": Known("Baseline", "baseline", "python -m core train --network mobilenetv2 --name baseline"),
