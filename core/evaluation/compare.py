@@ -20,7 +20,7 @@ from core.evaluation.intervals import (
 )
 from core.evaluation.metrics import classified, ranking
 from core.evaluation.predictions import Predictions
-from core.lesions import CODES, N_CLASSES
+from core.lesions import CODES
 
 COUNTED: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1")
 """Figures that follow from a confusion matrix, and so come at once."""
@@ -121,6 +121,6 @@ def _comparison(
         n_images=len(first),
         n_lesions=difference.resamples.n_lesions,
         differences={name: difference.interval(name) for name in figures},
-        sensitivity={CODES[k]: difference.interval("sensitivity", k) for k in range(N_CLASSES)},
+        sensitivity=dict(zip(CODES, difference.intervals("sensitivity"), strict=True)),
         mcnemar=mcnemar(first.predicted == first.label, second.predicted == second.label),
     )

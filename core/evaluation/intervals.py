@@ -26,6 +26,7 @@ SEED = 20180801
 
 _BLOCK = 250  # resamples at once: the weights of 2,000 images then take 4 MB
 _SAME = 1e-9
+_ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 Statistic = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Weights (B, N) float64 -> named figures, each (B,) or (B, K); NaN where a figure is undefined."""
@@ -127,10 +128,10 @@ def resample(lesion_id: np.ndarray, n: int = RESAMPLES, seed: int = SEED) -> Res
     size = len(lesions)
     if not size:
         return Resamples(np.zeros((n, 0), dtype=np.uint16), lesion)
-    drawn = np.random.default_rng(seed).integers(0, size, size=(n, size))
+    random = np.random.default_rng(seed)
     counts = np.empty((n, size), dtype=np.uint16)
-    for counted, row in zip(counts, drawn, strict=True):  # one row fits the cache, which all at once do not
-        counted[:] = np.bincount(row, minlength=size)
+    for counted in counts:  # one draw fits the cache, which all at once do not; the numbers are the same
+        counted[:] = np.bincount(random.integers(0, size, size=size), minlength=size)
     return Resamples(counts, lesion)
 
 
@@ -174,9 +175,20 @@ class Estimates:
             return Interval(value, float(low), float(high), method="wilson")
         if self.resamples.n_lesions < 2:
             return Interval(value, float("nan"), float("nan"))
-        tail = (1 - LEVEL) / 2
-        low, high = np.quantile(draws, [tail, 1 - tail])
-        return Interval(value, float(min(low, value)), float(max(high, value)))
+        return self._percentiles(value, *np.quantile(draws, _ENDS))
+
+    def intervals(self, name: str) -> list[Interval]:
+        """`interval` of each of K classes, for a figure of shape (K,): several times faster than one by one."""
+        values, draws = self.values[name], self.draws[name]
+        if self.resamples.n_lesions < 2 or np.isnan(values).any() or np.isnan(draws).any():
+            return [self.interval(name, index) for index in range(len(values))]
+        return [
+            self._percentiles(*row) for row in zip(values, *np.quantile(draws, _ENDS, axis=0), strict=True)
+        ]
+
+    @staticmethod
+    def _percentiles(value: float, low: float, high: float) -> Interval:
+        return Interval(float(value), float(min(low, value)), float(max(high, value)))
 
 
 def bootstrap(statistic: Statistic, resamples: Resamples) -> Estimates:

@@ -146,6 +146,8 @@ class Predictions:
         Raises:
             PredictionsError: the images, lesions, labels or parts differ.
         """
+        if np.array_equal(self.image_id, other.image_id):
+            return self._agreeing_with(other)
         missing = np.setdiff1d(other.image_id, self.image_id)
         extra = np.setdiff1d(self.image_id, other.image_id)
         if len(missing) or len(extra):
@@ -157,9 +159,11 @@ class Predictions:
             )
         order = np.argsort(self.image_id)
         rows = order[np.searchsorted(self.image_id, other.image_id, sorter=order)]
-        aligned = self.take(rows)
+        return self.take(rows)._agreeing_with(other)
+
+    def _agreeing_with(self, other: Predictions) -> Predictions:
         for name in ("label", "lesion_id", "part"):
-            mine, theirs = getattr(aligned, name), getattr(other, name)
+            mine, theirs = getattr(self, name), getattr(other, name)
             differing = np.flatnonzero(mine != theirs)
             if len(differing):
                 row = differing[0]
@@ -167,7 +171,7 @@ class Predictions:
                     f"expected {self.model} and {other.model} to agree on {name} of every image, found "
                     f"{mine[row]} and {theirs[row]} for {other.image_id[row]}"
                 )
-        return aligned
+        return self
 
     def save(self, path: Path) -> None:
         """Write the Parquet file; a reader sees the old one or the new one, never half of it."""

@@ -115,6 +115,16 @@ def test_where_no_resample_differs_wilson_stands_in(sizes, values, lesions_there
     assert found.low <= found.value <= found.high
 
 
+@pytest.mark.parametrize("gap", [False, True])
+def test_all_classes_at_once_are_each_alone(gap):
+    rng = np.random.default_rng(5)
+    draws = rng.normal(size=(400, 3))
+    if gap:
+        draws[7, 1] = np.nan
+    found = Estimates({"x": rng.normal(size=3)}, {"x": draws}, resample(lesions([1, 2]), 400))
+    assert found.intervals("x") == [found.interval("x", k) for k in range(3)]
+
+
 def test_a_single_lesion_gives_no_interval():
     found = bootstrap(mean_of(np.array([1.0, 0.0])), resample(lesions([2]), 200)).interval("mean")
     assert found.value == 0.5

@@ -134,7 +134,9 @@ def test_curves_keep_their_ends_when_thinned() -> None:
     assert len(line.x) <= POINTS < len(curve.x)
     assert (line.x[0], line.y[0], line.x[-1], line.y[-1]) == (0, 0, 1, 1)
     assert f"{curve.area:.3f}" in line.name
-    assert thinned(3).tolist() == [0, 1, 2]
+    assert thinned(np.arange(3), np.zeros(3)).tolist() == [0, 1, 2]
+    rows = thinned(np.append(np.linspace(0, 0.1, 1000), 1), np.zeros(1001), points=11)
+    assert rows.tolist() == [0, 999, 1000], "a point for each tenth of the way, where there is one"
 
 
 def test_the_precision_recall_figure_has_guessing_at_the_share() -> None:
