@@ -24,7 +24,7 @@ from pages import _gallery, _links, _shared
 COUNTS, ROWS, COLUMNS = SHOWN = ("Counts", "Shares of the true class", "Shares of what is named")
 NO_CELL = "none"
 TRUE, NAMED, CLICKED = "true", "named", "clicked"
-CLICK = "Click a cell to see its images, or choose it below."
+CLICK = "Click a cell to see its images, or choose its two classes."
 
 
 @st.fragment

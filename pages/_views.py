@@ -101,7 +101,11 @@ def show_figures(models: list[Contestant], guest: Guest | None) -> None:
 def show_figure_table(models: list[Contestant], reported: bool) -> None:
     """All headline figures: bars for people, ends of the intervals in the columns beside them."""
     table = figure_table(models, reported=reported)
-    shown, config = ["model"], {"model": st.column_config.TextColumn("Model")}
+    # Streamlit sizes a column by its first rows; the reported models' names are longer.
+    shown, config = (
+        ["model"],
+        {"model": st.column_config.TextColumn("Model", width=230 if reported else None)},
+    )
     display = table.copy()
     for name, label in HEADLINE_NAMES.items():
         display[f"{name}_interval"] = [
