@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,6 +23,7 @@ from core.numbers import percent
 
 ROW_HEIGHT = 44
 BAR_WIDTH = 0.34
+_BAR = {"type": "bar", "width": BAR_WIDTH, "orientation": "h"}
 
 
 def probability_bars(
@@ -43,33 +45,38 @@ def probability_bars(
     order = np.argsort(-shares, kind="stable")
     lesions = [LESIONS[i] for i in order]
     rows = np.arange(N_CLASSES)
-    result = figure(ROW_HEIGHT * N_CLASSES + 16, ink, bargap=0)
-    result.add_bar(
-        x=np.ones(N_CLASSES),
-        y=rows,
-        width=BAR_WIDTH,
-        orientation="h",
-        marker={"color": NEUTRAL, "opacity": 0.18},
-        hoverinfo="skip",
-    )
-    result.add_bar(
-        x=shares[order],
-        y=rows,
-        width=BAR_WIDTH,
-        orientation="h",
-        marker={"color": [class_colour(lesion.code) for lesion in lesions]},
-        customdata=[(lesion.name, lesion.note) for lesion in lesions],
-        hovertemplate="<b>%{customdata[0]}</b>: %{x:.1%}<br>%{customdata[1]}<extra></extra>",
-    )
     notes = []
     for row, lesion in zip(rows, lesions, strict=True):
         name = f"<b>{lesion.name}</b>" if lesion.code == chosen else lesion.name
         kind = " · malignant" if lesion.malignant else ""
         notes += at_both_ends(row - 0.42, name + kind, percent(shares[order][row]))
-    annotate(result, notes)
-    result.update_xaxes(range=[0, 1], visible=False, fixedrange=True)
-    result.update_yaxes(range=[N_CLASSES - 0.7, -0.7], visible=False, fixedrange=True)
-    return result.update_layout(barmode="overlay", margin={"l": 2, "r": 2, "t": 2, "b": 2})
+    return figure(
+        ROW_HEIGHT * N_CLASSES + 16,
+        ink,
+        [
+            _ground(rows),
+            _BAR
+            | {
+                "x": shares[order],
+                "y": rows,
+                "marker": {"color": [class_colour(lesion.code) for lesion in lesions]},
+                "customdata": [(lesion.name, lesion.note) for lesion in lesions],
+                "hovertemplate": "<b>%{customdata[0]}</b>: %{x:.1%}<br>%{customdata[1]}<extra></extra>",
+            },
+        ],
+        annotations=[{"showarrow": False, **note} for note in notes],
+        xaxis={"range": [0, 1], "visible": False, "fixedrange": True},
+        yaxis={"range": [N_CLASSES - 0.7, -0.7], "visible": False, "fixedrange": True},
+        bargap=0,
+        barmode="overlay",
+        margin={"l": 2, "r": 2, "t": 2, "b": 2},
+    )
+
+
+def _ground(rows: np.ndarray) -> dict[str, Any]:
+    """What bars of at most 1 fill a part of."""
+    marker = {"color": NEUTRAL, "opacity": 0.18}
+    return _BAR | {"x": np.ones(len(rows)), "y": rows, "marker": marker, "hoverinfo": "skip"}
 
 
 def malignancy_bar(score: float, threshold: float | None, *, ink: str | None = None) -> go.Figure:
@@ -81,44 +88,46 @@ def malignancy_bar(score: float, threshold: float | None, *, ink: str | None = N
         ink: colour of text; None leaves it to the page's theme.
     """
     suspicious = threshold is not None and score >= threshold
-    result = figure(84, ink, barmode="overlay")
-    result.add_bar(
-        x=[1],
-        y=[0],
-        width=BAR_WIDTH,
-        orientation="h",
-        marker={"color": NEUTRAL, "opacity": 0.18},
-        hoverinfo="skip",
+    point = () if threshold is None else (threshold,)
+    return figure(
+        84,
+        ink,
+        [
+            _ground(np.zeros(1)),
+            _BAR
+            | {
+                "x": [score],
+                "y": [0],
+                "marker": {"color": class_colour("bcc" if suspicious else "nv")},
+                "hovertemplate": "malignancy score %{x:.3f}<extra></extra>",
+            },
+        ],
+        shapes=[
+            {"type": "line", "x0": x, "x1": x, "y0": -0.3, "y1": 0.3, "line": {"color": NEUTRAL, "width": 3}}
+            for x in point
+        ],
+        annotations=[
+            {
+                "text": f"operating point {x:.3f}",
+                "x": x,
+                "y": -0.4,
+                "showarrow": False,
+                "xanchor": "right" if x > 0.5 else "left",
+                "yanchor": "bottom",
+            }
+            for x in point
+        ],
+        xaxis={
+            "range": [-0.002, 1.002],
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+            "fixedrange": True,
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={"range": [0.35, -1.0], "visible": False, "fixedrange": True},
+        barmode="overlay",
+        margin={"l": 10, "r": 14, "t": 0, "b": 22},
     )
-    result.add_bar(
-        x=[score],
-        y=[0],
-        width=BAR_WIDTH,
-        orientation="h",
-        marker={"color": class_colour("bcc") if suspicious else class_colour("nv")},
-        hovertemplate="malignancy score %{x:.3f}<extra></extra>",
-    )
-    if threshold is not None:
-        result.add_shape(
-            type="line", x0=threshold, x1=threshold, y0=-0.3, y1=0.3, line={"color": NEUTRAL, "width": 3}
-        )
-        result.add_annotation(
-            text=f"operating point {threshold:.3f}",
-            x=threshold,
-            y=-0.4,
-            showarrow=False,
-            xanchor="right" if threshold > 0.5 else "left",
-            yanchor="bottom",
-        )
-    result.update_xaxes(
-        range=[-0.002, 1.002],
-        tickvals=[0, 0.25, 0.5, 0.75, 1],
-        fixedrange=True,
-        showgrid=False,
-        zeroline=False,
-    )
-    result.update_yaxes(range=[0.35, -1.0], visible=False, fixedrange=True)
-    return result.update_layout(margin={"l": 10, "r": 14, "t": 0, "b": 22})
 
 
 def agreement_dots(

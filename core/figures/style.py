@@ -73,32 +73,42 @@ def hollow(symbol: str) -> str:
     return symbol.removesuffix("-dot") + ("-open-dot" if symbol.endswith("-dot") else "-open")
 
 
-def figure(height: int, ink: str | None = None, **layout: Any) -> go.Figure:
-    """An empty figure on a transparent ground, without tools that its reader does not need.
+def figure(
+    height: int, ink: str | None = None, data: Iterable[Mapping[str, Any]] = (), **layout: Any
+) -> go.Figure:
+    """A figure on a transparent ground, without tools that its reader does not need.
 
     Args:
         height: pixels.
         ink: colour of text; None leaves it to the page's theme.
-        layout: what else goes to `update_layout`.
+        data: traces, each with its `type`. They and the layout are best given here: Plotly checks a whole figure in
+            the time of two or three later changes.
+        layout: what else the layout has, over what is set here.
     """
     fonts = {"tickfont": {"size": 13, "color": ink}, "title": {"font": {"size": 13, "color": ink}}}
-    # All at once: each of Plotly's updates takes milliseconds.
-    result = go.Figure(
-        layout={
-            "height": height,
-            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-            "paper_bgcolor": TRANSPARENT,
-            "plot_bgcolor": TRANSPARENT,
-            "showlegend": False,
-            "dragmode": False,
-            "font": {"size": 14, "color": ink},
-            "hoverlabel": {"font": {"size": 13}},
-            "legend": {"font": {"color": ink}},
-            "xaxis": fonts,
-            "yaxis": fonts,
-        }
-    )
-    return result.update_layout(**layout) if layout else result
+    ground = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "paper_bgcolor": TRANSPARENT,
+        "plot_bgcolor": TRANSPARENT,
+        "showlegend": False,
+        "dragmode": False,
+        "font": {"size": 14, "color": ink},
+        "hoverlabel": {"font": {"size": 13}},
+        "legend": {"font": {"color": ink}},
+        "xaxis": fonts,
+        "yaxis": fonts,
+    }
+    return go.Figure(list(data), _over(ground, layout))
+
+
+def _over(ground: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`ground` with `changes`, dictionaries in both of them likewise."""
+    result = dict(ground)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = _over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def annotate(result: go.Figure, notes: Iterable[Mapping[str, Any]]) -> None:
