@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -36,12 +37,8 @@ def thinned(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> np.ndarray:
 
 def roc_curves(lines: Sequence[Line], *, ink: str | None = None) -> go.Figure:
     """Sensitivity against false alarms; the diagonal is guessing."""
-    result = _square("False positive rate (1 - specificity)", "Sensitivity", len(lines), ink)
-    result.add_shape(
-        type="line", x0=0, y0=0, x1=1, y1=1, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"}
-    )
-    _draw(result, lines, "AUC", "false positive rate %{x:.1%}<br>sensitivity %{y:.1%}")
-    return result
+    drawn = _drawn(lines, "AUC", "false positive rate %{x:.1%}<br>sensitivity %{y:.1%}")
+    return _square(drawn, ("False positive rate (1 - specificity)", "Sensitivity"), (0, 1), ink)
 
 
 def precision_recall_curves(lines: Sequence[Line], prevalence: float, *, ink: str | None = None) -> go.Figure:
@@ -52,41 +49,64 @@ def precision_recall_curves(lines: Sequence[Line], prevalence: float, *, ink: st
         prevalence: share of the images that are of the class.
         ink: colour of text; None leaves it to the page's theme.
     """
-    result = _square("Sensitivity (recall)", "Precision (PPV)", len(lines), ink)
-    result.add_shape(
-        type="line", x0=0, x1=1, y0=prevalence, y1=prevalence, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"}
-    )  # fmt: skip
-    _draw(result, lines, "AP", "sensitivity %{x:.1%}<br>precision %{y:.1%}")
-    return result
+    drawn = _drawn(lines, "AP", "sensitivity %{x:.1%}<br>precision %{y:.1%}")
+    return _square(drawn, ("Sensitivity (recall)", "Precision (PPV)"), (prevalence, prevalence), ink)
 
 
-def _square(x: str, y: str, series: int, ink: str | None) -> go.Figure:
-    result = figure(400 + 22 * series, ink, showlegend=True)
-    for axis, text in ((result.update_xaxes, x), (result.update_yaxes, y)):
-        axis(
-            range=[-0.01, 1.01], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", zeroline=False, fixedrange=True,
-            title={"text": text}, automargin=True,
-        )  # fmt: skip
-    return result.update_layout(
+def _square(
+    traces: list[dict[str, Any]], titles: tuple[str, str], guessing: tuple[float, float], ink: str | None
+) -> go.Figure:
+    """Traces on two axes of shares, with the line of guessing from its height on the left to that on the right."""
+    axes = [
+        {
+            "title": {"text": title},
+            "range": [-0.01, 1.01],
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+            "tickformat": ".0%",
+            "zeroline": False,
+            "fixedrange": True,
+            "automargin": True,
+        }
+        for title in titles
+    ]
+    dashed = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    return figure(
+        400 + 22 * len(traces),
+        ink,
+        traces,
+        shapes=[{"type": "line", "x0": 0, "x1": 1, "y0": guessing[0], "y1": guessing[1], "line": dashed}],
+        xaxis=axes[0],
+        yaxis=axes[1],
+        showlegend=True,
         legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0},
         margin={"l": 4, "r": 28, "t": 8, "b": 8},
     )
 
 
-def _draw(result: go.Figure, lines: Sequence[Line], area: str, hover: str) -> None:
+def _drawn(lines: Sequence[Line], area: str, hover: str) -> list[dict[str, Any]]:
+    traces = []
     for index, line in enumerate(lines):
-        curve, rows = line.curve, thinned(line.curve.x, line.curve.y)
+        curve = line.curve
+        rows = thinned(curve.x, curve.y)
         # In single precision the browser gets half as much.
         x, y, threshold = (values[rows].astype(np.float32) for values in (curve.x, curve.y, curve.threshold))
-        result.add_scatter(
-            x=x,
-            y=y,
-            mode="lines",
-            name=f"{line.title}, {area} {curve.area:.3f}" if np.isfinite(curve.area) else line.title,
-            line={"color": model_colour(line.model), "width": 2.5, "dash": DASHES[index % len(DASHES)]},
-            customdata=threshold,
-            hovertemplate=hover + "<br>threshold %{customdata:.3f}<extra>" + line.title + "</extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": x,
+                "y": y,
+                "mode": "lines",
+                "name": f"{line.title}, {area} {curve.area:.3f}" if np.isfinite(curve.area) else line.title,
+                "line": {
+                    "color": model_colour(line.model),
+                    "width": 2.5,
+                    "dash": DASHES[index % len(DASHES)],
+                },
+                "customdata": threshold,
+                "hovertemplate": f"{hover}<br>threshold %{{customdata:.3f}}<extra>{line.title}</extra>",
+            }
         )
+    return traces
 
 
 def reliability_diagram(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, annotate, draw_shapes, figure, hollow
+from core.figures.style import NEUTRAL, figure, hollow
 
 LABEL_HEIGHT = 26
 MARK_HEIGHT = 18
@@ -73,31 +73,35 @@ def interval_rows(
     height = (
         unit * max(len(rows), 1) + 56 + 30 * (reference is not None) + 26 * legend * ((len(series) + 1) // 2)
     )
-    result = figure(height, ink, showlegend=legend)
-    for name, marks in series.items():
-        result.add_trace(_series(name, marks, share))
-    annotate(
-        result,
-        (
-            {"text": row.label, "x": 0, "xref": "paper", "xanchor": "left", "y": index + LABEL_HEIGHT / 2 / unit}
-            for index, row in enumerate(rows)
-        ),
-    )  # fmt: skip
-    low, high = _span([mark for row in rows for mark in row.marks], reference)
-    if reference is not None:
-        _draw_reference(result, len(rows), unit, reference, (low, high), ink)
-    result.update_xaxes(
-        range=[low, high], tickformat=".0%" if share else ".2f", nticks=6, title={"text": axis},
-        fixedrange=True, zeroline=False, automargin=True,
-    )  # fmt: skip
-    result.update_yaxes(range=[max(len(rows), 1), 0], visible=False, fixedrange=True)
-    return result.update_layout(
+    span = _span([mark for row in rows for mark in row.marks], reference)
+    shapes, notes = ([], []) if reference is None else _reference(len(rows), unit, reference, span, ink)
+    beside = {"x": 0, "xref": "paper", "xanchor": "left", "showarrow": False}
+    labels = [
+        {"text": row.label, "y": index + LABEL_HEIGHT / 2 / unit, **beside} for index, row in enumerate(rows)
+    ]
+    return figure(
+        height,
+        ink,
+        [_series(name, marks, share) for name, marks in series.items()],
+        shapes=shapes,
+        annotations=labels + notes,
+        xaxis={
+            "range": span,
+            "tickformat": ".0%" if share else ".2f",
+            "nticks": 6,
+            "title": {"text": axis},
+            "fixedrange": True,
+            "zeroline": False,
+            "automargin": True,
+        },
+        yaxis={"range": [max(len(rows), 1), 0], "visible": False, "fixedrange": True},
+        showlegend=legend,
         legend={"orientation": "h", "y": -60 / height, "yanchor": "top", "x": 0},
         margin={"l": 6, "r": 14, "t": 26 if reference is not None else 4, "b": 30},
     )
 
 
-def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.Scatter:
+def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> dict[str, Any]:
     first = marks[0][2]
     value = np.array([mark.value for _, _, mark in marks], dtype=float)
     low, high = (
@@ -105,25 +109,26 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> go.
     )
     style = "%{x:.1%}" if share else "%{x:.3f}"
     digits = (lambda v: f"{v:.1%}") if share else (lambda v: f"{v:.3f}")
-    return go.Scatter(
-        x=value,
-        y=[y for y, _, _ in marks],
-        name=name,
-        mode="markers",
-        error_x=None if np.isnan(low).all() else _whiskers(value, low, high, first.colour),
-        marker={
+    return {
+        "type": "scatter",
+        "x": value,
+        "y": [y for y, _, _ in marks],
+        "name": name,
+        "mode": "markers",
+        "error_x": None if np.isnan(low).all() else _whiskers(value, low, high, first.colour),
+        "marker": {
             "color": first.colour,
             "size": 11,
             "symbol": [hollow(mark.symbol) if mark.hollow else mark.symbol for _, _, mark in marks],
             "line": {"width": 1.5, "color": first.colour},
         },
-        customdata=[
+        "customdata": [
             (label, f"[{digits(mark.low)}, {digits(mark.high)}]" if mark.low == mark.low else "", mark.note)
             for _, label, mark in marks
         ],
-        hovertemplate=f"<b>%{{customdata[0]}}</b><br>{style} %{{customdata[1]}}<br>%{{customdata[2]}}"
+        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{style} %{{customdata[1]}}<br>%{{customdata[2]}}"
         "<extra>%{fullData.name}</extra>",
-    )
+    }
 
 
 def _whiskers(value: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> dict[str, Any]:
@@ -152,19 +157,21 @@ def _span(marks: Sequence[Mark], reference: tuple[float, str] | None) -> tuple[f
     return low - room, high + room
 
 
-def _draw_reference(
-    result: go.Figure,
-    rows: int,
-    unit: float,
-    reference: tuple[float, str],
-    span: tuple[float, float],
-    ink: str | None,
-) -> None:
-    """A line through the marks, with gaps where the labels are."""
+def _reference(
+    rows: int, unit: float, reference: tuple[float, str], span: tuple[float, float], ink: str | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Shapes and annotations of a line through the marks, with gaps where the labels are."""
     value, text = reference
     line = {"type": "line", "x0": value, "x1": value, "line": {"color": NEUTRAL, "width": 2}}
-    draw_shapes(result, ({"y0": row + LABEL_HEIGHT / unit, "y1": row + 1, **line} for row in range(rows)))
-    result.add_annotation(
-        text=text, x=value, y=1, yref="paper", yanchor="bottom", showarrow=False, font={"size": 12, "color": ink},
-        xanchor="left" if value < sum(span) / 2 else "right",
-    )  # fmt: skip
+    shapes = [{"y0": row + LABEL_HEIGHT / unit, "y1": row + 1, **line} for row in range(rows)]
+    note = {
+        "text": text,
+        "x": value,
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 12, "color": ink},
+        "xanchor": "left" if value < sum(span) / 2 else "right",
+    }
+    return shapes, [note]
