@@ -24,6 +24,8 @@ app: install ## Start the dashboard on http://localhost:8501 (another port: make
 # A first round: what it trains is not shipped, it only teaches the second.
 SOFT := --temperature 2 --alpha 0.5 --teacher-size 160
 SHORT := --stages 3x128,1x160,1x224 --set views=3 --set reoriented=false --set ema=0.98
+# A second round: many epochs on small images. The third goes on from it at full size, by the recipe itself.
+SMALL := --stages 8x128,3x160,1x224 --set views=2 --set learning_rate=5e-4
 
 models: install ## Make every shipped model anew from HAM10000 (nine hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2) $(SHORT)
@@ -47,14 +49,17 @@ models: install ## Make every shipped model anew from HAM10000 (nine hours on tw
 	$(CORE) distill --network densenet169 --name densenet169-third --no-publish --init runs/densenet169-second/best.npz \
 		--teachers baseline-first,student-first $(SOFT) --stages 2x160,1x224 --seed 1 --set learning_rate=6e-4 --set views=4
 	$(CORE) soup densenet169-third densenet169-second --name densenet169-mean --no-publish
-	$(CORE) train --network mobilenetv2 --init $(INIT_MOBILENETV2)
+	$(CORE) train --network mobilenetv2 --name baseline-second --no-publish --init $(INIT_MOBILENETV2) $(SMALL)
 	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init runs/densenet169-mean-soup/best.npz \
 		--teachers resnet50,baseline-first $(SOFT) --stages 2x160,2x224 --seed 2 --set learning_rate=5e-4 --set views=2
 	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
 	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-good-soup/best.npz --init-note "this project's own" \
 		--teachers resnet50,baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) distill --init $(INIT_MOBILENETV2) --teachers resnet50,baseline-first,densenet169 \
-		--temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --name student-second --no-publish --init $(INIT_MOBILENETV2) \
+		--teachers resnet50,baseline-first,densenet169 $(SOFT) $(SMALL)
+	$(CORE) train --network mobilenetv2 --init runs/baseline-second/best.npz --init-note "this project's own"
+	$(CORE) distill --init runs/student-second/best.npz --init-note "this project's own" \
+		--teachers resnet50,densenet169,baseline-second,student-second --temperature 2 --alpha 0.5 --teacher-size 160
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5

@@ -179,9 +179,9 @@ TUNED: dict[str, Recipe] = {
     ),
     "mobilenetv2": Recipe(
         network="mobilenetv2",
-        stages=(Stage(8, 128), Stage(3, 160), Stage(1, 224)),
-        learning_rate=5e-4,
-        views=2,
+        stages=(Stage(8, 224),),
+        learning_rate=3e-4,
+        views=4,
         reoriented=True,
         ema=0.99,
     ),
