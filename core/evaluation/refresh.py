@@ -228,14 +228,15 @@ def _refresh_ensemble(run: _Run) -> None:
 
 
 def _ensemble_entry(members: list[ModelEntry]) -> dict[str, Any]:
-    commits = {member.commit for member in members}
+    commits, shared = {member.commit for member in members}, members[0].provenance
     return {
-        "title": "Ensemble of the teachers and the student",
+        "title": f"Ensemble of {', '.join(member.name for member in members)}",
         "role": "ensemble",
         "members": [member.name for member in members],
         "recipe": {"combination": "mean of the members' calibrated probabilities"},
         "commit": commits.pop() if len(commits) == 1 else "",
-        "provenance": dict(members[0].provenance) | {"initial_weights": "those of its members"},
+        "provenance": {key: shared[key] for key in ("data", "licence") if key in shared}
+        | {"initial_weights": "those of its members"},
         "parameters": sum(member.parameters for member in members),
     }
 

@@ -10,7 +10,7 @@ import pytest
 from core.artifacts import load_manifest, update_model
 from core.evaluation.assess import assess
 from core.evaluation.compare import compare
-from core.evaluation.ensemble import combine
+from core.evaluation.ensemble import MEMBERS, combine
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import refresh
 from core.manifest import ArtifactError
@@ -77,26 +77,26 @@ def test_running_it_again_changes_nothing(publish, tmp_path):
 
 
 def test_the_ensemble_is_made_when_its_members_are_there(publish, tmp_path):
-    publish("resnet50", "densenet169")
-    assert set(run(tmp_path).assessments) == {"resnet50", "densenet169"}
-    publish("student")
+    *first, last = MEMBERS
+    publish(*first)
+    assert set(run(tmp_path).assessments) == set(first)
+    publish(last)
     found = run(tmp_path)
     manifest = load_manifest(tmp_path)
-    members = ("resnet50", "densenet169", "student")
     entry = manifest.model("ensemble")
     assert entry.role == "ensemble"
-    assert entry.members == members
+    assert entry.members == MEMBERS
     assert entry.parameters == 30
     assert entry.provenance["licence"] == "CC BY-NC 4.0"
     assert entry.calibration == {"temperature": 1.0, "fitted_on": "members"}
     stored = Predictions.from_bytes(manifest.read(entry.files["predictions"]), "ensemble")
-    loaded = [Predictions.load(tmp_path / f"predictions/{m}.parquet") for m in members]
-    expected = combine(loaded, {m: found.assessments[m].temperature for m in members})
+    loaded = [Predictions.load(tmp_path / f"predictions/{m}.parquet") for m in MEMBERS]
+    expected = combine(loaded, {m: found.assessments[m].temperature for m in MEMBERS})
     np.testing.assert_array_equal(stored.logits, expected.logits)
 
 
 def test_the_ensemble_follows_a_member_that_changes(publish, tmp_path, monkeypatch):
-    publish("resnet50", "densenet169", "student")
+    publish(*MEMBERS)
     run(tmp_path)
     before = load_manifest(tmp_path).model("ensemble").figures
     monkeypatch.setitem(SKILLS, "student", 5.0)
@@ -108,12 +108,12 @@ def test_the_ensemble_follows_a_member_that_changes(publish, tmp_path, monkeypat
 
 
 def test_an_ensemble_without_a_member_is_refused_and_the_others_go_on(publish, tmp_path):
-    publish("resnet50", "densenet169", "student")
+    publish(*MEMBERS)
     run(tmp_path)
     (tmp_path / "predictions/student.parquet").write_bytes(b"damaged")
     before = load_manifest(tmp_path)
     found = run(tmp_path)
-    assert list(found.assessments) == ["resnet50", "densenet169"]
+    assert list(found.assessments) == [name for name in MEMBERS if name != "student"]
     assert "expected" in found.refused["student"]
     assert "student" in found.refused["ensemble"]
     after = load_manifest(tmp_path)
@@ -122,7 +122,7 @@ def test_an_ensemble_without_a_member_is_refused_and_the_others_go_on(publish, t
 
 
 def test_an_ensemble_of_two_splits_is_refused(publish, tmp_path):
-    publish("resnet50", "densenet169")
+    publish(*(name for name in MEMBERS if name != "student"))
     publish("student", split="report")
     assert "lesion and report" in run(tmp_path).refused["ensemble"]
 
@@ -213,7 +213,8 @@ def test_parents_in_a_circle_do_not_hang(publish, tmp_path):
 
 
 def test_progress_names_each_model(publish, tmp_path):
-    publish("resnet50", "densenet169", "student")
+    publish(*MEMBERS)
     seen = []
     run(tmp_path, progress=lambda *call: seen.append(call))
-    assert seen == [("resnet50", 0, 4), ("densenet169", 1, 4), ("student", 2, 4), ("ensemble", 3, 4)]
+    assert sorted(name for name, *_ in seen) == sorted([*MEMBERS, "ensemble"])
+    assert [call[1:] for call in seen] == [(done, 4) for done in range(4)]
