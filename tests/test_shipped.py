@@ -41,8 +41,7 @@ def test_make_models_names_the_teachers(entry):
 @pytest.mark.parametrize("entry", MANIFEST.models.values(), ids=lambda entry: entry.name)
 def test_every_model_has_its_figures_on_test_and_a_calibration_from_validation(entry):
     assert {"validation", "test", "cohorts"} <= set(entry.figures)
-    if not entry.members:  # an ensemble's members are calibrated
-        assert entry.calibration["fitted_on"] == "validation"
+    assert entry.calibration["fitted_on"] == "validation"
     assert entry.figures["split"] == "lesion"
 
 

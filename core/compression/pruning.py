@@ -31,7 +31,7 @@ from core.training.publish import publish
 from core.training.recipes import Recipe, Stage
 
 STAGES = (Stage(6, 224),)
-"""Of the fine-tuning, unless other ones are asked for: at full size, where the narrower network has most to learn anew."""
+"""Of the fine-tuning, unless other ones are asked for: at full size, as the parent was trained last."""
 
 PLAN = "pruning.json"
 

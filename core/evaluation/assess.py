@@ -47,14 +47,12 @@ class Assessment:
     Attributes:
         model: its name.
         temperature: by which logits are divided.
-        fitted_on: `validation`, or `members` for an ensemble, whose members were calibrated there.
         operating_point: None where validation has no malignant image.
         validation, test: figures of merit.
     """
 
     model: str
     temperature: float
-    fitted_on: str
     operating_point: OperatingPoint | None
     validation: Figures
     test: Figures
@@ -62,7 +60,7 @@ class Assessment:
     def to_dict(self) -> dict[str, Any]:
         """The manifest's `calibration`, `operating_point` and `figures` of this model."""
         return {
-            "calibration": {"temperature": self.temperature, "fitted_on": self.fitted_on},
+            "calibration": {"temperature": self.temperature, "fitted_on": "validation"},
             "operating_point": self.operating_point.to_dict() if self.operating_point else None,
             "figures": {"validation": self.validation.to_dict(), "test": self.test.to_dict()},
         }
@@ -71,7 +69,6 @@ class Assessment:
 def assess(
     predictions: Predictions,
     *,
-    temperature: float | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Assessment:
@@ -79,7 +76,6 @@ def assess(
 
     Args:
         predictions: of both parts.
-        temperature: given, where it is not to be fitted: the ensemble's members are calibrated already.
         resamples: number of bootstrap resamples.
         seed: of the resamples.
 
@@ -92,13 +88,10 @@ def assess(
             raise PredictionsError(
                 f"{predictions.model}: expected images of {' and '.join(PARTS)}, found none of {part}"
             )
-    fitted_on = "validation" if temperature is None else "members"
-    if temperature is None:
-        temperature = fit_temperature(validation.logits, validation.label)
+    temperature = fit_temperature(validation.logits, validation.label)
     return Assessment(
         model=predictions.model,
         temperature=temperature,
-        fitted_on=fitted_on,
         operating_point=_operating_point(validation, test, temperature, resamples, seed),
         validation=measure(validation, temperature, resamples=resamples, seed=seed),
         test=measure(test, temperature, resamples=resamples, seed=seed),

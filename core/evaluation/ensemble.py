@@ -1,4 +1,8 @@
-"""The ensemble: the mean of its members' calibrated probabilities."""
+"""The ensemble: the mean of its members' calibrated probabilities.
+
+That mean is too unsure of itself (Rahaman, Thiery, "Uncertainty Quantification and Deep Ensembles", NeurIPS 2021), and
+so has a temperature of its own, fitted on validation like any model's.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,6 @@ NAME = "ensemble"
 MEMBERS: tuple[str, ...] = ("resnet50", "student", "baseline")
 """Of all sets of the four networks the best on validation, by the mean of accuracy and balanced accuracy: DenseNet169,
 which has no ImageNet weights to begin with here, takes more than it gives."""
-TEMPERATURE = 1.0
-"""The members are calibrated; the mean of their probabilities is shown as it is."""
 
 
 def combine(

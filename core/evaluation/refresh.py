@@ -220,7 +220,7 @@ def _refresh_ensemble(run: _Run) -> None:
         raise PredictionsError(f"expected members of one split, found {' and '.join(sorted(splits))}")
     members = [predictions for predictions, _ in answers.values()]
     combined = ensemble.combine(members, {name: temperature for name, (_, temperature) in answers.items()})
-    assessment = assess(combined, temperature=ensemble.TEMPERATURE, resamples=run.resamples)
+    assessment = assess(combined, resamples=run.resamples)
     path = f"predictions/{ensemble.NAME}.parquet"
     combined.save(run.folder / path)
     described = None if entry else _ensemble_entry([run.manifest.model(name) for name in names])

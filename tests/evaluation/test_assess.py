@@ -44,12 +44,6 @@ def test_what_the_manifest_gets(simulate):
     )
 
 
-def test_a_given_temperature_is_kept(simulate):
-    found = assess(simulate(60, parts=BOTH), temperature=1.0, resamples=200)
-    assert found.temperature == 1.0
-    assert found.to_dict()["calibration"]["fitted_on"] == "members"
-
-
 def test_no_malignant_image_no_operating_point(simulate):
     predictions = simulate(150, parts=BOTH)
     benign = predictions.take(~((predictions.part == "validation") & np.isin(predictions.label, [0, 1, 4])))

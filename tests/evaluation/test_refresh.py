@@ -88,7 +88,8 @@ def test_the_ensemble_is_made_when_its_members_are_there(publish, tmp_path):
     assert entry.members == MEMBERS
     assert entry.parameters == 30
     assert entry.provenance["licence"] == "CC BY-NC 4.0"
-    assert entry.calibration == {"temperature": 1.0, "fitted_on": "members"}
+    assert entry.calibration["fitted_on"] == "validation"
+    assert entry.calibration["temperature"] < 1, "a mean of calibrated probabilities is too unsure"
     stored = Predictions.from_bytes(manifest.read(entry.files["predictions"]), "ensemble")
     loaded = [Predictions.load(tmp_path / f"predictions/{m}.parquet") for m in MEMBERS]
     expected = combine(loaded, {m: found.assessments[m].temperature for m in MEMBERS})
