@@ -43,7 +43,8 @@ def show(cells: Cells) -> None:
     some = next((found[0] for found in runs.values() if found), None)
     if some is not None:
         st.caption(
-            f":material/science: MobileNetV2, {budget(some)}; the teacher answered the same views at 224 px."
+            f":material/science: MobileNetV2, {budget(some)}; the teacher answered the same views at "
+            f"{some.recipe['protocol']['teacher_size']} px."
         )
     for column, (figure, name) in zip(st.columns(2, gap="medium"), reversed(FIGURES.items()), strict=True):
         with column:

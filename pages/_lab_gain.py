@@ -110,6 +110,9 @@ def _show_plane(
     cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None, against: bool
 ) -> None:
     found = _plane(version(), teachers, figure, against, cells, test)
+    if not found.seeds.any():
+        st.info(NO_RUNS)
+        return
     names = [f"{alpha:g}" for alpha in found.alphas]
     hover = [
         [
@@ -143,8 +146,12 @@ def _show_plane(
 
 def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
     st.markdown("**Teachers, hints, and the start**")
+    compared = _compared(version(), figure, cells, test)
+    if not any(e.seeds for _, e in compared):
+        st.info(NO_RUNS)
+        return
     rows, said = [], []
-    for variant, e in _compared(version(), figure, cells, test):
+    for variant, e in compared:
         label = described(variant, _shared.title)
         mark = Mark(
             label,
@@ -169,7 +176,7 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
 def _show_epochs(cells: Cells, figure: str) -> None:
     st.markdown("**By epoch**")
     there = {cell: runs[0].variant for cell, runs in cells.items()}
-    start = [v.cell for v in (ALONE, TAUGHT, plan("collapse")[1]) if v.cell in there] or list(there)[:1]
+    start = [v.cell for v in (ALONE, TAUGHT, *plan("collapse")[:2]) if v.cell in there] or list(there)[:1]
     chosen = st.multiselect(
         "Kinds of run",
         list(there),
