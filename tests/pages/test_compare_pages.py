@@ -149,7 +149,7 @@ def test_damaged_predictions_leave_one_model_out_by_name(
     use(folder)
     app = sound(open_page("comparison", view="Curves"))
     assert "Student is left out" in texts(app.warning)
-    assert {name.split(",")[0] for name in names_of(charts(app)[0])} == {"ResNet50", "Baseline"}
+    assert {name.split(",")[0] for name in names_of(charts(app)[0])} == {"ResNet50", "Baseline", "Ensemble"}
 
 
 def test_a_deep_link_opens_the_same_view(finished: Path, use, open_page) -> None:
@@ -171,10 +171,12 @@ def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_pa
     use(finished)
     app = sound(open_page("comparison", view="Differences"))
     labels = {a["text"] for a in charts(app)[0]["layout"]["annotations"]}
-    assert labels == {"ResNet50 minus Baseline", "Student minus Baseline", "no difference"}
+    others = ("ResNet50", "Student", "Baseline")
+    assert labels == {*(f"{other} minus Ensemble" for other in others), "no difference"}
     app.selectbox(key="against").set_value("student").run()
     labels = {a["text"] for a in charts(sound(app))[0]["layout"]["annotations"]}
-    assert labels == {"ResNet50 minus Student", "Baseline minus Student", "no difference"}
+    others = ("ResNet50", "Baseline", "Ensemble")
+    assert labels == {*(f"{other} minus Student" for other in others), "no difference"}
 
 
 def test_thin_cohorts_are_marked(finished: Path, use, open_page) -> None:
