@@ -13,7 +13,7 @@ from core.lab.findings import FIGURES, Cells, budget, collapse_says, mean_of, of
 from core.lab.plan import plan
 from core.lab.table import Outcome
 from core.lab.tables import runs_table
-from core.lab.variants import ALL_MISTAKES, BY_KEY, IMAGE_SPLIT, Variant
+from core.lab.variants import ALL_MISTAKES, BY_KEY, IMAGE_SPLIT, STARVED_TEACHER, Variant
 from core.lab.views import mistakes_of
 from core.numbers import percent
 from pages import _links, _shared
@@ -40,12 +40,6 @@ def show(cells: Cells) -> None:
     said = collapse_says(runs[variants[0]], runs[variants[1]])
     if said:
         st.success(said, icon=":material/build:")
-    some = next((found[0] for found in runs.values() if found), None)
-    if some is not None:
-        st.caption(
-            f":material/science: MobileNetV2, {budget(some)}; the teacher answered the same views at "
-            f"{some.recipe['protocol']['teacher_size']} px."
-        )
     for column, (figure, name) in zip(st.columns(2, gap="medium"), reversed(FIGURES.items()), strict=True):
         with column:
             _show_figure(runs, figure, name)
@@ -90,6 +84,11 @@ def _show_mistake(runs: dict[Variant, tuple[Outcome, ...]]) -> None:
         "Look closer at", list(by_key), first, lambda c: mistakes_of(by_key[c]), key="mistake", width=330
     )
     variant, repaired = by_key[cell], next(iter(runs))
+    side = "starved_size" if STARVED_TEACHER in variant.mistakes else "teacher_size"
+    st.caption(
+        f":material/science: MobileNetV2, {budget(runs[variant][0])}; its teacher answered the same views at "
+        f"{runs[variant][0].recipe['protocol'][side]} px."
+    )
     for key in variant.mistakes:
         mistake = BY_KEY[key]
         st.markdown(f"- **{mistake.title}**: the report {mistake.did}; repaired, it {mistake.instead}.")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 
 import pytest
 
 from core.artifacts import load_manifest
+from core.evaluation.contestants import read_predictions
+from core.evaluation.ensemble import MEMBERS, combine
+from core.evaluation.metrics import confusion, from_confusion
 from core.settings import ROOT
 from core.training.recipes import Recipe, recipe_for
 
@@ -43,6 +47,21 @@ def test_every_model_has_its_figures_on_test_and_a_calibration_from_validation(e
     assert {"validation", "test", "cohorts"} <= set(entry.figures)
     assert entry.calibration["fitted_on"] == "validation"
     assert entry.figures["split"] == "lesion"
+
+
+def test_the_ensemble_is_the_set_of_networks_that_is_best_on_validation():
+    names = [entry.name for entry in TRAINED]
+    answers = {name: read_predictions(MANIFEST, name).part_only("validation") for name in names}
+    temperatures = {name: MANIFEST.model(name).temperature for name in names}
+
+    def worth(members):
+        found = combine([answers[name] for name in members], temperatures)
+        figures = from_confusion(confusion(found.label, found.predicted))
+        return float(figures["accuracy"][0] + figures["balanced_accuracy"][0])
+
+    assert len(names) == 4
+    sets = [members for size in (2, 3, 4) for members in combinations(names, size)]
+    assert set(max(sets, key=worth)) == set(MEMBERS) == set(MANIFEST.model("ensemble").members)
 
 
 def test_every_file_is_whole():

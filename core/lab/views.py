@@ -150,14 +150,14 @@ _EMPTY = DataCurve(*(np.empty(0) for _ in range(4)))
 
 
 def best_by_validation(cells: Cells, teachers: tuple[str, ...], figure: str) -> Variant | None:
-    """The cell of the plane that validation would choose; None without any."""
+    """The cell of the plane that validation would choose; None where there are no two to choose from."""
     variants = [taught(t, alpha, teachers) for alpha in ALPHAS if alpha for t in TEMPERATURES]
     scored = [
         (mean_of(runs, figure, "validation").value, variant)
         for variant in variants
         if (runs := of_cell(cells, variant))
     ]
-    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+    return max(scored, key=lambda pair: pair[0])[1] if len(scored) > 1 else None
 
 
 def chosen_verdict(cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None) -> Estimate:

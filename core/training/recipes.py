@@ -186,7 +186,8 @@ TUNED: dict[str, Recipe] = {
         ema=0.99,
     ),
 }
-"""Our recipes for learning from labels, chosen on validation; they begin with ImageNet's weights."""
+"""Our recipes for learning from labels, chosen on validation. They begin with ImageNet's weights; MobileNetV2's also
+goes on from those of an earlier round, as `make models` has it."""
 
 TAUGHT: dict[str, Recipe] = {
     # Both teachers have learned before and go on from there.

@@ -90,6 +90,8 @@ def test_the_data_curve_joins_the_full_set():
 def test_validation_chooses_the_cell():
     cells = in_cells([*runs(taught(4.0, 0.5), 6), *runs(taught(8.0, 0.8), 7), *runs(Variant(), 9)])
     assert best_by_validation(cells, ("resnet50",), "accuracy") == taught(8.0, 0.8)
+    alone = in_cells([*runs(taught(4.0, 0.5), 6), *runs(Variant(), 9)])
+    assert best_by_validation(alone, ("resnet50",), "accuracy") is None, "one cell is no choice"
     assert best_by_validation({}, ("resnet50",), "accuracy") is None
 
 

@@ -54,7 +54,7 @@ def outcome(variant: Variant) -> Outcome:
         }
         for e in (1, 2)
     )
-    recipe = {"protocol": {"batch_size": 64, "teacher_size": 160}}
+    recipe = {"protocol": {"batch_size": 64, "teacher_size": 160, "starved_size": 128}}
     return Outcome(
         variant,
         "f",
@@ -222,8 +222,10 @@ def test_another_mistake_is_looked_at(models: Path, use, open_page) -> None:
     app = sound(open_page("lab"))
     options = app.selectbox(key="mistake").options
     assert "Repaired" in options
+    assert "from scratch; its teacher answered the same views at 128 px" in texts(app.caption)
     app.selectbox(key="mistake").select("Softmax of softmax").run()
     assert "softens the logits, once" in texts(sound(app).markdown)
+    assert "from ImageNet; its teacher answered the same views at 160 px" in texts(app.caption)
 
 
 def test_the_data_curve_has_the_shares_that_have_runs(models: Path, use, open_page) -> None:
