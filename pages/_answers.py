@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import UserError
 from core.evaluation.brought import NAME
 from core.evaluation.calibration import reliability
-from core.evaluation.compare import COUNTED, DIFFERENCES, Comparison, compare_all
+from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, Comparison, compare_all
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, on_same_images, to_interval
 from core.evaluation.operating import precision_recall, roc
 from core.evaluation.predictions import Predictions
@@ -125,7 +125,8 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         against = _links.selectbox(
             "Against",
             list(titles),
-            len(titles) - 1,
+            # Whether distillation pays is what most come for.
+            list(titles).index(BASELINE) if BASELINE in titles else len(titles) - 1,
             titles.get,
             key="against",
             width=260,
@@ -147,8 +148,8 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:].capitalize(), format="%+.3f") for n in DIFFERENCES
                for end in ("_low", "_high")}  # fmt: skip
     config |= {
-        "first": st.column_config.TextColumn("First", width=130),
-        "second": st.column_config.TextColumn("Second", width=130),
+        "first": st.column_config.TextColumn("First", width=160),
+        "second": st.column_config.TextColumn("Second", width=160),
         "only_first_right": "Only the first right",
         "only_second_right": "Only the second right",
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),

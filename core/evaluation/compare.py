@@ -22,6 +22,9 @@ from core.evaluation.metrics import classified, ranking
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES
 
+STUDENT, BASELINE = "student", "baseline"
+"""Whose difference is what distillation gives."""
+
 COUNTED: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1")
 """Figures that follow from a confusion matrix, and so come at once."""
 

@@ -16,13 +16,12 @@ from core.evaluation import ensemble
 from core.evaluation.agreement import with_parent
 from core.evaluation.assess import Assessment, assess
 from core.evaluation.cohorts import cohorts
-from core.evaluation.compare import Comparison, compare
+from core.evaluation.compare import BASELINE, STUDENT, Comparison, compare
 from core.evaluation.intervals import RESAMPLES
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.manifest import Manifest, ModelEntry
 
 DEFAULT_SPLIT = "lesion"
-STUDENT, BASELINE = "student", "baseline"
 
 
 @dataclass(frozen=True)
