@@ -21,12 +21,33 @@ from pages import _links, _shared
 from pages._bring import Guest
 from pages._views import SHARE, mark, pick_figure
 
+READ_AHEAD = "read-ahead"
 DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}
 
 
-def answers(models: list[Contestant], guest: Guest | None) -> list[tuple[Contestant, Predictions]]:
+Found = list[tuple[Contestant, Predictions]]
+"""Models with their answers to the same test images."""
+
+
+def answers(models: list[Contestant], guest: Guest | None) -> Found:
     """The test answers of the chosen models on the same images; who has none is named."""
+    found, refused, others = _read(models, guest)
+    for model, why in refused:
+        st.warning(f"{_shared.plain_text(model.title)} is left out: {_shared.plain_text(why)}")
+    if others:
+        names = ", ".join(model.title for model in others)
+        st.warning(
+            f"{_shared.plain_text(names)}: left out, measured on other test images than the first model."
+        )
+    return found
+
+
+def _read(
+    models: list[Contestant], guest: Guest | None
+) -> tuple[Found, list[tuple[Contestant, str]], list[Contestant]]:
+    """The answers, whose cannot be read and why, and whose are of other images."""
     found: dict[str, Predictions] = {}
+    refused = []
     for model in models:
         try:
             own = guest is not None and model.name == NAME
@@ -34,15 +55,25 @@ def answers(models: list[Contestant], guest: Guest | None) -> list[tuple[Contest
                 guest.brought.predictions if own else _shared.predictions(model.name).part_only("test")
             )
         except UserError as error:
-            st.warning(f"{_shared.plain_text(model.title)} is left out: {_shared.plain_text(str(error))}")
+            refused.append((model, str(error)))
     kept, others = on_same_images(list(found.values()))
     by_name = {model.name: model for model in models}
-    if others:
-        names = ", ".join(by_name[name].title for name in others)
-        st.warning(
-            f"{_shared.plain_text(names)}: left out, measured on other test images than the first model."
-        )
-    return [(by_name[predictions.model], predictions) for predictions in kept]
+    return (
+        [(by_name[predictions.model], predictions) for predictions in kept],
+        refused,
+        [by_name[name] for name in others],
+    )
+
+
+def read_ahead(models: list[Contestant], guest: Guest | None) -> None:
+    """Read and compare what other views need, once in a session and below the view that stands already: whoever then
+    goes to them need not wait."""
+    if st.session_state.setdefault(READ_AHEAD, False):
+        return
+    st.session_state[READ_AHEAD] = True
+    found, *_ = _read(models, guest)
+    if len(found) > 1:
+        compare(found, guest, COUNTED)
 
 
 def show_curves(models: list[Contestant], guest: Guest | None) -> None:
@@ -182,9 +213,7 @@ def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, 
     return Row(f"{titles[other]} minus {titles[against]}", (one,))
 
 
-def compare(
-    found: list[tuple[Contestant, Predictions]], guest: Guest | None, figures: tuple[str, ...]
-) -> list[Comparison]:
+def compare(found: Found, guest: Guest | None, figures: tuple[str, ...]) -> list[Comparison]:
     """Every two, by some of `DIFFERENCES`; remembered for all sessions, with a guest for this one only."""
     manifest = _shared.registry().manifest
     key = tuple(
@@ -197,14 +226,14 @@ def compare(
     return run(key, temperatures, figures, [predictions for _, predictions in found])
 
 
-@st.cache_data(max_entries=32, show_spinner="Comparing every two models on the same lesions ...")
+@st.cache_data(max_entries=32, show_spinner=False)
 def _compare_ours(
     key: tuple, temperatures: tuple, figures: tuple[str, ...], _found: list[Predictions]
 ) -> list[Comparison]:
     return compare_all(_found, dict(temperatures), figures=figures)
 
 
-@st.cache_data(scope="session", max_entries=8, show_spinner="Comparing your model with the others ...")
+@st.cache_data(scope="session", max_entries=8, show_spinner=False)
 def _compare_guest(
     key: tuple, temperatures: tuple, figures: tuple[str, ...], _found: list[Predictions]
 ) -> list[Comparison]:

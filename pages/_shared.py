@@ -128,7 +128,7 @@ def predictions(name: str) -> Predictions:
     return _predictions(str(manifest.folder), name, sha256, manifest)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading predictions ...")
+@st.cache_resource(max_entries=32, show_spinner=False)
 def _predictions(folder: str, name: str, sha256: str, _manifest: Manifest) -> Predictions:
     return read_predictions(_manifest, name)
 

@@ -58,6 +58,7 @@ def main() -> None:
         "What to compare", list(VIEWS), default="Figures", required=True, key="view", bind="query-params"
     )
     VIEWS[view](chosen, guest)
+    _answers.read_ahead(chosen, guest)
 
 
 _shared.run(main)

@@ -14,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import ModelEntry, update_model, update_shared
 from core.evaluation.brought import template
 from core.evaluation.cohorts import Cohort
+from core.evaluation.compare import compare_all
 from core.evaluation.intervals import Interval
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import refresh
 from core.evaluation.trials import FILE, KEY, Trial, to_csv
 from core.lesions import CODES, N_CLASSES
+from pages import _answers
 
 VIEWS = ("Figures", "Trade-off", "Classes", "Curves", "Calibration", "Differences", "Cohorts", "Training")
 NAMES = {"resnet50": "teacher", "student": "student", "baseline": "baseline"}
@@ -165,6 +167,30 @@ def test_a_deep_link_opens_the_same_view(finished: Path, use, open_page) -> None
 def test_junk_in_the_address_is_ignored(finished: Path, use, open_page, query: dict[str, str]) -> None:
     use(finished)
     sound(open_page("models" if "card" in query else "comparison", **query))
+
+
+def test_other_views_are_read_ahead(finished: Path, use, open_page, monkeypatch) -> None:
+    use(finished)
+    calls = []
+    monkeypatch.setattr(_answers, "compare_all", lambda *a, **k: calls.append(a) or compare_all(*a, **k))
+    app = sound(open_page("comparison"))
+    assert len(calls) == 1, "compared while the first view is looked at"
+    app.pills(key="view").set_value("Differences").run()
+    assert charts(sound(app))
+    assert len(calls) == 1, "and not again when it is asked for"
+
+
+def test_what_cannot_be_read_ahead_is_named_where_it_is_missed(
+    finished: Path, tmp_path: Path, use, open_page
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(finished, folder)
+    (folder / "student.parquet").write_bytes(b"x" * (folder / "student.parquet").stat().st_size)
+    use(folder)
+    app = sound(open_page("comparison"))
+    assert not app.warning
+    app.pills(key="view").set_value("Differences").run()
+    assert "Student is left out" in texts(sound(app).warning)
 
 
 def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_page) -> None:
