@@ -175,8 +175,9 @@ def test_the_heatmap_writes_per_cent_into_its_cells() -> None:
     value = np.linspace(0, 1, 2 * N_CLASSES).reshape(2, N_CLASSES)
     value[1, 3] = NAN
     found = sensitivity_heatmap(["A", "B"], value, value, value)
-    texts = {(a.y, a.x): a.text for a in found.layout.annotations}
-    assert len(texts) == 2 * N_CLASSES - 1
+    written = found.data[1]
+    texts = dict(zip(zip(written.y, written.x, strict=True), written.text, strict=True))
+    assert len(texts) == len(written.text) == 2 * N_CLASSES - 1
     assert texts["B", CODES[-1]] == "100"
     with pytest.raises(ValueError, match="shape"):
         sensitivity_heatmap(["A"], value, value, value)
