@@ -26,6 +26,8 @@ from core.serving.panel import PREFERRED, ask, choose_models
 from core.serving.registry import Registry
 
 COLD_S, FIRST_S, NEXT_S, RERUN_S = 4.0, 1.5, 0.4, 0.3
+SIDE_BY_SIDE = "side-by-side"
+"""Of the prediction page's address: with it every model's map is drawn, not the leading one's alone."""
 MODELS = len(PREFERRED)
 """So many models answer an upload by default, where they are shipped."""
 
@@ -80,7 +82,7 @@ class AppCosts:
             Bar("cold start to the painted overview", cold, COLD_S, unit=" s"),
             Bar("tensorflow in the server's memory (0: no)", known, 0.0),
             Bar("first prediction after an upload", first, FIRST_S, unit=" s", note=note),
-            Bar("next prediction, all models asked, the leading one's map drawn",
+            Bar("next prediction, with all models' maps side by side",
                 float(np.median(later)) if later else None, NEXT_S, unit=" s", note=note),
             Bar(f"rerun after a click, 95th percentile of {len(reruns)}",
                 float(np.percentile(reruns, 95)) if reruns else None, RERUN_S, unit=" s"),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.benchmark.app import AppTimes
+from core.benchmark.app import SIDE_BY_SIDE, AppTimes
 from core.benchmark.process import watch
 from core.errors import UserError
 from core.settings import ROOT
@@ -40,7 +40,9 @@ def main(uploads: Sequence[str]) -> dict[str, Any]:
     app = testing.AppTest.from_file(str(ROOT / "app.py"), default_timeout=_TIMEOUT_S)
     _seconds(app.run, app)
     cold = time.perf_counter() - start
-    app.switch_page("pages/prediction.py").run()
+    app.switch_page("pages/prediction.py")
+    app.query_params[SIDE_BY_SIDE] = "true"
+    app.run()
     first, *later = [_upload(app, Path(path)) for path in uploads]
     app.switch_page("pages/comparison.py").run()
     reruns = _choose_views(app)

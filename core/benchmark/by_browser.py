@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from core.benchmark.app import AppTimes
+from core.benchmark.app import SIDE_BY_SIDE, AppTimes
 from core.benchmark.process import family
 from core.errors import UserError
 from core.settings import ROOT
@@ -118,7 +118,9 @@ def _visit(page: Page, uploads: Sequence[Path]) -> AppTimes:
         page.goto(address)
         painted(page, "stPlotlyChart")
         cold = time.perf_counter() - start
-        page.goto(f"{address}/prediction")
+        page.goto(
+            f"{address}/prediction?{SIDE_BY_SIDE}=true"
+        )  # every model's map drawn, not the leading one's alone
         page.get_by_test_id("stFileUploaderDropzoneInput").first.wait_for(state="attached")
         _quiet(page)
         first, *later = [_upload(page, path) for path in uploads]

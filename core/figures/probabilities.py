@@ -10,10 +10,8 @@ import plotly.graph_objects as go
 
 from core.figures.style import (
     NEUTRAL,
-    annotate,
     at_both_ends,
     class_colour,
-    draw_shapes,
     figure,
     model_colour,
     model_symbol,
@@ -144,38 +142,43 @@ def agreement_dots(
     order = np.argsort(-mean, kind="stable")
     names = [LESIONS[i].name for i in order]
     rows = np.arange(N_CLASSES)
-    result = figure(ROW_HEIGHT * N_CLASSES + 90, ink, showlegend=True)
     line = {"type": "line", "x0": 0, "x1": 1, "line": {"color": NEUTRAL, "width": 1}, "opacity": 0.5}
-    draw_shapes(result, ({"y0": row, "y1": row, **line} for row in rows))
-    beside = {"x": 0, "xref": "paper", "xanchor": "left", "yanchor": "middle"}
-    annotate(
-        result, ({"text": name, "y": row - 0.42, **beside} for row, name in zip(rows, names, strict=True))
-    )
-    for model, shares in probabilities.items():
-        result.add_scatter(
-            x=np.asarray(shares, dtype=float)[order],
-            y=rows,
-            mode="markers",
-            name=titles.get(model, model),
-            customdata=names,
-            marker={
-                "color": model_colour(model),
-                "symbol": model_symbol(model),
-                "size": 13,
-                "line": {"width": 1.5, "color": model_colour(model)},
-            },
-            hovertemplate="%{customdata}: %{x:.1%}<extra>%{fullData.name}</extra>",
-        )
-    result.update_xaxes(
-        range=[-0.02, 1.02],
-        tickformat=".0%",
-        tickvals=[0, 0.25, 0.5, 0.75, 1],
-        fixedrange=True,
-        showgrid=False,
-        zeroline=False,
-    )
-    result.update_yaxes(range=[N_CLASSES - 0.6, -0.8], visible=False, fixedrange=True)
-    return result.update_layout(
+    beside = {"x": 0, "xref": "paper", "xanchor": "left", "yanchor": "middle", "showarrow": False}
+    return figure(
+        ROW_HEIGHT * N_CLASSES + 90,
+        ink,
+        [
+            {
+                "type": "scatter",
+                "x": np.asarray(shares, dtype=float)[order],
+                "y": rows,
+                "mode": "markers",
+                "name": titles.get(model, model),
+                "customdata": names,
+                "marker": {
+                    "color": model_colour(model),
+                    "symbol": model_symbol(model),
+                    "size": 13,
+                    "line": {"width": 1.5, "color": model_colour(model)},
+                },
+                "hovertemplate": "%{customdata}: %{x:.1%}<extra>%{fullData.name}</extra>",
+            }
+            for model, shares in probabilities.items()
+        ],
+        shapes=[{"y0": row, "y1": row, **line} for row in rows],
+        annotations=[
+            {"text": name, "y": row - 0.42, **beside} for row, name in zip(rows, names, strict=True)
+        ],
+        xaxis={
+            "range": [-0.02, 1.02],
+            "tickformat": ".0%",
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+            "fixedrange": True,
+            "showgrid": False,
+            "zeroline": False,
+        },
+        yaxis={"range": [N_CLASSES - 0.6, -0.8], "visible": False, "fixedrange": True},
+        showlegend=True,
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
         margin={"l": 4, "r": 16, "t": 40, "b": 24},
     )
