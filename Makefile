@@ -53,13 +53,15 @@ models: install ## Make every shipped model anew from HAM10000 (eleven hours on 
 	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init runs/densenet169-mean-soup/best.npz \
 		--teachers resnet50,baseline-first $(SOFT) --stages 2x160,2x224 --seed 2 --set learning_rate=5e-4 --set views=2
 	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
-	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-good-soup/best.npz --init-note "this project's own" \
-		--teachers resnet50,baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network densenet169 --name densenet169-fifth --no-publish --init runs/densenet169-good-soup/best.npz \
+		--teachers resnet50,baseline-first,student-first $(SOFT) --stages 2x160,3x224 --seed 3 --set views=3
 	$(CORE) distill --name student-second --no-publish --init $(INIT_MOBILENETV2) \
-		--teachers resnet50,baseline-first,densenet169 $(SOFT) $(SMALL)
+		--teachers resnet50,baseline-first,densenet169-fifth $(SOFT) $(SMALL)
 	$(CORE) train --network mobilenetv2 --init runs/baseline-second/best.npz --init-note "this project's own"
 	$(CORE) distill --init runs/student-second/best.npz --init-note "this project's own" \
-		--teachers resnet50,densenet169,baseline-second,student-second --temperature 2 --alpha 0.5 --teacher-size 160
+		--teachers resnet50,densenet169-fifth,baseline-second,student-second --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network densenet169 --init runs/densenet169-fifth/best.npz --init-note "this project's own" \
+		--teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5

@@ -193,9 +193,7 @@ TAUGHT: dict[str, Recipe] = {
     # Both teachers have learned before and go on from there.
     "resnet50": Recipe("resnet50", (Stage(3, 160), Stage(2, 224)), learning_rate=4e-4, views=4, **_LARGE),
     # Views that it has not seen before, hence the seed.
-    "densenet169": Recipe(
-        "densenet169", (Stage(2, 160), Stage(3, 224)), learning_rate=5e-4, views=3, seed=3, **_LARGE
-    ),
+    "densenet169": Recipe("densenet169", (Stage(4, 224),), learning_rate=5e-4, views=4, seed=4, **_LARGE),
     "mobilenetv2": TUNED["mobilenetv2"],
 }
 """The same for learning from teachers. The student's is its baseline's: distillation is added to it, nothing else."""
