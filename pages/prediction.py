@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import UserError
-from core.figures.probabilities import malignancy_bar
+from core.figures.probabilities import malignancy_gauge
 from core.lesions import BY_CODE, LESIONS
 from core.numbers import percent
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION
@@ -15,7 +15,7 @@ from core.serving.wording import agreement, headline, malignancy_sentence, malig
 from pages import _data, _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
-from pages._maps import PLAIN, show_maps
+from pages._maps import show_maps
 
 
 def choose() -> tuple[tuple[str, ...], int]:
@@ -134,10 +134,7 @@ def show_verdict(reading: Reading) -> None:
             st.caption(f"{lesion.name} in short: {lesion.note}")
         with score:
             st.markdown(f"**Malignancy score** of {_shared.title(lead.model)}")
-            st.plotly_chart(
-                malignancy_bar(lead.malignancy, threshold, ink=_shared.ink()), config=PLAIN, key="malignancy",
-                alt=f"Malignancy score {lead.malignancy:.2f} on a scale from 0 to 1",
-            )  # fmt: skip
+            st.html(malignancy_gauge(lead.malignancy, threshold))
             st.caption(malignancy_sentence(lead, threshold, sensitivity))
 
 

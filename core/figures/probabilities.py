@@ -21,6 +21,9 @@ from core.numbers import percent
 
 ROW_HEIGHT = 44
 BAR_WIDTH = 0.34
+_ROUNDING = 1e-5
+"""By so much a sum of float32 probabilities may be above 1."""
+
 _BAR = {"type": "bar", "width": BAR_WIDTH, "orientation": "h"}
 
 
@@ -77,55 +80,47 @@ def _ground(rows: np.ndarray) -> dict[str, Any]:
     return _BAR | {"x": np.ones(len(rows)), "y": rows, "marker": marker, "hoverinfo": "skip"}
 
 
-def malignancy_bar(score: float, threshold: float | None, *, ink: str | None = None) -> go.Figure:
+def malignancy_gauge(score: float, threshold: float | None) -> str:
     """The malignancy score on its scale from 0 to 1, with the operating point from which it counts as suspicious.
+
+    It is HTML, since it stands in the verdict, which nobody should wait for: Plotly takes the browser longer for one
+    bar than the student takes for the image.
 
     Args:
         score: probability of all malignant classes together.
         threshold: the operating point; None draws none.
-        ink: colour of text; None leaves it to the page's theme.
+
+    Raises:
+        ValueError: the score is no probability.
     """
+    if not 0 <= score <= 1 + _ROUNDING:
+        raise ValueError(f"expected a score from 0 to 1, found {score!r}")
     suspicious = threshold is not None and score >= threshold
-    point = () if threshold is None else (threshold,)
-    return figure(
-        84,
-        ink,
-        [
-            _ground(np.zeros(1)),
-            _BAR
-            | {
-                "x": [score],
-                "y": [0],
-                "marker": {"color": class_colour("bcc" if suspicious else "nv")},
-                "hovertemplate": "malignancy score %{x:.3f}<extra></extra>",
-            },
-        ],
-        shapes=[
-            {"type": "line", "x0": x, "x1": x, "y0": -0.3, "y1": 0.3, "line": {"color": NEUTRAL, "width": 3}}
-            for x in point
-        ],
-        annotations=[
-            {
-                "text": f"operating point {x:.3f}",
-                "x": x,
-                "y": -0.4,
-                "showarrow": False,
-                "xanchor": "right" if x > 0.5 else "left",
-                "yanchor": "bottom",
-            }
-            for x in point
-        ],
-        xaxis={
-            "range": [-0.002, 1.002],
-            "tickvals": [0, 0.25, 0.5, 0.75, 1],
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
-        },
-        yaxis={"range": [0.35, -1.0], "visible": False, "fixedrange": True},
-        barmode="overlay",
-        margin={"l": 10, "r": 14, "t": 0, "b": 22},
-    )
+    words = f"malignancy score {score:.3f} on a scale from 0 to 1"
+    parts = [
+        _box(f"left:0;right:0;top:26px;height:18px;background:{NEUTRAL};opacity:0.18"),
+        _box(
+            f"left:0;width:{100 * min(score, 1):.2f}%;top:26px;height:18px;"
+            f"background:{class_colour('bcc' if suspicious else 'nv')}"
+        ),
+        *(
+            _box(f"left:{100 * tick:g}%;top:46px;transform:translateX(-50%)", f"{tick:g}")
+            for tick in (0, 0.25, 0.5, 0.75, 1)
+        ),
+    ]
+    if threshold is not None:
+        words += f", operating point {threshold:.3f}"
+        place = f"right:{100 - 100 * threshold:.2f}%" if threshold > 0.5 else f"left:{100 * threshold:.2f}%"
+        parts += [
+            _box(f"left:{100 * threshold:.2f}%;top:21px;height:28px;border-left:3px solid {NEUTRAL}"),
+            _box(f"{place};top:0;white-space:nowrap", f"operating point {threshold:.3f}"),
+        ]
+    style = "position:relative;height:66px;margin:0 14px 0 4px;font-size:14px;line-height:1.4"
+    return f'<div role="img" aria-label="{words}" title="{words}" style="{style}">{"".join(parts)}</div>'
+
+
+def _box(style: str, text: str = "") -> str:
+    return f'<div style="position:absolute;{style}">{text}</div>'
 
 
 def agreement_dots(

@@ -62,10 +62,10 @@ def draw_overlay(
         return Overlay(None, f"Nothing in the image speaks for {label}: its map is zero everywhere.")
     image = shrink(rgb)
     heat = stretch(layer, image.shape[0], image.shape[1])
-    colour = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), COLOUR_MAPS[colours])[..., ::-1]
-    weight = (opacity * heat)[..., np.newaxis]
-    blended = image * (1 - weight) + colour * weight
-    return Overlay(np.rint(blended).astype(np.uint8), None)
+    colour = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), COLOUR_MAPS[colours])
+    weight = opacity * heat
+    blended = cv2.blendLinear(image, cv2.cvtColor(colour, cv2.COLOR_BGR2RGB), 1 - weight, weight)
+    return Overlay(blended, None)
 
 
 def stretch(layer: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from core.figures.probabilities import agreement_dots, malignancy_bar, probability_bars
+from core.figures.probabilities import agreement_dots, malignancy_gauge, probability_bars
 from core.figures.style import class_colour, model_colour
 from core.lesions import BY_CODE, CODES, LESIONS
 
@@ -53,17 +53,33 @@ def test_probabilities_of_another_kind_are_refused(wrong: list) -> None:
 
 
 @pytest.mark.parametrize(("score", "colour"), [(0.1, "nv"), (0.2, "bcc"), (0.9, "bcc")])
-def test_malignancy_bar_turns_at_the_operating_point(score: float, colour: str) -> None:
-    figure = malignancy_bar(score, 0.2)
-    assert bars(figure).x == (score,)
-    assert bars(figure).marker.color == class_colour(colour)
-    assert figure.layout.shapes[0].x0 == 0.2
+def test_the_malignancy_gauge_turns_at_the_operating_point(score: float, colour: str) -> None:
+    drawn = malignancy_gauge(score, 0.2)
+    assert f"width:{100 * score:.2f}%;top:26px;height:18px;background:{class_colour(colour)}" in drawn
+    assert f'aria-label="malignancy score {score:.3f} on a scale from 0 to 1, operating point 0.200"' in drawn
+    assert drawn.count("left:20.00%") == 2, "the line and its name"
 
 
-def test_malignancy_bar_without_operating_point_draws_no_line() -> None:
-    figure = malignancy_bar(0.99, None)
-    assert not figure.layout.shapes
-    assert not figure.layout.annotations
+@pytest.mark.parametrize(("threshold", "place"), [(0.4, "left:40.00%;top:0"), (0.7, "right:30.00%;top:0")])
+def test_the_operating_point_is_named_on_the_side_with_more_room(threshold: float, place: str) -> None:
+    assert place in malignancy_gauge(0.1, threshold)
+
+
+def test_a_malignancy_gauge_without_operating_point_draws_no_line() -> None:
+    drawn = malignancy_gauge(0.99, None)
+    assert "operating" not in drawn
+    assert "border-left" not in drawn
+    assert class_colour("nv") in drawn
+
+
+def test_rounding_above_one_fills_the_gauge_and_no_more() -> None:
+    assert "width:100.00%" in malignancy_gauge(1.000001, 0.5)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
+def test_a_score_that_is_no_probability_is_refused(wrong: float) -> None:
+    with pytest.raises(ValueError, match="expected a score from 0 to 1"):
+        malignancy_gauge(wrong, 0.2)
 
 
 def test_agreement_has_one_series_per_model_in_the_same_class_order() -> None:
