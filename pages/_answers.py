@@ -51,9 +51,7 @@ def _read(
     for model in models:
         try:
             own = guest is not None and model.name == NAME
-            found[model.name] = (
-                guest.brought.predictions if own else _shared.predictions(model.name).part_only("test")
-            )
+            found[model.name] = guest.brought.predictions if own else _shared.predictions(model.name, "test")
         except UserError as error:
             refused.append((model, str(error)))
     kept, others = on_same_images(list(found.values()))

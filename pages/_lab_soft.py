@@ -59,7 +59,7 @@ def answered() -> dict[str, Predictions]:
         if manifest.models[name].members:
             continue  # an ensemble's are logarithms of probabilities
         try:
-            found.append(_shared.predictions(name).part_only("test"))
+            found.append(_shared.predictions(name, "test"))
         except UserError:
             continue  # what is missing is listed where models are compared
     found = [predictions for predictions in found if len(predictions)]

@@ -114,8 +114,8 @@ def contestants(names: Sequence[str] | None = None) -> list[Contestant]:
     return [contestant(manifest, name, title(name), measured) for name in chosen]
 
 
-def predictions(name: str) -> Predictions:
-    """A model's answers to validation and test; read once for each file.
+def predictions(name: str, part: str | None = None) -> Predictions:
+    """A model's answers to validation and test, or to one `part` of them; read once for each file.
 
     Raises:
         UserError: there are none, or they are damaged.
@@ -125,12 +125,13 @@ def predictions(name: str) -> Predictions:
         raise UserError("expected trained models, found none")
     path = manifest.model(name).files.get("predictions", "")
     sha256 = manifest.files[path].sha256 if path else ""
-    return _predictions(str(manifest.folder), name, sha256, manifest)
+    return _predictions(str(manifest.folder), name, sha256, part, manifest)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _predictions(folder: str, name: str, sha256: str, _manifest: Manifest) -> Predictions:
-    return read_predictions(_manifest, name)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _predictions(folder: str, name: str, sha256: str, part: str | None, _manifest: Manifest) -> Predictions:
+    found = read_predictions(_manifest, name)
+    return found if part is None else found.part_only(part)
 
 
 def say_what_is_missing() -> None:

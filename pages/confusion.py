@@ -34,7 +34,7 @@ def with_predictions() -> dict[str, tuple[Contestant, Predictions]]:
     found: dict[str, tuple[Contestant, Predictions]] = {}
     for model in _shared.contestants():
         try:
-            predictions = _shared.predictions(model.name).part_only("test")
+            predictions = _shared.predictions(model.name, "test")
         except UserError as error:
             st.warning(f"{_shared.plain_text(model.title)} is left out: {_shared.plain_text(str(error))}")
             continue

@@ -13,7 +13,7 @@ from core.evaluation.calibration import Reliability
 from core.evaluation.operating import Curve
 from core.figures.style import NEUTRAL, TRAINING, VALIDATION, figure, model_colour
 
-POINTS = 200
+POINTS = 150
 """Points of a curve that are drawn; more cannot be told apart and make the page slow."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
