@@ -225,7 +225,8 @@ def similar_to(
 
 def describe(lesions: tuple[SimilarLesion, ...], records: pd.DataFrame) -> tuple[SimilarLesion, ...]:
     """The same lesions with age, sex and site from the dataset's records, where these have them."""
-    known = records.drop_duplicates("image_id").set_index("image_id")
+    meant = records["image_id"].isin([lesion.image_id for lesion in lesions])
+    known = records[meant].drop_duplicates("image_id").set_index("image_id")
     return tuple(_described(lesion, known) for lesion in lesions)
 
 
