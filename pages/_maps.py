@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.figures.probabilities import agreement_dots, probability_bars
-from core.lesions import BY_CODE, CODES, INDEX, LESIONS
+from core.figures.probabilities import agreement_dots
+from core.figures.verdict import probability_bars
+from core.lesions import BY_CODE, CODES, INDEX
 from core.numbers import percent
 from core.serving.classifier import Diagnosis
 from core.serving.overlay import COLOUR_MAPS, draw_overlay
@@ -39,10 +40,7 @@ def show_maps(reading: Reading) -> None:
     bars, original, overlay = st.columns(3, gap="medium")
     with bars:
         st.markdown(f"**Calibrated probabilities** of {_shared.title(diagnosis.model)}")
-        st.plotly_chart(
-            probability_bars(diagnosis.probabilities, chosen=chosen, ink=_shared.ink()), config=PLAIN, key="bars",
-            alt="; ".join(f"{x.name} {percent(p)}" for x, p in zip(LESIONS, diagnosis.probabilities, strict=True)),
-        )  # fmt: skip
+        st.html(probability_bars(diagnosis.probabilities, chosen=chosen))
     original.image(reading.display, "Original", "stretch", alt="The original image")
     with overlay:
         draw(reading, diagnosis, chosen, opacity / 100, colours, f"Map of {BY_CODE[chosen].name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import UserError
-from core.figures.probabilities import malignancy_gauge
+from core.figures.verdict import malignancy_gauge
 from core.lesions import BY_CODE, LESIONS
 from core.numbers import percent
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION
