@@ -26,9 +26,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "prune",
         help="prune the student: whole channels, which makes it faster, and single weights",
         description="Takes channels out (or sets weights to zero) where the loss minds least, fine-tunes what is left "
-        "with the student itself and the baseline as teachers, converts it to int8, and enters accuracy on "
-        "validation, size and time of each target in the compression curves. Killed runs go on where they were; "
-        "finished ones are not repeated, so that --ship can follow later.",
+        "as the student was trained, with its teachers, converts it to int8, and enters accuracy on validation, size "
+        "and time of each target in the compression curves. Killed runs go on where they were; finished ones are not "
+        "repeated, so that --ship can follow later.",
     )
     parser.add_argument("--model", default="student", help="what is pruned (default: %(default)s)")
     parser.add_argument("--multiply-adds", type=float, action="append", default=[], metavar="SHARE",
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("expected what to prune to, found nothing: --multiply-adds 0.5 or --sparsity 0.8")
     check_name(options.name)
     manifest = load_manifest()
-    recipe = customised(recipe_for_tuning(manifest, options.model), options.set, options.stages)
+    recipe = customised(recipe_for_tuning(manifest.model(options.model)), options.set, options.stages)
     teachers = load_teachers(recipe.distillation.teachers) if recipe.distillation else None
     data = load_training_data(recipe.split, options.limit)
     images = images_for(open_dataset(), recipe.split, CALIBRATION, CHECK)

@@ -1,7 +1,7 @@
 """Pruning a trained network in either way: from a target to a training run that begins with it, and to the manifest.
 
-The fine-tuning is a run like any other (`core.training`): the parent's own recipe with other stages and views, taught
-by the parent itself and, where it is there, by the baseline: the two that are best and quick to answer.
+The fine-tuning is a run like any other (`core.training`): the parent's own recipe with fewer epochs, so with its
+teachers, whose answers to its views lie in the cache already.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from core.artifacts import Manifest, write_atomically
+from core.artifacts import Manifest, ModelEntry, write_atomically
 from core.compression.budget import Ledger, choose
 from core.compression.channels import find_channels, narrow
 from core.compression.magnitude import MagnitudePruning, schedule_end
@@ -28,15 +28,10 @@ from core.networks.trained import load_trained
 from core.training.launch import Run, Start
 from core.training.loop import TrainingData
 from core.training.publish import publish
-from core.training.recipes import Recipe, Stage, distilled
+from core.training.recipes import Recipe, Stage
 
-STAGES = (Stage(12, 224),)
+STAGES = (Stage(6, 224),)
 """Of the fine-tuning, unless other ones are asked for: at full size, as the parent was trained last."""
-
-SEED = 4
-"""Of the fine-tuning: views that the parent has not seen."""
-
-SECOND_TEACHER = "baseline"
 
 PLAN = "pruning.json"
 
@@ -71,25 +66,15 @@ class Target:
         return f"{parent}-{self.method}-{1000 * self.share:.0f}{size}"
 
 
-def recipe_for_tuning(manifest: Manifest, name: str) -> Recipe:
-    """The parent's recipe with the stages and views of a fine-tuning, and with the parent as a teacher.
-
-    A parent that learned from labels alone leaves its pruned networks to do so, too.
+def recipe_for_tuning(entry: ModelEntry) -> Recipe:
+    """The parent's recipe with the stages of a fine-tuning.
 
     Raises:
         UserError: the manifest has no recipe of it.
     """
-    entry = manifest.model(name)
     if "weights" not in entry.files or not entry.recipe:
-        raise UserError(f"model {name}: expected a trained model with its recipe, found a {entry.role}")
-    recipe = dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES, seed=SEED)
-    if recipe.distillation is None:
-        return recipe
-    teachers = tuple(dict.fromkeys(n for n in (name, SECOND_TEACHER) if n in manifest.models))
-    return distilled(
-        recipe,
-        dataclasses.replace(recipe.distillation, teachers=teachers, teacher_size=max(s.size for s in STAGES)),
-    )
+        raise UserError(f"model {entry.name}: expected a trained model with its recipe, found a {entry.role}")
+    return dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
 
 
 def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Start:

@@ -94,7 +94,7 @@ def test_both_ways_then_the_best_is_shipped(place, capsys):
     manifest = load_manifest(place / "artifacts")
     entry = manifest.model("student-pruned")
     assert (entry.role, entry.parent, entry.network) == ("variant", "student", "mobilenetv2")
-    assert entry.provenance["teachers"] == ["student"], "there is no baseline that could teach beside it"
+    assert entry.provenance["teachers"] == ["resnet50"]
     assert entry.provenance["pruning"]["share"] == 0.6
     assert "pruned" in entry.provenance["initial_weights"]
     assert manifest.files[entry.files["litert"]].format == "litert-int8"
