@@ -27,7 +27,7 @@ SHORT := --stages 3x128,1x160,1x224 --set views=3 --set reoriented=false --set e
 # A second round: many epochs on small images. The third goes on from it at full size, by the recipe itself.
 SMALL := --stages 8x128,3x160,1x224 --set views=2 --set learning_rate=5e-4
 
-models: install ## Make every shipped model anew from HAM10000 (eleven hours on two cores; killed, it goes on)
+models: install ## Make every shipped model anew from HAM10000 (twelve hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2) $(SHORT)
 	$(CORE) train --network resnet50 --name resnet50-labels --no-publish --init $(INIT_RESNET50)
 	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init runs/resnet50-labels/best.npz \
@@ -60,7 +60,7 @@ models: install ## Make every shipped model anew from HAM10000 (eleven hours on 
 	$(CORE) train --network mobilenetv2 --init runs/baseline-second/best.npz --init-note "this project's own"
 	$(CORE) distill --init runs/student-second/best.npz --init-note "this project's own" \
 		--teachers resnet50,densenet169-fifth,baseline-second,student-second --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) distill --network densenet169 --init runs/densenet169-fifth/best.npz --init-note "this project's own" \
+	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-fifth/best.npz --init-note "this project's own" \
 		--teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
