@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,14 @@ def test_what_pages_send_names_no_other_machine(dashboard, protocol) -> None:
         page = visitor.upload("a.jpg", synthetic_sample("nv", 1).data)
         assert all(address.startswith("/") for address in page.answer().images)
         assert not page.of("iframe")
-        assert not page.of("html")
+        verdict = page.of("html")
+        assert len(verdict) == 2, "the gauge and the bars"
+        for part in verdict:
+            assert set(re.findall(r"<(\w+)", part.body)) <= {"div", "span", "b"}, (
+                "nothing that could fetch or run"
+            )
+            assert not re.search(r"url\(|//|\bon\w+=|a\.jpg", part.body)
+            assert not part.unsafe_allow_javascript
         index = visitor.fetch("/").text
     fetched = [
         part for part in index.replace("'", '"').split('"') if part.startswith(("http://", "https://", "//"))
