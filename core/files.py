@@ -34,6 +34,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """One process makes what is to lie at `path`; others wait for it here, and then look whether it is there.
+
+    The lock of a killed process is free. The folder is made.
+    """
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        yield
+
+
 def reserve(path: Path) -> None:
     """Take the disk's room for a file of its present length that was never written to.
 

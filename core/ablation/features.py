@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 
 import keras
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from core.ablation.images import AUGMENTATION
 from core.data.augmentation import AUGMENTATIONS
-from core.data.pixels import PixelStore
+from core.data.pixels import PixelStore, derived
 from core.settings import cache_dir
 from core.training.batches import ViewMaker, ViewRequest
 from core.training.inference import predict_batch
@@ -48,26 +47,23 @@ def pooled_features(
         ).encode()
     ).hexdigest()[:16]
     path = cache_dir() / f"features-{name}-{key}.npy"
-    # A store that was written later holds other pixels under the same ids (synthetic lesions, drawn again).
-    if path.exists() and path.stat().st_mtime_ns >= request.store.stat().st_mtime_ns:
-        return np.load(path)
-    whole = network()
-    pooled = keras.Model(whole.input, whole.get_layer("pool").output)
-    rows = request.rows
-    requests = [
-        ViewRequest(request.store, request.augmentation, request.seed, request.size, chunk, request.view)
-        for chunk in (rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK))
-    ]
-    shown = tqdm(
-        maker.make(requests), f"{name}, view {request.view + 1}", len(requests), unit="batch", leave=False,
-        mininterval=5,
-    )  # fmt: skip
-    found = [predict_batch(pooled, prepare(x) if prepare else x, _CHUNK) for x in shown]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, np.concatenate(found).astype(np.float16))
-    os.replace(partial, path)
-    return np.load(path)
+
+    def make() -> np.ndarray:
+        whole = network()
+        pooled = keras.Model(whole.input, whole.get_layer("pool").output)
+        rows = request.rows
+        requests = [
+            ViewRequest(request.store, request.augmentation, request.seed, request.size, chunk, request.view)
+            for chunk in (rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK))
+        ]
+        shown = tqdm(
+            maker.make(requests), f"{name}, view {request.view + 1}", len(requests), unit="batch", leave=False,
+            mininterval=5,
+        )  # fmt: skip
+        found = [predict_batch(pooled, prepare(x) if prepare else x, _CHUNK) for x in shown]
+        return np.concatenate(found).astype(np.float16)
+
+    return derived(request.store, path, make)
 
 
 def request_for(store: PixelStore, rows: np.ndarray, view: int, *, seed: int, size: int) -> ViewRequest:

@@ -17,10 +17,10 @@ from tqdm import tqdm
 from core.ablation.protocol import Protocol
 from core.data.augmentation import AUGMENTATIONS
 from core.data.ham10000 import Dataset, open_dataset
-from core.data.pixels import PixelStore
+from core.data.pixels import PixelStore, is_of_store
 from core.data.splits import PARTS, assign
 from core.errors import UserError
-from core.files import reserve
+from core.files import one_at_a_time, reserve
 from core.lesions import INDEX, N_CLASSES
 from core.settings import cache_dir
 from core.training.batches import ViewMaker, ViewRequest
@@ -130,9 +130,10 @@ def _pixels(store: PixelStore, used: np.ndarray, protocol: Protocol, maker: View
     identity = [store.path.name, dataclasses.asdict(augmentation), protocol.view_seed, protocol.views]
     key = hashlib.sha256(json.dumps([identity, protocol.size, used.tolist()]).encode()).hexdigest()[:16]
     path = cache_dir() / f"small-{key}.npy"
-    # A store that was written later holds other pixels under the same ids (synthetic lesions, drawn again).
-    if not path.exists() or path.stat().st_mtime_ns < store.path.stat().st_mtime_ns:
-        _write(path, store, used, protocol, maker)
+    if not is_of_store(path, store.path):
+        with one_at_a_time(path):
+            if not is_of_store(path, store.path):
+                _write(path, store, used, protocol, maker)
     return np.load(path, mmap_mode="r")
 
 

@@ -14,10 +14,9 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from filelock import FileLock
 
 from core.errors import UserError
-from core.files import reserve
+from core.files import one_at_a_time, replacing, reserve
 from core.settings import INPUT_SIZE, cache_dir
 
 PREPROCESSING = "RGB, cv2.resize(INTER_AREA) of the whole frame to 224x224, uint8"
@@ -109,12 +108,29 @@ class PixelStore:
         ).hexdigest()
         path = (folder or cache_dir()) / f"pixels-{key[:16]}.npy"
         if not _is_of(path, dataset, ids):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # One process decodes, others wait for it; the lock of a killed one is free.
-            with FileLock(path.with_suffix(".lock")):
+            with one_at_a_time(path):
                 if not _is_of(path, dataset, ids):
                     _write(path, dataset, ids)
         return cls(path, ids)
+
+
+def derived(store: Path, path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """What was computed from a store's pixels, from the cache at `path`, or made now and left there.
+
+    Of several processes that ask at once one makes it. A store that was written later holds other pixels under the
+    same ids (synthetic lesions, drawn again): then it is made anew.
+    """
+    if not is_of_store(path, store):
+        with one_at_a_time(path):
+            if not is_of_store(path, store):
+                with replacing(path) as stream:
+                    np.save(stream, make())
+    return np.load(path)
+
+
+def is_of_store(path: Path, store: Path) -> bool:
+    """Whether a file is there that was made since the store was written."""
+    return path.exists() and path.stat().st_mtime_ns >= store.stat().st_mtime_ns
 
 
 def _is_of(path: Path, dataset: ImageSource, ids: tuple[str, ...]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from core.data.augmentation import AUGMENTATIONS
-from core.data.pixels import PixelStore
+from core.data.pixels import PixelStore, derived
 from core.training.batches import ViewMaker, ViewRequest
 from core.training.inference import predict_batch
 from core.training.losses import average_logits
@@ -90,16 +89,12 @@ def _cached(
     identity = [teacher.sha256, dataclasses.asdict(augmentation), recipe.seed, view, size, store.path.name]
     key = hashlib.sha256(json.dumps([identity, rows.tolist()]).encode()).hexdigest()[:16]
     path = folder / f"teacher-{teacher.name}-{key}.npy"
-    # A store that was written later holds other pixels under the same ids (synthetic lesions, drawn again).
-    if path.exists() and path.stat().st_mtime_ns >= store.path.stat().st_mtime_ns:
-        return np.load(path)
-    chunks = [tuple(int(r) for r in rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
-    requests = [ViewRequest(store.path, augmentation, recipe.seed, size, chunk, view) for chunk in chunks]
-    title = f"{teacher.name} answers view {view + 1}/{recipe.views}"
-    shown = tqdm(maker.make(requests), title, len(requests), unit="batch", leave=False, mininterval=5)
-    logits = np.concatenate([predict_batch(teacher.network, x, _BATCH) for x in shown])
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, logits)
-    os.replace(partial, path)
-    return logits
+
+    def ask() -> np.ndarray:
+        chunks = [tuple(int(r) for r in rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
+        requests = [ViewRequest(store.path, augmentation, recipe.seed, size, chunk, view) for chunk in chunks]
+        title = f"{teacher.name} answers view {view + 1}/{recipe.views}"
+        shown = tqdm(maker.make(requests), title, len(requests), unit="batch", leave=False, mininterval=5)
+        return np.concatenate([predict_batch(teacher.network, x, _BATCH) for x in shown])
+
+    return derived(store.path, path, ask)

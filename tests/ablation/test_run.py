@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from core.ablation import answers, cell, run
+from core.ablation import answers, cell, images, run
 from core.ablation.protocol import Protocol, recipe_of
 from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, forget, run_all
 from core.errors import UserError
@@ -182,6 +184,23 @@ def test_the_views_are_those_that_the_teachers_answer(laboratory: Laboratory):
         assert np.array_equal(images.plain(rows)[position], to_input(pixels, 32))
         expected = random_view(pixels, strong, seed=1, index=int(row), view=2, size=32)
         assert np.array_equal(images.view(rows, 2)[position], expected)
+
+
+def test_two_commands_at_once_make_the_views_once(laboratory: Laboratory, monkeypatch):
+    found, written, real = laboratory.images, [], images._write
+
+    def write(*given) -> None:
+        written.append(1)
+        time.sleep(0.2)
+        real(*given)
+
+    monkeypatch.setattr(images, "_write", write)
+    store = found.store
+    used = np.flatnonzero(found.positions >= 0)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: images._pixels(store, used, found.protocol, found.maker), range(2))
+    assert len(written) == 1
+    assert np.array_equal(first, second)
 
 
 def test_the_first_batch_is_drawn_by_the_seed_from_the_training_part(laboratory: Laboratory):

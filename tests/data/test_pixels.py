@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,7 @@ from PIL import Image
 
 from core.data import pixels as module
 from core.data.ham10000 import open_dataset
-from core.data.pixels import PixelError, PixelStore, decode, to_input
+from core.data.pixels import PixelError, PixelStore, decode, derived, to_input
 from core.errors import UserError
 from core.settings import INPUT_SIZE
 
@@ -175,6 +177,44 @@ def test_two_openings_at_once_decode_once(source, tmp_path):
     for thread in threads:
         thread.join()
     assert source.reads.count("A_1") == 1
+
+
+def test_what_is_computed_from_a_store_is_made_once_whoever_asks(tmp_path):
+    store, path, made = tmp_path / "store.npy", tmp_path / "cache" / "answers.npy", []
+    store.write_bytes(b"pixels")
+
+    def make() -> np.ndarray:
+        made.append(1)
+        time.sleep(0.2)
+        return np.arange(7)
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: derived(store, path, make), range(3)))
+    assert len(made) == 1
+    assert all(np.array_equal(one, np.arange(7)) for one in found)
+
+
+def test_a_store_that_was_written_later_has_it_made_anew(tmp_path):
+    store, path = tmp_path / "store.npy", tmp_path / "answers.npy"
+    store.write_bytes(b"pixels")
+    assert derived(store, path, lambda: np.zeros(2)).tolist() == [0, 0]
+    assert derived(store, path, lambda: np.ones(2)).tolist() == [0, 0]
+    later = path.stat().st_mtime_ns + 10**9
+    os.utime(store, ns=(later, later))
+    assert derived(store, path, lambda: np.ones(2)).tolist() == [1, 1]
+
+
+def test_what_fails_halfway_leaves_nothing_in_the_cache(tmp_path):
+    store, path = tmp_path / "store.npy", tmp_path / "answers.npy"
+    store.write_bytes(b"pixels")
+
+    def fail() -> np.ndarray:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        derived(store, path, fail)
+    assert not list(tmp_path.glob("answers.npy*"))
+    assert derived(store, path, lambda: np.ones(2)).tolist() == [1, 1]
 
 
 def test_an_unreadable_image_is_named(source, tmp_path):
