@@ -118,9 +118,7 @@ def _visit(page: Page, uploads: Sequence[Path]) -> AppTimes:
         page.goto(address)
         painted(page, "stPlotlyChart")
         cold = time.perf_counter() - start
-        page.goto(
-            f"{address}/prediction?{SIDE_BY_SIDE}=true"
-        )  # every model's map drawn, not the leading one's alone
+        page.goto(f"{address}/prediction?{SIDE_BY_SIDE}=true")
         page.get_by_test_id("stFileUploaderDropzoneInput").first.wait_for(state="attached")
         _quiet(page)
         first, *later = [_upload(page, path) for path in uploads]

@@ -42,14 +42,12 @@ def _row(index: int, share: float, chosen: str | None) -> str:
     name = escape(lesion.name)
     name = f"<b>{name}</b>" if lesion.code == chosen else name
     kind = " · malignant" if lesion.malignant else ""
-    filled = f"position:absolute;inset:0 auto 0 0;width:{100 * min(max(share, 0), 1):.2f}%"
     return (
         f'<div role="listitem" title="{escape(f"{lesion.name}: {100 * share:.1f} %. {lesion.note}")}" '
         'style="margin-bottom:7px">'
         '<div style="display:flex;justify-content:space-between;gap:8px">'
         f'<span>{name}{kind}</span><span style="white-space:nowrap">{escape(percent(share))}</span></div>'
-        f'<div style="position:relative;height:15px"><div style="{_TRACK}"></div>'
-        f'<div style="{filled};background:{class_colour(lesion.code)}"></div></div></div>'
+        f"{_bar(share, class_colour(lesion.code), 'position:relative;height:15px')}</div>"
     )
 
 
@@ -68,10 +66,10 @@ def malignancy_gauge(score: float, threshold: float | None) -> str:
     suspicious = threshold is not None and score >= threshold
     words = f"malignancy score {score:.3f} on a scale from 0 to 1"
     parts = [
-        _box(f"left:0;right:0;top:26px;height:18px;background:{NEUTRAL};opacity:0.18"),
-        _box(
-            f"left:0;width:{100 * min(score, 1):.2f}%;top:26px;height:18px;"
-            f"background:{class_colour('bcc' if suspicious else 'nv')}"
+        _bar(
+            score,
+            class_colour("bcc" if suspicious else "nv"),
+            "position:absolute;inset:26px 0 auto 0;height:18px",
         ),
         *(
             _box(f"left:{100 * tick:g}%;top:46px;transform:translateX(-50%)", f"{tick:g}")
@@ -87,6 +85,14 @@ def malignancy_gauge(score: float, threshold: float | None) -> str:
         ]
     style = "position:relative;height:66px;margin:0 14px 0 4px;font-size:14px;line-height:1.4"
     return f'<div role="img" aria-label="{words}" title="{words}" style="{style}">{"".join(parts)}</div>'
+
+
+def _bar(share: float, colour: str, style: str) -> str:
+    """A bar of this share of the width on a grey ground."""
+    filled = (
+        f"position:absolute;inset:0 auto 0 0;width:{100 * min(max(share, 0), 1):.2f}%;background:{colour}"
+    )
+    return f'<div style="{style}"><div style="{_TRACK}"></div><div style="{filled}"></div></div>'
 
 
 def _box(style: str, text: str = "") -> str:

@@ -59,7 +59,7 @@ def test_probabilities_of_another_kind_are_refused(wrong: list) -> None:
 @pytest.mark.parametrize(("score", "colour"), [(0.1, "nv"), (0.2, "bcc"), (0.9, "bcc")])
 def test_the_malignancy_gauge_turns_at_the_operating_point(score: float, colour: str) -> None:
     drawn = malignancy_gauge(score, 0.2)
-    assert f"width:{100 * score:.2f}%;top:26px;height:18px;background:{class_colour(colour)}" in drawn
+    assert f"width:{100 * score:.2f}%;background:{class_colour(colour)}" in drawn
     assert f'aria-label="malignancy score {score:.3f} on a scale from 0 to 1, operating point 0.200"' in drawn
     assert drawn.count("left:20.00%") == 2, "the line and its name"
 
