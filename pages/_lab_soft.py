@@ -174,7 +174,7 @@ def _show_teacher(chosen: Chosen, name: str, temperature: float) -> None:
         key=f"soft-{name}",
         alt=f"{_shared.title(name)}'s soft label: "
         + ", ".join(f"{code} {p:.1%}" for code, p in zip(CODES, soft, strict=True)),
-        reading=f"Outlined: T = 1. Filled: T = {temperature:g}. Logits: {said}.",
+        reading=f"Outlined: T = 1. Filled: T = {temperature:g}. Dashed: 1/7, which says nothing. Logits: {said}.",
     )
 
 

@@ -24,6 +24,8 @@ def soft_label_bars(
 ) -> go.Figure:
     """A teacher's answer at T = 1 (outlined) and softened (filled), in the colours of the classes.
 
+    The dashed line at 1/7 has no words of its own, which some bar would lie under: who shows this says what it is.
+
     Args:
         once: (7,) probabilities at T = 1.
         soft: (7,) at `temperature`.
@@ -42,7 +44,7 @@ def soft_label_bars(
         name="T = 1", customdata=[lesion.name for lesion in LESIONS],
         hovertemplate="%{customdata}: %{y:.2%}<extra>T = 1</extra>",
     )  # fmt: skip
-    _reference(result, 1 / N_CLASSES, "1/7: says nothing", ink)
+    _reference(result, 1 / N_CLASSES)
     result.update_xaxes(fixedrange=True, tickangle=0)
     result.update_yaxes(range=[0, 1.02], tickformat=".0%", fixedrange=True, nticks=5, automargin=True)
     return result.update_layout(margin={"l": 4, "r": 4, "t": 8, "b": 4})
@@ -200,7 +202,7 @@ def _temperature_axis(result: go.Figure) -> None:
     )  # fmt: skip
 
 
-def _reference(result: go.Figure, y: float, text: str, ink: str | None) -> None:
+def _reference(result: go.Figure, y: float, text: str = "", ink: str | None = None) -> None:
     result.add_shape(
         type="line",
         x0=0,
@@ -210,10 +212,11 @@ def _reference(result: go.Figure, y: float, text: str, ink: str | None) -> None:
         y1=y,
         line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
     )
-    result.add_annotation(
-        x=1, xref="paper", xanchor="right", y=y, yanchor="bottom", text=text, showarrow=False,
-        font={"size": 12, "color": ink},
-    )  # fmt: skip
+    if text:
+        result.add_annotation(
+            x=1, xref="paper", xanchor="right", y=y, yanchor="bottom", text=text, showarrow=False,
+            font={"size": 12, "color": ink},
+        )  # fmt: skip
 
 
 def _legend_above(result: go.Figure) -> go.Figure:

@@ -20,6 +20,7 @@ def test_soft_labels_are_drawn_at_both_temperatures():
     assert list(soft.y) == pytest.approx(softened(LOGITS, 4.0))
     assert list(once.y) == pytest.approx(softened(LOGITS, 1.0))
     assert figure.layout.shapes[0].y0 == pytest.approx(1 / 7)
+    assert not figure.layout.annotations, "words on the line would lie over a bar"
 
 
 def test_entropies_stay_below_the_line_that_says_nothing():
