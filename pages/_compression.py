@@ -52,15 +52,15 @@ def _show(curves: Curves) -> None:
         "the whole network."
     )
     table = curves.table()
-    share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
     st.dataframe(
-        table, hide_index=True, key="compression-table", height="content", alt="Every point of the curves",
+        _shared.in_percent(table, ["accuracy", "balanced_accuracy"]), hide_index=True, key="compression-table",
+        height="content", alt="Every point of the curves",
         column_config={
             "method": "Method",
             "epochs": "Epochs",
             "share": st.column_config.NumberColumn("Share asked for", format="percent"),
-            "accuracy": st.column_config.ProgressColumn("Accuracy", **share),
-            "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **share),
+            "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
+            "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
             "multiply_adds": st.column_config.NumberColumn("Multiply-adds", format="compact"),
             "weights": st.column_config.NumberColumn("Weights", format="compact"),
             "bytes": st.column_config.NumberColumn("Bytes", format="compact"),

@@ -17,6 +17,7 @@ from core.evaluation.latency import Benchmark, read_benchmark
 from core.evaluation.predictions import Predictions
 from core.figures.style import INK_ON_LIGHT
 from core.manifest import Manifest
+from core.numbers import percent_range
 from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
 from core.settings import ROOT
@@ -74,6 +75,22 @@ def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -
         label, to_csv(frame), file_name, "text/csv", key=f"csv-{file_name}", icon=":material/download:",
         on_click="ignore",
     )  # fmt: skip
+
+
+PERCENT = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f %%"}
+"""Of a column with bars that `in_percent` made; Streamlit's own "percent" has no fixed number of decimals."""
+
+
+def in_percent(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """A copy of a table for the eye, shares in these columns in per cent."""
+    names = list(columns)
+    return table.assign(**(table[names].astype(float) * 100))
+
+
+def ranges(table: pd.DataFrame, name: str) -> list[str]:
+    """The intervals of a table's figure, per cent, in words."""
+    ends = table[[f"{name}_low", f"{name}_high"]].to_numpy(float)
+    return [percent_range(low, high) for low, high in ends]
 
 
 def headings(columns: Iterable[str]) -> dict[str, str]:

@@ -106,17 +106,14 @@ def show_figure_table(models: list[Contestant], reported: bool) -> None:
         ["model"],
         {"model": st.column_config.TextColumn("Model", width=230 if reported else None)},
     )
-    display = table.copy()
+    display = _shared.in_percent(table, HEADLINE_NAMES)
     for name, label in HEADLINE_NAMES.items():
-        display[f"{name}_interval"] = [
-            "" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
-            for low, high in table[[f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
-        ]
+        display[f"{name}_interval"] = _shared.ranges(table, name)
         if name in SMALLER_IS_BETTER:
-            config[name] = st.column_config.NumberColumn(label, format="%.3f")
+            config[name] = st.column_config.NumberColumn(label, format="%.1f %%")
         else:
-            config[name] = st.column_config.ProgressColumn(label, **SHARE)
-        config[f"{name}_interval"] = st.column_config.TextColumn("95 % interval")
+            config[name] = st.column_config.ProgressColumn(label, **_shared.PERCENT)
+        config[f"{name}_interval"] = st.column_config.TextColumn("95 % interval, %")
         shown += [name, f"{name}_interval"]
     config |= {
         "parameters": st.column_config.NumberColumn("Parameters", format="compact"),

@@ -49,22 +49,25 @@ def show_table(models: list[Contestant]) -> None:
 
     st.subheader("What was measured, beside what was reported")
     table = headline_table(models)
-    share = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
+    shares = ["accuracy", "reported_accuracy", "balanced_accuracy", "melanoma_sensitivity"]
+    display = _shared.in_percent(table, shares)
+    display["interval"] = _shared.ranges(table, "accuracy")
     columns = {
         "model": st.column_config.TextColumn("Model"),
-        "accuracy": st.column_config.ProgressColumn("Accuracy", **share),
-        "interval": st.column_config.TextColumn("95 % interval"),
-        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="percent"),
-        "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **share),
-        "melanoma_sensitivity": st.column_config.ProgressColumn("Melanoma sensitivity", **share),
+        "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
+        "interval": st.column_config.TextColumn("95 % interval, %"),
+        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
+        "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
+        "melanoma_sensitivity": st.column_config.ProgressColumn("Melanoma sensitivity", **_shared.PERCENT),
         "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
         "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", format="%.1f"),
         "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
         "note": st.column_config.TextColumn("Note", width="large"),
     }
-    shown = [name for name in columns if name == "note" or table[name].notna().any()]
+    empty = display.isna() | (display == "")
+    shown = [name for name in columns if name == "note" or not empty[name].all()]
     st.dataframe(
-        table.style.apply(_mark_majority, axis=1), hide_index=True, column_order=shown, column_config=columns,
+        display.style.apply(_mark_majority, axis=1), hide_index=True, column_order=shown, column_config=columns,
         placeholder="", key="headline", height="content",
         alt="Each model's accuracy, its interval and what the report says; the majority line last",
     )  # fmt: skip

@@ -8,7 +8,6 @@ import pandas as pd
 
 from core.evaluation.compare import Comparison
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line, to_interval
-from core.evaluation.intervals import Interval
 from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
 from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
@@ -24,13 +23,6 @@ COHORT_FIGURES: dict[str, str] = {
 }
 
 
-def bounds(interval: Interval, digits: int = 3) -> str:
-    """`0.790 to 0.834`, empty for what is undefined."""
-    if interval.low != interval.low:
-        return ""
-    return f"{interval.low:.{digits}f} to {interval.high:.{digits}f}"
-
-
 def reported_collapsed(row: Reported) -> bool:
     """Whether the report's own model is no better than always answering the commonest class."""
     return is_collapsed(row.accuracy, MAJORITY_SHARE)
@@ -43,8 +35,9 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
         models: in the order of the table; the report's rows without one of ours stand there alone.
 
     Returns:
-        columns model, accuracy, interval, reported_accuracy, balanced_accuracy, melanoma_sensitivity, megabytes,
-        reported_megabytes, milliseconds, note; shares in [0, 1], None for what is not known.
+        columns model, accuracy, accuracy_low, accuracy_high, reported_accuracy, balanced_accuracy,
+        melanoma_sensitivity, megabytes, reported_megabytes, milliseconds, note; shares in [0, 1], None for what is
+        not known.
     """
     rows = [_headline(model, BY_COUNTERPART.get(model.name)) for model in models]
     ours = {model.name for model in models}
@@ -62,8 +55,8 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
          "note": "the majority line"}
     )  # fmt: skip
     columns = [
-        "model", "accuracy", "interval", "reported_accuracy", "balanced_accuracy", "melanoma_sensitivity",
-        "megabytes", "reported_megabytes", "milliseconds", "note",
+        "model", "accuracy", "accuracy_low", "accuracy_high", "reported_accuracy", "balanced_accuracy",
+        "melanoma_sensitivity", "megabytes", "reported_megabytes", "milliseconds", "note",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -73,7 +66,8 @@ def _headline(model: Contestant, reported: Reported | None) -> dict[str, object]
     return {
         "model": model.title,
         "accuracy": accuracy.value,
-        "interval": bounds(accuracy),
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
         "reported_accuracy": reported.accuracy if reported else None,
         "balanced_accuracy": model.interval("balanced_accuracy").value,
         "melanoma_sensitivity": model.interval("melanoma_sensitivity").value,
