@@ -15,15 +15,14 @@ from core.serving.panel import fingerprint
 from pages import _data, _shared
 
 PER_PAGE = 6
-SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
 COLUMNS = {
     "image_id": "Image",
     "lesion_id": "Lesion",
     "true": "True",
     "named": "Named",
-    "confidence": st.column_config.ProgressColumn("Confidence", **SHARE),
-    "p_true": st.column_config.ProgressColumn("Of the true class", **SHARE),
-    "malignancy": st.column_config.ProgressColumn("Malignancy score", **SHARE),
+    "confidence": st.column_config.ProgressColumn("Confidence", **_shared.PERCENT),
+    "p_true": st.column_config.ProgressColumn("Of the true class", **_shared.PERCENT),
+    "malignancy": st.column_config.ProgressColumn("Malignancy score", **_shared.SCORE),
     "age": st.column_config.NumberColumn("Age", format="%.0f"),
     "sex": "Sex",
     "localization": "Site",
@@ -51,7 +50,8 @@ def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
         key: of the widgets.
     """
     st.dataframe(
-        table, hide_index=True, column_config=COLUMNS, placeholder="", key=f"{key}-table",
+        _shared.in_percent(table, ["confidence", "p_true"]), hide_index=True, column_config=COLUMNS, placeholder="",
+        key=f"{key}-table",
         height="content" if len(table) < 8 else 300, alt="Images with what the model says of each",
     )  # fmt: skip
     _shared.download(table, f"{key}-{model.name}.csv")

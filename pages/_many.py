@@ -11,7 +11,6 @@ from core.serving.tables import neutralise
 from pages import _shared
 from pages._images import Item
 
-SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
 COLUMNS = ["picture", "image", "verdict", "diagnosis", "confidence", "malignancy", "suspicious", "reason"]
 
 
@@ -24,13 +23,13 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
     table.insert(0, "picture", [thumbnail(reading.display) for reading in readings])
     worst = int(table["malignancy"].astype(float).fillna(-1).to_numpy().argmax())
     event = st.dataframe(
-        table,
+        _shared.in_percent(table, ["confidence"]),
         hide_index=True,
         column_order=COLUMNS,
         column_config={
             "picture": st.column_config.ImageColumn(""),
-            "confidence": st.column_config.ProgressColumn(**SHARE),
-            "malignancy": st.column_config.ProgressColumn("malignancy score", **SHARE),
+            "confidence": st.column_config.ProgressColumn(**_shared.PERCENT),
+            "malignancy": st.column_config.ProgressColumn("malignancy score", **_shared.SCORE),
         },
         row_height=56,
         placeholder="",

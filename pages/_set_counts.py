@@ -42,12 +42,14 @@ def show_classes(images: Shown) -> None:
     )
     table = class_table(summary)
     config = {
-        "share": st.column_config.ProgressColumn("Share", min_value=0.0, max_value=1.0, format="percent"),
+        "share": st.column_config.ProgressColumn("Share", **_shared.PERCENT),
         "images_per_lesion": st.column_config.NumberColumn("Images per lesion", format="%.2f"),
-        "class": "Class", "diagnosis": "Diagnosis", "malignant": "Malignant", "images": "Images", "lesions": "Lesions",
+        "class": "Class", "diagnosis": "Diagnosis", "malignant": "Malignant",
+        "images": st.column_config.NumberColumn("Images", format="localized"),
+        "lesions": st.column_config.NumberColumn("Lesions", format="localized"),
     }  # fmt: skip
-    st.dataframe(table, hide_index=True, column_config=config, key="class-counts", height="content",
-                 alt="Images and lesions of each class")  # fmt: skip
+    st.dataframe(_shared.in_percent(table, ["share"]), hide_index=True, column_config=config, key="class-counts",
+                 height="content", alt="Images and lesions of each class")  # fmt: skip
     _shared.download(table, "classes.csv")
     show_people(summary)
 
@@ -235,11 +237,9 @@ def show_balancing_table(table: pd.DataFrame) -> None:
         "shown": "Shown in an epoch",
         "repeats": st.column_config.NumberColumn("Each image shown", format="%.1f times"),
         "weight": st.column_config.NumberColumn("Weight", format="%.2f"),
-        "share": st.column_config.ProgressColumn(
-            "Share of the loss", min_value=0.0, max_value=1.0, format="percent"
-        ),
+        "share": st.column_config.ProgressColumn("Share of the loss", **_shared.PERCENT),
     }
     named = table.assign(balance=table["balance"].map(TITLES))
-    st.dataframe(named, hide_index=True, column_config=config, key="balancing", height=280, placeholder="",
-                 alt="Each class before and after each way of balancing")  # fmt: skip
+    st.dataframe(_shared.in_percent(named, ["share"]), hide_index=True, column_config=config, key="balancing",
+                 height=280, placeholder="", alt="Each class before and after each way of balancing")  # fmt: skip
     _shared.download(named, "balancing.csv")

@@ -24,12 +24,11 @@ from pages._set_views import CLASS, NUMBER
 ASKED = "asked-of"
 """The name in the session's state of the image that the models were asked about."""
 
-SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
 ANSWERS = {
     "model": "Model",
     "diagnosis": "Names it",
-    "confidence": st.column_config.ProgressColumn("Confidence", **SHARE),
-    "malignancy": st.column_config.ProgressColumn("Malignancy score", **SHARE),
+    "confidence": st.column_config.ProgressColumn("Confidence", **_shared.PERCENT),
+    "malignancy": st.column_config.ProgressColumn("Malignancy score", **_shared.SCORE),
     "right": "Right",
 }
 
@@ -177,8 +176,8 @@ def show_table(answers: Sequence[tuple[str, str, np.ndarray]], true: str | None,
     table = answer_table([(title, shares) for _, title, shares in answers], true)
     order = [name for name in ANSWERS if name != "right" or true is not None]
     st.dataframe(
-        table, hide_index=True, column_config=ANSWERS, column_order=order, key=f"answers-{image_id}", placeholder="",
-        height="content", alt=f"What {len(table)} models say of {image_id}",
+        _shared.in_percent(table, ["confidence"]), hide_index=True, column_config=ANSWERS, column_order=order,
+        key=f"answers-{image_id}", placeholder="", height="content", alt=f"What {len(table)} models say of {image_id}",
     )  # fmt: skip
     _shared.download(table, f"answers-{image_id[:40]}.csv")
     with st.expander("All seven probabilities", icon=":material/bar_chart:"):

@@ -38,7 +38,6 @@ from core.reported import MARK, RESULTS
 from pages import _links, _shared
 from pages._bring import Guest
 
-SHARE = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
 COSTS = {
     "Size": ("megabytes", "Size, MB (logarithmic)"),
     "Latency": ("milliseconds", "One image, one thread, ms"),
@@ -60,9 +59,9 @@ def mark(model: Contestant, interval: Interval, *, note: str = "", hollow: bool 
 def show_reported() -> None:
     """The report's figures alone."""
     table = figure_table([], reported=True)[["model", "accuracy", "megabytes", "split", "note"]]
-    st.dataframe(table, hide_index=True, placeholder="", key="reported-only",
+    st.dataframe(_shared.in_percent(table, ["accuracy"]), hide_index=True, placeholder="", key="reported-only",
                  column_config=_shared.headings(table.columns)
-                 | {"accuracy": st.column_config.ProgressColumn("Accuracy", **SHARE)})  # fmt: skip
+                 | {"accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT)})  # fmt: skip
     _shared.download(table, "reported.csv")
 
 
@@ -243,10 +242,12 @@ def show_classes(models: list[Contestant], guest: Guest | None) -> None:
     )
     st.caption(" · ".join(f"**{code}** {BY_CODE[code].name}" for code in CODES))
     table = class_table(measured)
-    config = {code: st.column_config.ProgressColumn(code, **SHARE) for code in CODES} | {"model": "Model"}
+    config = {code: st.column_config.ProgressColumn(code, **_shared.PERCENT) for code in CODES} | {
+        "model": "Model"
+    }
     st.dataframe(
-        table, hide_index=True, column_order=["model", *CODES], column_config=config, placeholder="",
-        key="class-table", height="content", alt="Sensitivity of each model for each class",
+        _shared.in_percent(table, CODES), hide_index=True, column_order=["model", *CODES], column_config=config,
+        placeholder="", key="class-table", height="content", alt="Sensitivity of each model for each class",
     )  # fmt: skip
     st.caption("The download has the intervals, too.")
     _shared.download(table, "sensitivity.csv")

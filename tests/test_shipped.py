@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pytest
 
+from core.__main__ import main
 from core.artifacts import load_manifest
 from core.evaluation.contestants import read_predictions
 from core.evaluation.ensemble import MEMBERS, combine
@@ -62,6 +63,11 @@ def test_the_ensemble_is_the_set_of_networks_that_is_best_on_validation():
     assert len(names) == 4
     sets = [members for size in (2, 3, 4) for members in combinations(names, size)]
     assert set(max(sets, key=worth)) == set(MEMBERS) == set(MANIFEST.model("ensemble").members)
+
+
+def test_the_readme_has_the_figures_of_the_manifest(capsys):
+    assert main(["models", "--markdown"]) == 0
+    assert capsys.readouterr().out in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_file_is_whole():

@@ -24,6 +24,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--check", action="store_true", help="load every model and let it classify an image")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the README's table: figures on test, size, time"
+    )
     parser.set_defaults(run=run)
 
 
@@ -32,6 +35,9 @@ def run(options: argparse.Namespace) -> int:
     from core.serving.registry import Registry
 
     registry = Registry.open()
+    if options.markdown:
+        print(_headline(registry))
+        return 0
     listed = [_facts(state, registry) for state in registry.states()]
     broken = False
     if options.check:
@@ -47,6 +53,21 @@ def run(options: argparse.Namespace) -> int:
             for line in _remarks(row):
                 print(line, file=sys.stderr)
     return BROKEN_STATUS if broken else 0
+
+
+def _headline(registry: Registry) -> str:
+    """The models of `KNOWN` that are there, as the README shows them."""
+    from core.evaluation.contestants import contestant
+    from core.evaluation.latency import read_benchmark
+    from core.evaluation.tables import markdown_table
+    from core.serving.registry import KNOWN
+
+    manifest = registry.manifest
+    if manifest is None:
+        return markdown_table([])
+    times = read_benchmark(manifest)
+    shipped = [(name, known.title) for name, known in KNOWN.items() if name in manifest.models]
+    return markdown_table([contestant(manifest, name, title, times) for name, title in shipped])
 
 
 def _facts(state: ModelState, registry: Registry) -> dict[str, Any]:

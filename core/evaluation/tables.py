@@ -8,8 +8,10 @@ import pandas as pd
 
 from core.evaluation.compare import Comparison
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line, to_interval
+from core.evaluation.intervals import Interval
 from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
+from core.numbers import percent_range
 from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
 
 COLLAPSED = "collapsed"
@@ -48,9 +50,8 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
         if row.counterpart not in ours
     ]  # fmt: skip
     line = majority_line(models)
-    name = BY_CODE[line[1]].name if line and line[1] in BY_CODE else BY_CODE["nv"].name
     rows.append(
-        {"model": f"Always “{name}”", "accuracy": line[0] if line else None, "reported_accuracy": MAJORITY_SHARE,
+        {"model": _always(line), "accuracy": line[0] if line else None, "reported_accuracy": MAJORITY_SHARE,
          "balanced_accuracy": 1 / len(CODES), "melanoma_sensitivity": 0.0,
          "note": "the majority line"}
     )  # fmt: skip
@@ -59,6 +60,12 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
         "melanoma_sensitivity", "megabytes", "reported_megabytes", "milliseconds", "note",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _always(line: tuple[float, str] | None) -> str:
+    """The name of the majority line's row; nevi where nothing was measured."""
+    code = line[1] if line and line[1] in BY_CODE else "nv"
+    return f"Always “{BY_CODE[code].name}”"
 
 
 def _headline(model: Contestant, reported: Reported | None) -> dict[str, object]:
@@ -83,6 +90,28 @@ def _note(collapsed: bool, reported: Reported | None, other: str) -> str:
     notes += [COLLAPSED] if collapsed else []
     notes += [f"the report's {COLLAPSED}"] if reported and reported_collapsed(reported) else []
     return "; ".join(notes)
+
+
+def markdown_table(models: Sequence[Contestant]) -> str:
+    """The headline figures for a text, such as the README: a Markdown table, the majority line last."""
+    shares = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+    head = ["Model", *(HEADLINE_NAMES[name] for name in shares), "Size", "One image"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for model in models:
+        size = "" if model.bytes is None else f"{model.bytes / 1e6:.1f} MB"
+        time = "" if model.milliseconds is None else f"{model.milliseconds:.1f} ms"
+        rows.append([model.title, *(_in_words(model.interval(name)) for name in shares), size, time])
+    line = majority_line(models)
+    if line:
+        rows.append([_always(line), f"{line[0]:.1%}", f"{1 / len(CODES):.1%}", f"{0:.1%}", "", ""])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _in_words(share: Interval) -> str:
+    if share.value != share.value:
+        return ""
+    ends = percent_range(share.low, share.high)
+    return f"{share.value:.1%} ({ends})" if ends else f"{share.value:.1%}"
 
 
 def figure_table(models: Sequence[Contestant], *, reported: bool = False) -> pd.DataFrame:

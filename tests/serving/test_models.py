@@ -57,6 +57,25 @@ def test_check_of_sound_models_is_0(make_artifacts, capsys):
     assert rows["baseline"] is None
 
 
+def test_markdown(make_artifacts, capsys):
+    make_artifacts(
+        "student",
+        "resnet50",
+        figures=FIGURES | {"test": FIGURES["test"] | {"majority": {"share": 0.6655, "class": "nv"}}},
+    )
+    assert main(["models", "--markdown"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| Model",
+        "| ---",
+        "| ResNet50",
+        "| Student",
+        "| Always “Melanocytic nevus”",
+    ]
+    assert len({row.count("|") for row in rows}) == 1
+    assert "| 85.2% (83.5 to 86.8) | 75.1% |" in rows[3]
+
+
 def flip(folder):
     path = folder / "models/student.tflite"
     data = bytearray(path.read_bytes())
