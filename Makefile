@@ -63,8 +63,9 @@ models: install ## Make every shipped model anew from HAM10000 (thirteen hours o
 	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-fifth/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) train --network mobilenetv2 --init runs/baseline-third/best.npz --init-note "this project's own"
-	$(CORE) distill --init runs/student-third/best.npz --init-note "this project's own" \
+	$(CORE) distill --name student-fourth --no-publish --init runs/student-third/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
+	$(CORE) soup student-fourth student-third --name student
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5

@@ -19,7 +19,7 @@ from core.lesions import BY_CODE, CODES, INDEX
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
-from pages._views import SHARE, mark, pick_figure
+from pages._views import mark, pick_figure
 
 READ_AHEAD = "read-ahead"
 DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}
@@ -267,13 +267,15 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         reading="Hollow marks and the word “thin” stand for fewer than 30 lesions: read nothing into them. Groups "
         "differ in what they have as well as in how the model does.",
     )
-    config = {n: st.column_config.ProgressColumn(label, **SHARE) for n, label in COHORT_FIGURES.items()}
+    config = {
+        n: st.column_config.ProgressColumn(label, **_shared.PERCENT) for n, label in COHORT_FIGURES.items()
+    }
     config |= {"n_images": "Images", "n_lesions": "Lesions", "n_melanomas": "Melanomas", "thin": "Thin"}
     config |= {"model": "Model", "group": DIMENSIONS[dimension]}
     order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "thin", *COHORT_FIGURES]
     st.dataframe(
-        table, hide_index=True, column_order=order, column_config=config, placeholder="", key="cohort-table",
-        alt="Figures of each model in each cohort",
+        _shared.in_percent(table, COHORT_FIGURES), hide_index=True, column_order=order, column_config=config,
+        placeholder="", key="cohort-table", alt="Figures of each model in each cohort",
     )  # fmt: skip
     _shared.download(table, f"cohorts-{dimension}.csv")
 
