@@ -89,10 +89,10 @@ def in_percent(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     return table.assign(**(table[names].astype(float) * 100))
 
 
-def ranges(table: pd.DataFrame, name: str) -> list[str]:
-    """The intervals of a table's figure, per cent, in words."""
+def ranges(table: pd.DataFrame, name: str) -> list[str | None]:
+    """The intervals of a table's figure, per cent, in words; None where it is undefined."""
     ends = table[[f"{name}_low", f"{name}_high"]].to_numpy(float)
-    return [percent_range(low, high) for low, high in ends]
+    return [percent_range(low, high) or None for low, high in ends]
 
 
 def headings(columns: Iterable[str]) -> dict[str, str]:

@@ -64,8 +64,7 @@ def show_table(models: list[Contestant]) -> None:
         "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
         "note": st.column_config.TextColumn("Note", width="large"),
     }
-    empty = display.isna() | (display == "")
-    shown = [name for name in columns if name == "note" or not empty[name].all()]
+    shown = [name for name in columns if name == "note" or display[name].notna().any()]
     st.dataframe(
         display.style.apply(_mark_majority, axis=1), hide_index=True, column_order=shown, column_config=columns,
         placeholder="", key="headline", height="content",

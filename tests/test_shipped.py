@@ -65,9 +65,13 @@ def test_the_ensemble_is_the_set_of_networks_that_is_best_on_validation():
     assert set(max(sets, key=worth)) == set(MEMBERS) == set(MANIFEST.model("ensemble").members)
 
 
-def test_the_readme_has_the_figures_of_the_manifest(capsys):
+def test_the_readme_has_the_figures_of_the_manifest(capsys, monkeypatch):
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(ROOT / "artifacts"))
     assert main(["models", "--markdown"]) == 0
-    assert capsys.readouterr().out in (ROOT / "README.md").read_text(encoding="utf-8")
+    readme, table = (ROOT / "README.md").read_text(encoding="utf-8"), capsys.readouterr().out
+    assert len(table.splitlines()) == 3 + len(MANIFEST.models)
+    assert table in readme
+    assert f"On the {MANIFEST.model('student').figures['test']['n_images']:,} test images" in readme
 
 
 def test_every_file_is_whole():

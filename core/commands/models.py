@@ -23,8 +23,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "or that none can be used, so that a container can probe it.",
     )
     parser.add_argument("--check", action="store_true", help="load every model and let it classify an image")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument(
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    shape.add_argument(
         "--markdown", action="store_true", help="print the README's table: figures on test, size, time"
     )
     parser.set_defaults(run=run)
@@ -35,9 +36,6 @@ def run(options: argparse.Namespace) -> int:
     from core.serving.registry import Registry
 
     registry = Registry.open()
-    if options.markdown:
-        print(_headline(registry))
-        return 0
     listed = [_facts(state, registry) for state in registry.states()]
     broken = False
     if options.check:
@@ -47,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
         broken = not checks or any(not check["works"] for check in checks)
     if options.json:
         print(json.dumps(listed, indent=1))
+    elif options.markdown:
+        print(_headline(registry))
     else:
         print(_table(listed))
         for row in listed:

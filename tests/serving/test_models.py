@@ -76,6 +76,12 @@ def test_markdown(make_artifacts, capsys):
     assert "| 85.2% (83.5 to 86.8) | 75.1% |" in rows[3]
 
 
+def test_the_check_speaks_through_the_exit_status_whatever_is_printed(make_artifacts, capsys):
+    flip(make_artifacts("student", "resnet50"))
+    for shape in ([], ["--json"], ["--markdown"]):
+        assert main(["models", "--check", *shape]) == 1, shape
+
+
 def flip(folder):
     path = folder / "models/student.tflite"
     data = bytearray(path.read_bytes())
