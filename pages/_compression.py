@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import isclose
+
 import streamlit as st
 
 from core.errors import UserError
 from core.evaluation.compressed import COMMAND, METHODS, Curves, read_curves
-from core.evaluation.contestants import Contestant
+from core.evaluation.contestants import Contestant, to_interval
+from core.evaluation.intervals import Interval
 from core.figures.compression import COSTS, GAINS, compression_curves, described
 from pages import _shared
 from pages._bring import Guest
@@ -28,6 +31,14 @@ def show_compression(models: list[Contestant], guest: Guest | None) -> None:
     _show(curves)
 
 
+def _whole(curves: Curves, gain: str) -> Interval | None:
+    """The interval of the whole network's figure on the points' images; None where another one is shipped by now."""
+    manifest = _shared.registry().manifest
+    shipped = manifest.models.get(f"{curves.parent}-int8") if manifest else None
+    found = to_interval(shipped.figures.get("validation", {}).get(gain)) if shipped else None
+    return found if found and isclose(found.value, getattr(curves.whole, gain)) else None
+
+
 def _show(curves: Curves) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         gain = st.selectbox(
@@ -36,13 +47,16 @@ def _show(curves: Curves) -> None:
         cost = st.segmented_control(
             "Against", list(COSTS), default="Time", required=True, key="pruned-cost", bind="query-params"
         )
+    band = _whole(curves, gain)
     _shared.chart(
-        compression_curves(curves, cost=cost, gain=gain, ink=_shared.ink()),
+        compression_curves(curves, cost=cost, gain=gain, band=band, ink=_shared.ink()),
         key="compression",
         alt="; ".join(
             f"{METHODS[p.method]}, {described(p.method, p)}: {getattr(p, gain):.1%}" for p in curves.points
         ),
-        reading="The dashed line is the whole network. Every point is an int8 file, fine-tuned with the teachers after "
+        reading="The dashed line is the whole network"
+        + (", the band its 95 % interval: a point within may differ by chance alone" if band else "")
+        + ". Every point is an int8 file, fine-tuned with the teachers after "
         "pruning. Taking whole channels out makes a network smaller and faster; setting single weights to zero shrinks "
         "its zipped file alone, since a zero is multiplied like any other number.",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, METHODS, Curves, Point
+from core.evaluation.intervals import Interval
 from core.figures.style import NEUTRAL, figure, model_colour
 
 SHIPPED = "student-pruned"
@@ -41,7 +42,12 @@ GAINS: dict[str, str] = {"balanced_accuracy": "Balanced accuracy", "accuracy": "
 
 
 def compression_curves(
-    curves: Curves, *, cost: str = "Time", gain: str = "balanced_accuracy", ink: str | None = None
+    curves: Curves,
+    *,
+    cost: str = "Time",
+    gain: str = "balanced_accuracy",
+    band: Interval | None = None,
+    ink: str | None = None,
 ) -> go.Figure:
     """A line for each method, both beginning at the network that was not pruned; its figure is the dashed line.
 
@@ -49,6 +55,7 @@ def compression_curves(
         curves: with the whole network among its points.
         cost: a key of `COSTS`.
         gain: a key of `GAINS`.
+        band: the whole network's figure with its ends, on the same images: what lies within is no difference.
         ink: colour of text; None leaves it to the page's theme.
 
     Raises:
@@ -63,6 +70,11 @@ def compression_curves(
     result = figure(420, ink, showlegend=True)
     reference = getattr(whole, gain)
     result.add_hline(reference, line={"color": NEUTRAL, "width": 2, "dash": "dash"})
+    if band is not None and band.low == band.low:
+        result.add_hrect(band.low, band.high, fillcolor=NEUTRAL, opacity=0.12, line_width=0)
+        # A figure's own range does not look at shapes.
+        seen = [*(getattr(point, gain) for point in curves.points), band.low, band.high]
+        result.update_yaxes(range=[min(seen) - 0.01, max(seen) + 0.01])
     for method in (CHANNELS, MAGNITUDE):
         points = sorted((*curves.of(method), whole), key=of)
         if len(points) > 1:

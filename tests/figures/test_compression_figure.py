@@ -3,6 +3,7 @@
 import pytest
 
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, METHODS, WHOLE, Curves, Point
+from core.evaluation.intervals import Interval
 from core.figures.compression import COSTS, GAINS, compression_curves
 
 WHOLE_POINT = Point(WHOLE, 1.0, 0.8, 0.7, 2_000, 300_000, 4_000_000, 3_600_000, 4.0, 1.0)
@@ -39,6 +40,17 @@ def test_the_other_figure_and_every_key():
             assert compression_curves(CURVES, cost=cost, gain=gain, ink="#545D66").data
     accuracy = compression_curves(CURVES, gain="accuracy")
     assert line(accuracy, METHODS[CHANNELS]).y == pytest.approx([0.77, 0.79, 0.8])
+
+
+def test_the_whole_network_s_interval_is_a_band_that_is_seen_whole():
+    figure = compression_curves(CURVES, band=Interval(0.7, 0.61, 0.78))
+    band = next(shape for shape in figure.layout.shapes if shape.type == "rect")
+    assert (band.y0, band.y1) == (0.61, 0.78)
+    low, high = figure.layout.yaxis.range
+    assert low < 0.61
+    assert high > 0.78
+    undefined = compression_curves(CURVES, band=Interval(0.7, float("nan"), float("nan")))
+    assert [shape.type for shape in undefined.layout.shapes] == ["line"]
 
 
 def test_a_method_without_points_is_not_drawn():

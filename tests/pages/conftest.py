@@ -18,7 +18,8 @@ from core.serving import classifier
 from core.serving.classifier import ModelOutputError
 from core.settings import ROOT
 
-TITLES = {"resnet50": "ResNet50", "densenet169": "DenseNet169", "student": "Student", "baseline": "Baseline"}
+TITLES = {"resnet50": "ResNet50", "densenet169": "DenseNet169", "student": "Student", "baseline": "Baseline",
+          "student-int8": "Student, int8"}  # fmt: skip
 LEVEL = 32
 """Grey levels for each class: an image of mean 32 * i to 32 * i + 31 is the class of index i."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.artifacts import update_model
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, WHOLE, Curves, Point, add_points
 
 POINTS = (
@@ -35,6 +36,16 @@ def test_curves_are_drawn_and_given_away(folder, open_page):
     assert any(r"a \*machine\*" in caption.value for caption in page.caption)
     page.selectbox(key="pruned-gain").set_value("accuracy").run()
     assert not page.exception
+
+
+@pytest.mark.parametrize(("value", "drawn"), [(0.7, True), (0.71, False)])
+def test_the_band_is_that_of_the_network_that_was_pruned(make_models, open_page, value, drawn):
+    folder = make_models(**{"student": None, "student-int8": None})
+    measured = {"value": value, "low": 0.65, "high": 0.75}
+    update_model(folder, "student-int8", {"figures": {"validation": {"balanced_accuracy": measured}}})
+    add_points(folder, Curves("student", "abc", 1573, "a machine", POINTS))
+    page = opened(open_page)
+    assert any("the band its 95 % interval" in caption.value for caption in page.caption) is drawn
 
 
 def test_damaged_curves_are_named_and_nothing_else_suffers(folder, open_page):
