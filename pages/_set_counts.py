@@ -16,6 +16,7 @@ from core.lesions import BY_CODE, CODES
 from pages import _links, _set, _shared
 from pages._set import Shown
 from pages._set_images import SPLIT_TITLES, pick_split
+from pages._set_leak import show_worth
 
 WHAT_SPLITS_DO = {
     "lesion": "All images of a lesion lie in one part: what the test part shows was never trained on. Every headline "
@@ -108,7 +109,7 @@ def show_people(summary: Summary) -> None:
 
 
 def show_splits(images: Shown) -> None:
-    """The two splits beside each other, then the lesions that leak."""
+    """The two splits beside each other, what the leak is worth, then the lesions that leak."""
     summary, whose = _set.counts(images)
     st.caption(whose)
     for column, split in zip(st.columns(2, gap="medium"), SPLITS, strict=True):
@@ -125,6 +126,7 @@ def show_splits(images: Shown) -> None:
         "splits.csv",
         "Both splits as CSV",
     )
+    show_worth()
     show_leaks(images)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.errors import UserError
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line
 from core.evaluation.latency import COMMAND
 from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
@@ -77,7 +78,23 @@ def show_table(models: list[Contestant]) -> None:
         f"commonest. Columns marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours "
         "are on lesions that were never trained on, so the two differ in more than the model."
     )
+    say_what_leaks()
     _shared.download(table, "headline.csv")
+
+
+def say_what_leaks() -> None:
+    """What the report's split alone adds, where it was measured."""
+    from core.evaluation.leak import read_pairs, sentence
+
+    manifest = _shared.registry().manifest
+    try:
+        pairs = read_pairs(manifest) if manifest else []
+    except UserError:
+        return  # the dataset page, which shows them, says what is wrong
+    if pairs:
+        st.caption(
+            f":material/call_split: {sentence(pairs, title=_shared.title)} More under Dataset, Splits."
+        )
 
 
 def _mark_majority(row) -> list[str]:  # noqa: ANN001 - a row of a styled data frame

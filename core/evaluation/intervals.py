@@ -219,6 +219,22 @@ def paired_difference(first: Estimates, second: Estimates) -> Estimates:
     )
 
 
+def unpaired_difference(first: Estimates, second: Estimates) -> Estimates:
+    """first - second for every figure of two samples that were drawn apart from each other.
+
+    Raises:
+        ValueError: both come from one `Resamples`, or one of them has more draws.
+    """
+    if first.resamples is second.resamples or len(first.resamples.counts) != len(second.resamples.counts):
+        raise ValueError("expected as many resamples of two samples, found one sample or two numbers")
+    fewer = min(first.resamples, second.resamples, key=lambda drawn: drawn.n_lesions)
+    return Estimates(
+        values={name: value - second.values[name] for name, value in first.values.items()},
+        draws={name: draws - second.draws[name] for name, draws in first.draws.items()},
+        resamples=fewer,
+    )
+
+
 def wilson_bounds(share: np.ndarray | float, n: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's 95 % score interval for a share of n independent cases (Wilson 1927, equation 4).
 

@@ -18,9 +18,10 @@ from streamlit.testing.v1 import AppTest
 from core.artifacts import load_manifest, update_model, update_shared
 from core.data.browse import browsable
 from core.data.ham10000 import open_dataset
-from core.data.splits import assign, crossing_lesions
+from core.data.splits import SPLITS, assign, crossing_lesions
 from core.data.summary import KEY, summarise
 from core.data.synthetic import make_dataset
+from core.evaluation.leak import Pair, measure_pair, save_pairs
 from core.evaluation.predictions import Predictions
 from core.lesions import BY_CODE, CODES, INDEX, N_CLASSES
 from core.serving.projection import Projection, map_key
@@ -367,6 +368,54 @@ def test_without_the_dataset_the_leaking_lesions_are_the_drawn_ones(make, with_c
     app = sound(open_page("dataset", section="Splits"))
     assert "Of the synthetic set" in texts(app.caption)
     assert "as shipped" in texts(app.caption)
+
+
+def add_pair(folder: Path, records: pd.DataFrame) -> Pair:
+    """One recipe on both splits in artifacts: right for every image but each third."""
+    found, facts = {}, {}
+    for split in SPLITS:
+        test = records[assign(records, split) == "test"]
+        label = test["dx"].map(INDEX).to_numpy()
+        logits = np.eye(N_CLASSES)[(label + (np.arange(len(test)) % 3 == 0)) % N_CLASSES] * 3
+        ids, lesions = (test[c].to_numpy(dtype=str) for c in ("image_id", "lesion_id"))
+        found[split] = Predictions(
+            f"student-{split}", ids, lesions, label, logits, np.full(len(test), "test")
+        )
+        recipe = {"split": split, "stages": [{"epochs": 3, "size": 224}]}
+        facts[split] = {"recipe": recipe, "commit": "abc", "machine": "a CPU", "seconds": 600, "epochs": 3}
+    pair = measure_pair("student", found, facts, records, resamples=100)
+    save_pairs(folder, [pair])
+    return pair
+
+
+def test_what_the_leak_is_worth_is_measured(make, open_page, with_data, records) -> None:
+    pair = add_pair(make("student"), records)
+    app = sound(open_page("dataset", section="Splits"))
+    assert "points for Student" in texts(app.markdown)
+    table = table_with(app, "several_trained")
+    accuracy = [pair.sides[split].figures["accuracy"].value for split in SPLITS]
+    assert list(table["accuracy"]) == pytest.approx([100 * value for value in accuracy])
+    assert list(table["reported_accuracy"].isna()) == [True, False], "the report's belongs to its own split"
+    assert "10 and 10 minutes" in texts(app.caption)
+    labels = [note["text"] for note in charts(app)[-1]["layout"]["annotations"]]
+    assert labels == ["Student", "Student, lesions with several images", "Student, lesions with one image"]
+    app.selectbox(key="leak-figure").select("macro_f1").run()
+    assert len(charts(sound(app))[-1]["layout"]["annotations"]) == 1
+
+
+def test_before_anybody_measured_the_leak_the_page_says_how(make, open_page, with_data) -> None:
+    make("student")
+    app = sound(open_page("dataset", section="Splits"))
+    assert "core leak" in texts(app.info)
+
+
+def test_damaged_pairs_are_said_to_be_so_and_the_rest_stands(make, open_page, with_data, records) -> None:
+    folder = make("student")
+    add_pair(folder, records)
+    (folder / "leak.json").write_text("{}")
+    app = sound(open_page("dataset", section="Splits"))
+    assert "cannot be read" in texts(app.warning)
+    assert len(table_with(app, "parts"))
 
 
 def test_the_preset_sets_the_sliders_and_a_slider_changes_the_views(make, open_page, with_data) -> None:

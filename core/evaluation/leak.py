@@ -1,0 +1,329 @@
+"""What the report's split is worth: one recipe, trained and tested once by lesion and once by image.
+
+Split by image, some of what is tested is remembered: its lesion was trained on from another photograph. The same
+recipe on both splits tells how much of a figure that is. Two things are measured:
+
+- the gain: each figure of merit on the report's test images minus the same on ours. The test images differ, so both are
+  resampled apart;
+- where it comes from: accuracy on lesions of which the dataset has several images, which can leak, and on those with a
+  single one, which cannot. What is easier or harder about them shows on our split as well.
+
+The shared file `leak` is JSON: `{"version": 1, "pairs": [{"name": "student", "lesion": {...}, "report": {...},
+"gain": {"accuracy": {"value", "low", "high"}, ...}}]}`, a side as `Side` has it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.artifacts import ArtifactError, update_shared, write_atomically
+from core.data.splits import SPLITS, assign
+from core.errors import UserError
+from core.evaluation.intervals import (
+    RESAMPLES,
+    SEED,
+    Estimates,
+    Interval,
+    bootstrap,
+    resample,
+    unpaired_difference,
+)
+from core.evaluation.metrics import classification, divide, majority_share, ranking, together
+from core.evaluation.predictions import Predictions
+from core.manifest import Manifest
+
+KEY, FILE = "leak", "leak.json"
+COMMAND = "python -m core leak"
+VERSION = 1
+OURS, REPORT = SPLITS
+FIGURES: dict[str, str] = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "macro_auc": "Macro AUC",
+}
+GROUPS: dict[str, str] = {
+    "several": "lesions with several images",
+    "single": "lesions with one image",
+}
+"""Which lesions can leak, and which cannot."""
+
+
+class LeakError(UserError):
+    """Runs that are no pair, or a file that holds no pairs."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some of the test images.
+
+    Attributes:
+        images, lesions: how many.
+        trained: of these images, how many are of a lesion that was trained on.
+        accuracy: on them.
+    """
+
+    images: int
+    lesions: int
+    trained: int
+    accuracy: Interval
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run and what it gives on its own split's test images.
+
+    Attributes:
+        run: its name.
+        images, lesions: tested.
+        majority: share of the commonest class among them.
+        figures: of `FIGURES`.
+        groups: of `GROUPS`.
+        facts: what makes the run: `recipe`, `commit`, `initial_weights`, `machine`, `backend`, `seconds`, `epochs`,
+            `best_epoch`.
+    """
+
+    run: str
+    images: int
+    lesions: int
+    majority: float
+    figures: Mapping[str, Interval]
+    groups: Mapping[str, Group]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One recipe on both splits.
+
+    Attributes:
+        name: of the shipped model of the same role: `student`, `resnet50`, ...
+        sides: by split.
+        gain: figures on the report's split minus those on ours, those of `FIGURES` and the accuracy of `GROUPS`.
+    """
+
+    name: str
+    sides: Mapping[str, Side]
+    gain: Mapping[str, Interval]
+
+
+def measure_pair(
+    name: str,
+    answers: Mapping[str, Predictions],
+    facts: Mapping[str, Mapping[str, Any]],
+    records: pd.DataFrame,
+    *,
+    resamples: int = RESAMPLES,
+) -> Pair:
+    """Both runs' figures on their own test images, and the difference.
+
+    Args:
+        name: see `Pair`.
+        answers: by split, to its test images.
+        facts: by split, see `Side`.
+        records: of the whole dataset: `image_id`, `lesion_id`, `dx`.
+        resamples: number of bootstrap resamples.
+
+    Raises:
+        LeakError: the recipes differ in more than the split.
+    """
+    check_same_recipe(name, {split: facts[split]["recipe"] for split in SPLITS})
+    sides: dict[str, Side] = {}
+    estimates: dict[str, Estimates] = {}
+    # Another seed for each: with one seed, two samples of equal size would be drawn in step.
+    for offset, split in enumerate(SPLITS):
+        sides[split], estimates[split] = _measure(
+            answers[split], facts[split], records, split, resamples, SEED + offset
+        )
+    difference = unpaired_difference(estimates[REPORT], estimates[OURS])
+    gain = {figure: difference.interval(figure) for figure in (*FIGURES, *GROUPS)}
+    return Pair(name, sides, gain)
+
+
+def check_same_recipe(name: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse two recipes that differ in more than the split and their teachers' names.
+
+    Raises:
+        LeakError: they do, or one is not of its split; the fields are named.
+    """
+    for split, recipe in recipes.items():
+        if recipe.get("split") != split:
+            raise LeakError(
+                f"{name}: expected a run on the {split} split, found one on {recipe.get('split')!r}"
+            )
+    ours, theirs = (_without_split(recipes[split]) for split in SPLITS)
+    differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    if differing:
+        raise LeakError(
+            f"{name}: expected one recipe on both splits, found two that differ in {', '.join(differing)}"
+        )
+
+
+def _without_split(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    plain = json.loads(json.dumps({key: value for key, value in recipe.items() if key != "split"}))
+    if plain.get("distillation"):
+        teachers = plain["distillation"]["teachers"]
+        plain["distillation"]["teachers"] = [t.removesuffix(f"-{recipe['split']}") for t in teachers]
+    return plain
+
+
+def _measure(
+    answers: Predictions,
+    facts: Mapping[str, Any],
+    records: pd.DataFrame,
+    split: str,
+    resamples: int,
+    seed: int,
+) -> tuple[Side, Estimates]:
+    several = records["lesion_id"].value_counts().reindex(answers.lesion_id).to_numpy() > 1
+    trained_lesions = set(records["lesion_id"][assign(records, split) == "train"])
+    trained = np.array([lesion in trained_lesions for lesion in answers.lesion_id])
+    masks = {"several": several, "single": ~several}
+    right = answers.predicted == answers.label
+
+    def by_group(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {key: divide(weights @ (mask & right), weights @ mask) for key, mask in masks.items()}
+
+    statistic = together(
+        classification(answers.label, answers.predicted),
+        ranking(answers.probabilities(), answers.label),
+        by_group,
+    )
+    drawn = resample(answers.lesion_id, resamples, seed)
+    found = bootstrap(statistic, drawn)
+    groups = {
+        key: Group(
+            images=int(mask.sum()),
+            lesions=len(np.unique(answers.lesion_id[mask])),
+            trained=int((mask & trained).sum()),
+            accuracy=found.interval(key),
+        )
+        for key, mask in masks.items()
+    }
+    figures = {figure: found.interval(figure) for figure in FIGURES}
+    majority = majority_share(answers.label)
+    side = Side(answers.model, len(answers), drawn.n_lesions, majority, figures, groups, dict(facts))
+    return side, found
+
+
+def read_pairs(manifest: Manifest) -> list[Pair]:
+    """The pairs that the manifest knows of; none where nobody measured any.
+
+    Raises:
+        FileRefused: the file is not the one that was listed.
+        LeakError: it holds no pairs.
+    """
+    path = manifest.shared.get(KEY)
+    if path is None:
+        return []
+    try:
+        raw = json.loads(manifest.read(path))
+        if raw["version"] != VERSION:
+            raise ValueError(f"version {raw['version']!r}")
+        return [_pair(stored) for stored in raw["pairs"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LeakError(
+            f"{path}: expected runs on both splits, found none ({error!r}); run {COMMAND}"
+        ) from error
+
+
+def save_pairs(folder: Path, pairs: list[Pair]) -> Path:
+    """Replace the pairs of an artifacts folder.
+
+    Raises:
+        ArtifactError: the file cannot be written.
+    """
+    path = Path(folder) / FILE
+    content = {"version": VERSION, "pairs": [_plain(pair) for pair in pairs]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+    update_shared(folder, {KEY: FILE})
+    return path
+
+
+def _plain(pair: Pair) -> dict[str, Any]:
+    def side(one: Side) -> dict[str, Any]:
+        groups = {
+            key: {**asdict(group), "accuracy": group.accuracy.to_dict()} for key, group in one.groups.items()
+        }
+        figures = {key: interval.to_dict() for key, interval in one.figures.items()}
+        return {**vars(one), "figures": figures, "groups": groups}
+
+    gain = {key: interval.to_dict() for key, interval in pair.gain.items()}
+    return {"name": pair.name, **{split: side(one) for split, one in pair.sides.items()}, "gain": gain}
+
+
+def _pair(stored: Mapping[str, Any]) -> Pair:
+    def side(raw: Mapping[str, Any]) -> Side:
+        groups = {key: _group(raw["groups"][key]) for key in GROUPS}
+        figures = {key: _interval(raw["figures"][key]) for key in FIGURES}
+        return Side(**{**raw, "figures": figures, "groups": groups})
+
+    gain = {key: _interval(stored["gain"][key]) for key in (*FIGURES, *GROUPS)}
+    return Pair(str(stored["name"]), {split: side(stored[split]) for split in SPLITS}, gain)
+
+
+def _group(raw: Mapping[str, Any]) -> Group:
+    return Group(**{**raw, "accuracy": _interval(raw["accuracy"])})
+
+
+def _interval(raw: Mapping[str, Any]) -> Interval:
+    interval = Interval.from_dict(raw)
+    if not math.isfinite(interval.value):
+        raise ValueError(f"a figure {raw!r}")
+    return interval
+
+
+def sentence(pairs: list[Pair], figure: str = "accuracy", title: Callable[[str], str] = str) -> str:
+    """What the split alone adds to a figure, in one sentence; empty without pairs.
+
+    Args:
+        pairs: to speak of.
+        figure: of `FIGURES`.
+        title: a model's name for people.
+    """
+    said = []
+    for pair in pairs:
+        gain = pair.gain[figure]
+        ends = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+        said.append(f"{100 * gain.value:+.1f} points for {title(pair.name)} (95 % interval {ends})")
+    if not said:
+        return ""
+    what = FIGURES[figure].lower()
+    return f"The same recipe trained and tested on the report's split instead of ours: {what} {' and '.join(said)}."
+
+
+def leak_table(pairs: list[Pair]) -> pd.DataFrame:
+    """One row for each run: name, split, images, lesions, figures with their ends, and the groups."""
+    rows = []
+    for pair in pairs:
+        for split, side in pair.sides.items():
+            row: dict[str, Any] = {
+                "model": pair.name,
+                "split": split,
+                "images": side.images,
+                "lesions": side.lesions,
+            }
+            for figure, interval in side.figures.items():
+                row |= _ends(figure, interval)
+            for key, group in side.groups.items():
+                row |= {f"{key}_images": group.images, f"{key}_trained": group.trained}
+                row |= _ends(f"{key}_accuracy", group.accuracy)
+            row |= {key: side.facts.get(key) for key in ("commit", "seconds", "best_epoch", "machine")}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _ends(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

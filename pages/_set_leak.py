@@ -1,0 +1,132 @@
+"""The dataset page's measurement of the leak: one recipe on both splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.data.splits import SPLITS
+from core.errors import UserError
+from core.evaluation.intervals import Interval
+from core.evaluation.leak import (
+    COMMAND,
+    FIGURES,
+    GROUPS,
+    OURS,
+    REPORT,
+    Pair,
+    leak_table,
+    read_pairs,
+    sentence,
+)
+from core.figures.intervals import Mark, Row, interval_rows
+from core.figures.style import NEUTRAL, model_colour
+from core.reported import BY_COUNTERPART, MARK
+from pages import _shared
+from pages._set_images import SPLIT_TITLES
+
+COLOURS = {OURS: model_colour("student"), REPORT: NEUTRAL}
+SYMBOLS = {OURS: "circle", REPORT: "diamond"}
+
+
+def show_worth() -> None:
+    """What the report's split adds to the figures of a recipe, by its own training runs."""
+    st.subheader("What the leak is worth")
+    manifest = _shared.registry().manifest
+    try:
+        pairs = read_pairs(manifest) if manifest else []
+    except UserError as error:
+        st.warning(f"The runs on both splits cannot be read: {_shared.plain_text(str(error))}")
+        return
+    if not pairs:
+        st.info(f"No recipe was trained on both splits yet. `{COMMAND} --save` compares two such runs.")
+        return
+    st.markdown(sentence(pairs, title=_shared.title))
+    figure = st.selectbox(
+        "Figure", list(FIGURES), format_func=FIGURES.get, key="leak-figure", bind="query-params", width=320
+    )
+    rows = rows_of(pairs, figure)
+    _shared.chart(
+        interval_rows(rows, axis=FIGURES[figure], ink=_shared.ink()),
+        key="leak-worth",
+        alt="; ".join(f"{row.label}, {mark.name}: {mark.value:.1%}" for row in rows for mark in row.marks),
+        reading="Each pair of marks is one recipe, trained and tested twice; whiskers hold 95 % over lesions. A "
+        "lesion with a single image cannot leak, so that only the rows on lesions with several images show memory: "
+        "what is left between the splits elsewhere is chance.",
+    )
+    show_table(pairs)
+    show_runs(pairs)
+
+
+def rows_of(pairs: list[Pair], figure: str) -> list[Row]:
+    """A row for each recipe, with accuracy two more: by how many images a lesion has."""
+    rows = []
+    for pair in pairs:
+        title = _shared.title(pair.name)
+        sides = {split: side.figures[figure] for split, side in pair.sides.items()}
+        rows.append(Row(title, _marks(sides, dict.fromkeys(SPLITS, ""))))
+        for key, group in GROUPS.items() if figure == "accuracy" else ():
+            found = {split: side.groups[key] for split, side in pair.sides.items()}
+            notes = {
+                split: f"{g.trained:,} of {g.images:,} images are of a trained lesion"
+                for split, g in found.items()
+            }
+            accuracy = {split: g.accuracy for split, g in found.items()}
+            rows.append(Row(f"{title}, {group}", _marks(accuracy, notes)))
+    return rows
+
+
+def _marks(found: Mapping[str, Interval], notes: Mapping[str, str]) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(SPLIT_TITLES[split], i.value, i.low, i.high, COLOURS[split], SYMBOLS[split], note=notes[split])
+        for split, i in found.items()
+    )
+
+
+def show_table(pairs: list[Pair]) -> None:
+    """Every run's figures, beside what the report says of the same network."""
+    table = leak_table(pairs)
+    reported = [BY_COUNTERPART[n].accuracy if n in BY_COUNTERPART else None for n in table["model"]]
+    # The report's own figure stands beside the run on its split alone: on ours it means nothing.
+    table["reported_accuracy"] = [
+        value if split == REPORT else None for value, split in zip(reported, table["split"], strict=True)
+    ]
+    shown = table.assign(
+        model=table["model"].map(_shared.title),
+        split=table["split"].map(SPLIT_TITLES),
+        interval=_shared.ranges(table, "accuracy"),
+    )
+    columns: dict[str, Any] = {
+        "model": "Model",
+        "split": "Trained and tested on",
+        "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
+        "interval": "95 % interval, %",
+        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
+        "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
+        "macro_f1": st.column_config.ProgressColumn("Macro F1", **_shared.PERCENT),
+        "images": st.column_config.NumberColumn("Test images", format="localized"),
+        "several_trained": st.column_config.NumberColumn("Of trained lesions", format="localized"),
+    }
+    shares = ["accuracy", "reported_accuracy", "balanced_accuracy", "macro_f1"]
+    st.dataframe(_shared.in_percent(shown, shares), hide_index=True, column_order=list(columns), height="content",
+                 column_config=columns, key="leak-table", alt="Each run's figures on its split")  # fmt: skip
+    _shared.download(table, "leak.csv")
+
+
+def show_runs(pairs: list[Pair]) -> None:
+    """What the runs were."""
+    lines = []
+    for pair in pairs:
+        facts = pair.sides[REPORT].facts
+        stages = ", ".join(f"{stage['epochs']} at {stage['size']} px" for stage in facts["recipe"]["stages"])
+        minutes = " and ".join(f"{side.facts['seconds'] / 60:.0f}" for side in pair.sides.values())
+        lines.append(
+            f"{_shared.title(pair.name)}: {facts['epochs']} epochs ({stages}), {minutes} minutes on "
+            f"{_shared.plain_text(facts['machine'])}, commit {facts['commit']}"
+        )
+    st.caption(
+        ":material/info: A shorter recipe than that of the shipped models, which cannot be tested on the report's "
+        "split: they were trained on images of its test part. " + "; ".join(lines) + "."
+    )
