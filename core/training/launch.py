@@ -27,6 +27,7 @@ from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
 from core.training.loop import AfterStep, TeacherAnswers, Trainer, TrainingData
+from core.training.precision import advice
 from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE, describe_init, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
@@ -155,6 +156,8 @@ def _train(
         f"{network.count_params():,} parameters, {recipe.epochs} epochs, in {folder}",
         flush=True,
     )
+    if said := advice(recipe.precision, keras.config.backend()):
+        print(f"{name}: {said}", flush=True)
     with ViewMaker(workers) as maker:
         answers = _answers(recipe, teachers, data, maker)
         after_step = start.after_step if start else None
