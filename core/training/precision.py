@@ -12,8 +12,8 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 def advice(precision: str, backend: str, cpu_info: Path = CPU_INFO) -> str:
     """What to say before a training that this processor would imitate; empty where there is nothing to say.
 
-    Without instructions for it TensorFlow computes bfloat16 on the CPU twice as slowly as float32 (ResNet50, batch 32 at
-    128 px, on a Xeon with AVX-512 alone: 12 s a step against 6). Where the flags are not to be read, as on other
+    Without instructions for it TensorFlow computes bfloat16 on the CPU twice as slowly as float32 (ResNet50, batch 32
+    at 128 px, on a Xeon with AVX-512 alone: 12 s a step against 6). Where the flags are not to be read, as on other
     systems, nothing is said.
 
     Args:
