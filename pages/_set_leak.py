@@ -111,7 +111,7 @@ def show_table(pairs: list[Pair]) -> None:
     }
     shares = ["accuracy", "reported_accuracy", "balanced_accuracy", "macro_f1"]
     st.dataframe(_shared.in_percent(shown, shares), hide_index=True, column_order=list(columns), height="content",
-                 column_config=columns, key="leak-table", alt="Each run's figures on its split")  # fmt: skip
+                 column_config=columns, key="leak-table", placeholder="", alt="Each run's figures on its split")  # fmt: skip
     _shared.download(table, "leak.csv")
 
 
