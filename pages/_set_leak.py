@@ -110,8 +110,10 @@ def show_table(pairs: list[Pair]) -> None:
         "several_trained": st.column_config.NumberColumn("Of trained lesions", format="localized"),
     }
     shares = ["accuracy", "reported_accuracy", "balanced_accuracy", "macro_f1"]
-    st.dataframe(_shared.in_percent(shown, shares), hide_index=True, column_order=list(columns), height="content",
-                 column_config=columns, key="leak-table", placeholder="", alt="Each run's figures on its split")  # fmt: skip
+    st.dataframe(
+        _shared.in_percent(shown, shares), hide_index=True, column_order=list(columns), column_config=columns,
+        key="leak-table", placeholder="", height="content", alt="Each run's figures on its split",
+    )  # fmt: skip
     _shared.download(table, "leak.csv")
 
 
