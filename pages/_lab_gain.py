@@ -75,7 +75,9 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
             width=280,
         )
         figure = _links.selectbox("Figure", list(FIGURES), 0, FIGURES.get, key="figure", width=220)
-        against = st.toggle("Difference from no teacher", True, key="against", bind="query-params")
+        against = st.toggle(
+            "Difference from no teacher", True, key="difference-from-none", bind="query-params"
+        )
     teachers, title = names[key], " and ".join(_shared.title(t) for t in names[key])
     some = of_cell(cells, TAUGHT) or of_cell(cells, ALONE)
     estimate = _verdict(version(), teachers, figure, cells, test)

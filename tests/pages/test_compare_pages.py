@@ -206,6 +206,15 @@ def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_pa
     assert labels == {*(f"{other} minus Student" for other in others), "no difference"}
 
 
+def test_the_lab_does_not_take_its_choices_for_its_own(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view="Differences"))
+    app.selectbox(key="against").set_value("student").run()
+    app.button_group(key="view").set_value("Classes").run()
+    sound(app.switch_page("pages/lab.py").run())
+    assert app.toggle(key="difference-from-none").value is True
+
+
 def test_thin_cohorts_are_marked(finished: Path, use, open_page) -> None:
     use(finished)
     app = sound(open_page("comparison", view="Cohorts", cohort="Sex"))

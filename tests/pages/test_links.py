@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from collections import defaultdict
+
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from core.settings import ROOT
 
 
 def page() -> None:
@@ -80,3 +85,25 @@ def test_so_are_several_and_one_of_a_row(query: dict[str, str | list[str]], show
     app.run()
     assert not app.exception
     assert app.text[0].value == shown
+
+
+def bound_widgets(source: str) -> list[tuple[str, str]]:
+    """The key and the kind of every widget of a page's source that stands in the address, where the key is plain."""
+    found = []
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            words = {word.arg: ast.unparse(word.value) for word in call.keywords}
+            bound = "bind" in words or ast.unparse(call.func.value) == "_links"
+            if bound and words.get("key", "").startswith("'"):
+                found.append((words["key"], call.func.attr))
+    return found
+
+
+def test_a_key_in_the_address_is_of_one_kind_of_widget() -> None:
+    """Streamlit keeps its value when the page is left, and hands it to whichever widget has the key on the next one."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for path in (ROOT / "pages").glob("*.py"):
+        for key, kind in bound_widgets(path.read_text(encoding="utf-8")):
+            kinds[key].add(kind)
+    assert len(kinds) > 30, "the pages' widgets were found"
+    assert {key: found for key, found in kinds.items() if len(found) > 1} == {}
