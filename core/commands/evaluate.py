@@ -7,6 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.errors import UserError
+
 if TYPE_CHECKING:
     from core.data.ham10000 import Dataset
     from core.evaluation.assess import Assessment
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from core.settings import artifacts_dir
 
     folder = artifacts_dir()
-    dataset, note = _dataset()
+    dataset, note = _dataset(folder)
     records = None if dataset is None else dataset.records
     _ask(options, folder, dataset, note)
     with tqdm(desc="evaluating", unit=" models", disable=not sys.stderr.isatty()) as bar:
@@ -84,20 +86,28 @@ def run(options: argparse.Namespace) -> int:
     return SOME_REFUSED if refreshed.refused else 0
 
 
-def _dataset() -> tuple[Dataset | None, str]:
-    """HAM10000, or None and why it is not there."""
+def _dataset(folder: Path) -> tuple[Dataset | None, str]:
+    """What the models were made from, or None and why it is not there."""
+    from core.artifacts import load_manifest
     from core.data.findings import DatasetError
     from core.data.ham10000 import open_dataset
+    from core.evaluation.origin import check_origin
 
     try:
-        return open_dataset(), ""
+        dataset = open_dataset()
     except DatasetError as error:
         return None, str(error)
+    manifest = load_manifest(folder)
+    try:
+        for name in manifest.models:
+            check_origin(manifest, name, dataset)
+    except UserError as error:
+        return None, str(error)
+    return dataset, ""
 
 
 def _ask(options: argparse.Namespace, folder: Path, dataset: Dataset | None, note: str) -> None:
     """Predictions of the models that have none yet, from the very files that are served."""
-    from core.errors import UserError
     from core.evaluation import ensemble
     from core.serving.survey import survey_missing
 
@@ -114,7 +124,6 @@ def _write_json(path: Path, refreshed: Refreshed) -> None:
     import json
 
     from core.artifacts import write_atomically
-    from core.errors import UserError
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "file of a model and has to be run again when that changes; what is up to date is left alone.",
     )
     fit.add_argument(
-        "--limit", type=_positive, metavar="N", help="at most so many images of each part, for a trial"
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="at most so many images of each part, for a trial: nothing is stored",
     )
     fit.add_argument("--again", action="store_true", help="fit also what is up to date")
     report = commands.add_parser(
@@ -37,7 +40,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "(scikit-learn, pydicom and, where it is installed, scikit-image).",
     )
     report.add_argument(
-        "--limit", type=_positive, metavar="N", help="at most so many test images, for a trial"
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="at most so many test images, for a trial: nothing is stored",
     )
     report.add_argument(
         "--turned", type=int, default=250, metavar="N", help="test images to be turned (default: %(default)s)"
@@ -71,6 +77,7 @@ def run_fit(options: argparse.Namespace) -> int:
     from core.data.ham10000 import open_dataset
     from core.data.pixels import PixelStore
     from core.data.splits import assign
+    from core.evaluation.origin import check_origin
     from core.serving.classifier import Classifier
     from core.serving.fitting import fit, fit_quality
     from core.serving.quality import KEY
@@ -79,11 +86,14 @@ def run_fit(options: argparse.Namespace) -> int:
     names = _models(manifest, options.model)
     todo = [name for name in names if options.again or not _up_to_date(manifest, name)]
     dataset = open_dataset()
+    for name in names:
+        check_origin(manifest, name, dataset)
     parts = assign(dataset.records)
     if options.again or KEY not in manifest.shared:
         limits = fit_quality(dataset, dataset.records["image_id"][parts == "validation"][: options.limit])
-        _store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
         print(f"the photograph's limits, from {limits.images} validation images: {FOLDER}/quality.json")
+        if not options.limit:
+            _store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
     store = PixelStore.open(dataset, list(dataset.records["image_id"])) if todo else None
     for name in names:
         if store is None or name not in todo:
@@ -91,13 +101,17 @@ def run_fit(options: argparse.Namespace) -> int:
             continue
         classifier = Classifier.load(manifest, name)
         fitted = fit(classifier, _sha256(manifest, name), dataset.records, parts, store, limit=options.limit)
-        _store_fitted(manifest.folder, name, fitted.gate.to_bytes(), fitted.index.to_bytes())
+        if not options.limit:
+            _store_fitted(manifest.folder, name, fitted.gate.to_bytes(), fitted.index.to_bytes())
         print(
             f"{name}: {fitted.gate.lesions} lesions, {fitted.references} appearances, limits from "
             f"{fitted.validation} validation images: appearance {fitted.gate.appearance_limit:.3f}, "
             f"embedding {fitted.gate.embedding_limit:.4f}, margin {fitted.gate.margin:.3f}"
         )
-    print(f"everything is in {manifest.folder / FOLDER}; next: python -m core gate report")
+    if options.limit:
+        print("a trial: nothing was stored")
+    else:
+        print(f"everything is in {manifest.folder / FOLDER}; next: python -m core gate report")
     return 0
 
 
@@ -110,6 +124,7 @@ def run_report(options: argparse.Namespace) -> int:
     from core.data.ham10000 import open_dataset
     from core.data.samples import synthetic_sample
     from core.data.splits import assign
+    from core.evaluation.origin import check_origin
     from core.lesions import CODES
     from core.serving.answer import Diagnoser
     from core.serving.rates import measure_rates
@@ -118,6 +133,8 @@ def run_report(options: argparse.Namespace) -> int:
     manifest = load_manifest()
     registry = Registry(manifest)
     dataset = open_dataset()
+    for name in _models(manifest, options.model):
+        check_origin(manifest, name, dataset)
     test = dataset.records["image_id"][assign(dataset.records) == "test"][: options.limit].tolist()
     for name in _models(manifest, options.model):
         diagnoser = Diagnoser.open(registry, name, advice=True)
@@ -136,10 +153,13 @@ def run_report(options: argparse.Namespace) -> int:
             ),
             turned=options.turned,
         )
+        print(describe(rates))
+        if options.limit:
+            continue
         relative = f"{FOLDER}/{name}-rates.json"
         about = {"model_sha256": _sha256(manifest, name), "packages": _packages(), **rates.to_json()}
         _store_json(manifest.folder, f"refusals-{name}", relative, about)
-        print(f"{describe(rates)}\n  stored in {manifest.folder / relative}")
+        print(f"  stored in {manifest.folder / relative}")
     return 0
 
 

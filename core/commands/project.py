@@ -27,7 +27,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--model", action="append", metavar="NAME", help="of this model, repeatable (default: student)"
     )
     parser.add_argument("--again", action="store_true", help="draw also what is up to date")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="at most so many images, for a trial")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most so many images, for a trial: nothing is stored"
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from core.artifacts import load_manifest
     from core.data.ham10000 import open_dataset
     from core.data.pixels import PixelStore
+    from core.evaluation.origin import check_origin
 
     manifest = load_manifest()
     names = [manifest.model(name).name for name in options.model or ["student"]]
@@ -51,10 +54,13 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name}: the map is up to date (--again draws it anew)")
     if todo:
         dataset = open_dataset()
+        for name in todo:
+            check_origin(manifest, name, dataset)
         store = PixelStore.open(dataset, list(dataset.records["image_id"]))
         for name in todo:
             _project(manifest, name, dataset.records, store, options.limit)
-    print(f"the maps are in {manifest.folder / FOLDER}; the dataset page shows them")
+    if not options.limit:
+        print(f"the maps are in {manifest.folder / FOLDER}; the dataset page shows them")
     return 0
 
 
@@ -84,6 +90,8 @@ def _project(
         chosen["dx"].map(INDEX).to_numpy(int),
         project(embeddings),
     )
+    if limit:
+        return
     relative = f"{FOLDER}/{name}.npz"
     (manifest.folder / FOLDER).mkdir(parents=True, exist_ok=True)
     write_atomically(manifest.folder / relative, projection.to_bytes())

@@ -90,6 +90,8 @@ def train_and_publish(
     from core.training.launch import run_recipe
     from core.training.publish import publish
 
+    if not (options.no_publish or options.limit):
+        _check_place(name)
     finished = run_recipe(
         name,
         recipe,
@@ -110,6 +112,19 @@ def train_and_publish(
     manifest = publish(finished.folder, name, recipe, finished.network, progress.seconds, progress.best_epoch)
     print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
     return 0
+
+
+def _check_place(name: str) -> None:
+    """Before the training rather than after it: see `core.evaluation.origin.check_place`."""
+    from core.artifacts import load_manifest
+    from core.data.ham10000 import open_dataset
+    from core.evaluation.origin import check_place
+    from core.manifest import ManifestMissing
+
+    try:
+        check_place(load_manifest(), name, open_dataset())
+    except ManifestMissing:
+        return
 
 
 def tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:

@@ -61,9 +61,9 @@ def save(folder: Path, trials: list[Trial]) -> tuple[list[Trial], Path]:
     from filelock import FileLock
 
     from core.artifacts import update_shared, write_atomically
+    from core.evaluation.origin import SYNTHETIC_NOTE
     from core.evaluation.trials import FILE, KEY, merge, parse, to_csv
     from core.settings import runs_dir
-    from core.training.publish import SYNTHETIC_NOTE
 
     path, runs = folder / FILE, runs_dir()
     for one in (folder, runs):

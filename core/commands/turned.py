@@ -27,7 +27,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model", action="append", metavar="NAME", help="of this model, repeatable (default: student)"
     )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="at most so many images, for a trial")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most so many images, for a trial: nothing is stored"
+    )
     parser.set_defaults(run=run)
 
 
@@ -42,19 +44,25 @@ def run(options: argparse.Namespace) -> int:
     from core.artifacts import load_manifest, update_shared, write_atomically
     from core.data.ham10000 import open_dataset
     from core.data.pixels import PixelStore
+    from core.evaluation.origin import check_origin
     from core.serving.turned import to_json, turned_key
 
     manifest = load_manifest()
     names = [manifest.model(name).name for name in options.model or ["student"]]
     dataset = open_dataset()
+    for name in names:
+        check_origin(manifest, name, dataset)
     store = PixelStore.open(dataset, list(dataset.records["image_id"]))
     for name in names:
         gain = _measure(manifest, name, dataset.records, store, options.limit)
+        print(f"{name}: {gain.sentence()}")
+        if options.limit:
+            continue
         relative = f"{FOLDER}/{name}.json"
         (manifest.folder / FOLDER).mkdir(parents=True, exist_ok=True)
         write_atomically(manifest.folder / relative, to_json(gain).encode() + b"\n")
         update_shared(manifest.folder, {turned_key(name): relative})
-        print(f"{name}: {gain.sentence()}\n  stored in {manifest.folder / relative}")
+        print(f"  stored in {manifest.folder / relative}")
     return 0
 
 

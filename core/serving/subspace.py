@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.errors import UserError
+
 
 @dataclass(frozen=True, eq=False)
 class Subspace:
@@ -28,11 +30,13 @@ class Subspace:
         """The subspace of (N, D) embeddings, rounded to what is stored (float16 components).
 
         Raises:
-            ValueError: there are too few embeddings.
+            UserError: there are too few embeddings.
         """
         dimensions = min(dimensions, embeddings.shape[1] // 2)
         if len(embeddings) <= dimensions:
-            raise ValueError(f"expected more than {dimensions} embeddings, found {len(embeddings)}")
+            raise UserError(
+                f"expected more than {dimensions} images to fit a gate to, found {len(embeddings)}"
+            )
         unit = normalised(embeddings)
         mean = unit.mean(axis=0)
         components = np.linalg.eigh(np.cov(unit - mean, rowvar=False))[1].T[::-1][:dimensions]

@@ -17,6 +17,7 @@ from core.artifacts import load_manifest, update_model
 from core.data.ham10000 import Dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
+from core.evaluation.origin import check_origin
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import split_of
 from core.lesions import INDEX
@@ -78,6 +79,7 @@ def survey_missing(
 
     Raises:
         ArtifactError: a model is not there, or its file is damaged.
+        UserError: the dataset is synthetic, and a model that would be asked is not.
     """
     manifest = load_manifest(folder)
     asked = []
@@ -85,6 +87,7 @@ def survey_missing(
         entry = manifest.model(name)
         if "litert" not in entry.files or ("predictions" in entry.files and not again):
             continue
+        check_origin(manifest, name, dataset)
         records = dataset.records
         store = PixelStore.open(dataset, records["image_id"].tolist())
         parts = assign(records, split_of(manifest, name))

@@ -20,6 +20,7 @@ from core.data.ham10000 import SYNTHETIC_PREFIX, open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
 from core.errors import UserError
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.lesions import INDEX
 from core.networks.classifiers import build
 from core.networks.normalisation import fused
@@ -28,7 +29,7 @@ from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
 from core.training.loop import AfterStep, TeacherAnswers, Trainer, TrainingData
 from core.training.precision import advice
-from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE, describe_init, note_start
+from core.training.publish import describe_init, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
 

@@ -15,16 +15,12 @@ import keras
 
 from core.artifacts import load_manifest, update_model, write_atomically
 from core.errors import UserError
+from core.evaluation.origin import DATA_NOTE
 from core.manifest import Manifest, ManifestMissing
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.settings import ROOT, artifacts_dir
 from core.training.recipes import Recipe
 
-DATA_NOTE = (
-    "HAM10000: Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018), "
-    "doi 10.7910/DVN/DBW86T, CC BY-NC 4.0"
-)
-SYNTHETIC_NOTE = "synthetic lesions drawn by core.data.synthetic: no photographs, nothing to diagnose with"
 LICENCE = "CC BY-NC 4.0 (non-commercial), as the data"
 
 

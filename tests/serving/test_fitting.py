@@ -82,7 +82,9 @@ def test_altered_is_another_picture_of_the_same():
 
 
 def test_fit_then_report(data, capsys):
-    folder, _ = data
+    folder, dataset = data
+    assert main(["gate", "fit", "--limit", "40"]) == 0
+    assert not load_manifest(folder).shared, "a trial stores nothing"
     assert main(["gate", "fit"]) == 0
     registry = Registry.open(folder)
     assert load_gate(registry, "student").model == "student"
@@ -91,12 +93,14 @@ def test_fit_then_report(data, capsys):
     capsys.readouterr()
     assert main(["gate", "fit"]) == 0
     assert "up to date" in capsys.readouterr().out
-    assert main(["gate", "report", "--turned", "2", "--each", "1", "--limit", "6", "--synthetic", "1"]) == 0
-    out = capsys.readouterr().out
-    assert "student: test images kept" in out
+    report = ["gate", "report", "--turned", "2", "--each", "1", "--synthetic", "1"]
+    assert main([*report, "--limit", "6"]) == 0
+    assert "student: test images kept" in capsys.readouterr().out
+    assert "refusals-student" not in load_manifest(folder).shared, "a trial stores nothing"
+    assert main(report) == 0
     manifest = load_manifest(folder)
     stored = json.loads(manifest.read(manifest.shared["refusals-student"]))
-    assert stored["test"]["images"] == 6
+    assert stored["test"]["images"] == (assign(dataset.records) == "test").sum()
     assert stored["turned"]["images"] >= 16
     assert stored["model_sha256"] == manifest.files["models/student.tflite"].sha256
     assert stored["drawn"]["images"] == len(PAINTERS)

@@ -11,6 +11,7 @@ import pytest
 from core.artifacts import ArtifactError, load_manifest, update_shared
 from core.data.foreign import as_png, drawn
 from core.data.pixels import to_input, turn
+from core.errors import UserError
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, Diagnoser
 from core.serving.appearance import FEATURES, Appearance, features
 from core.serving.arrays import pack
@@ -129,7 +130,7 @@ def test_residual_knows_no_scale_and_has_no_hole(gate, embeddings):
 
 
 def test_subspace_needs_more_embeddings_than_dimensions():
-    with pytest.raises(ValueError, match="more than 8 embeddings, found 3"):
+    with pytest.raises(UserError, match="more than 8 images to fit a gate to, found 3"):
         Subspace.fit(np.ones((3, 16), np.float32), 64)
 
 

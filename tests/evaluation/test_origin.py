@@ -1,0 +1,69 @@
+"""Figures of photographs are neither measured on drawn lesions nor replaced by models of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.__main__ import main
+from core.artifacts import load_manifest, update_model
+from core.data.ham10000 import open_dataset
+from core.data.synthetic import make_dataset
+from core.errors import UserError
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE, check_origin, check_place
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("drawn") / "set", total=70, size=(64, 48), workers=1)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path):
+    for name, data in (("real", DATA_NOTE), ("drawn", SYNTHETIC_NOTE), ("silent", None)):
+        (tmp_path / f"{name}.tflite").write_bytes(b"model")
+        entry = {"title": name, "role": "student", "provenance": {"data": data} if data else {}}
+        update_model(tmp_path, name, entry, {"litert": f"{name}.tflite"})
+    return load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("check", [check_origin, check_place])
+def test_drawn_lesions_are_refused_for_a_model_of_photographs_alone(
+    manifest, drawn, small_folder, check
+) -> None:
+    with pytest.raises(UserError, match="real: expected HAM10000"):
+        check(manifest, "real", open_dataset(drawn))
+    for name in ("drawn", "silent"):
+        check(manifest, name, open_dataset(drawn))
+    for name in manifest.models:
+        check(manifest, name, open_dataset(small_folder))
+
+
+def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:
+    check_place(manifest, "new", open_dataset(drawn))
+    check_place(None, "real", open_dataset(drawn))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["turned", "--model", "real"],
+        ["project", "--model", "real"],
+        ["gate", "fit", "--model", "real"],
+        ["gate", "report", "--model", "real"],
+        ["evaluate", "--model", "real", "--again"],
+        ["leak", "--save"],
+        ["train", "--network", "mobilenetv2", "--name", "real"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_every_command_that_stores_refuses(command, manifest, drawn, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
+    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+    for name in ("CACHE", "RUNS"):
+        monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
+    before = (manifest.folder / "manifest.json").read_bytes()
+    assert main(command) == 2
+    assert "expected HAM10000" in capsys.readouterr().err
+    assert (manifest.folder / "manifest.json").read_bytes() == before
