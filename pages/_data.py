@@ -15,8 +15,12 @@ from core.data.samples import Sample, synthetic_sample, test_images, test_sample
 from core.data.watch import Watch
 from core.errors import UserError
 from core.serving.panel import Reading, ask, fingerprint
-from core.settings import data_dir
+from core.settings import MAX_DISPLAY_SIDE, MAX_FILES, data_dir
 from pages import _shared
+
+# A reading is its picture, three bytes a pixel, and a dozen kilobytes of each model that was asked. With less than as
+# many as a page takes, each run of the page would push out the ones that it needs next and read all of them anew.
+READINGS_BYTES = MAX_FILES * (3 * MAX_DISPLAY_SIDE**2 + 2**18)
 
 
 def read(data: bytes, sha256: str, name: str, models: Sequence[str], orientations: int = 1) -> Reading:
@@ -24,11 +28,16 @@ def read(data: bytes, sha256: str, name: str, models: Sequence[str], orientation
     return _read(sha256, name, tuple(models), orientations, fingerprint(_shared.registry()), data)
 
 
-@st.cache_data(scope="session", max_size="128mb", show_spinner=False)
+@st.cache_data(scope="session", max_size=READINGS_BYTES, show_spinner=False)
 def _read(
     sha256: str, name: str, models: tuple[str, ...], orientations: int, version: str, _data: bytes
 ) -> Reading:
     return ask(_shared.registry(), models, _data, name, orientations=orientations)
+
+
+def forget() -> None:
+    """Let go of what this visit's models said."""
+    _read.clear()
 
 
 def dataset() -> Dataset | str:

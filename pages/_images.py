@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import streamlit as st
 
@@ -27,7 +28,7 @@ class Item:
     data: bytes
     notice: str | None = None
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Of the bytes, which caches key on."""
         return hashlib.sha256(self.data).hexdigest()

@@ -84,7 +84,9 @@ def _choose(teachers: list[str], busy: bool) -> Order:
     manifest = _shared.registry().manifest
     sources = [s for s in SOURCES if s != "ham10000" or _gallery.records() is not None]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = _links.selectbox("Images", sources, 0, SOURCES.get, key="live-source", width=200, disabled=busy)
+        source = _links.selectbox(
+            "Images", sources, 0, SOURCES.get, key="live-source", width=200, disabled=busy
+        )
         needed = "predictions" if source == "ham10000" else "litert"
         able = [
             n for n in teachers if manifest is not None and needed in manifest.models[n].files

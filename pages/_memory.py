@@ -36,7 +36,12 @@ def _forget_later(session_id: str) -> None:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # not the server's own thread: somebody emptied the caches, and nobody has left
         return
-    loop.call_later(_GRACE * st.get_option("server.disconnectedSessionTTL"), _forget, session_id)
+    loop.call_later(grace_seconds(), _forget, session_id)
+
+
+def grace_seconds() -> float:
+    """How long after its connection has ended a visit is forgotten."""
+    return _GRACE * st.get_option("server.disconnectedSessionTTL")
 
 
 def _forget(session_id: str) -> None:

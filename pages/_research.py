@@ -122,6 +122,11 @@ def _explain(sha256: str, model: str, weights: str, code: str, method: str, _dat
     return explain(network, to_input(upload.pixels), INDEX[code], method)
 
 
+def forget() -> None:
+    """Let go of this visit's explanations."""
+    _explain.clear()
+
+
 @st.cache_resource(max_entries=2, show_spinner="Loading TensorFlow and the network ...")
 def _network(model: str, weights: str) -> keras.Model:
     from core.networks.trained import load_trained

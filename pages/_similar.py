@@ -38,6 +38,11 @@ def _find(
     return similar_to(_shared.registry(), _reading.diagnoses, _item.data, COUNT)
 
 
+def forget() -> None:
+    """Let go of what this visit has found."""
+    _find.clear()
+
+
 def _is_real(dataset: Dataset | str) -> bool:
     return isinstance(dataset, Dataset) and not dataset.is_synthetic
 

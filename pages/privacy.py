@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from core import settings
-from pages import _door, _shared
+from pages import _door, _memory, _shared
 
 FOR_VISITORS = f"""
 - **Where an image goes.** From your browser into the memory of the server that you opened, and no further. The models
   run there. Nothing is sent to anyone else, and while it runs this dashboard asks nothing of the internet.
 - **What is kept.** Nothing. No image, file name, answer or map is written to disk or into a log. An image is in memory
-  as long as your visit lasts: closing the tab, or taking the file away on the page, removes it.
+  as long as your visit lasts. Taking the file away on the page removes it at once, with its answers and maps; what a
+  closed tab held goes {_memory.grace_seconds() / 60:.0f} minutes later.
 - **What is read of a file.** Its pixels, its colour profile and which way up it is. Places, names, dates, device
   numbers and all other fields of JPEG, TIFF, PNG or DICOM files are neither shown nor kept. What is *in the picture*
   stays in it: a ruler with a name on it, a tattoo, a face. Cut such things off before you upload.

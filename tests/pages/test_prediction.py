@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
+from streamlit.runtime.caching.cache_data_api import _data_caches
 from streamlit.testing.v1 import AppTest
 
+from core import settings
 from core.artifacts import update_model
 from core.data.ham10000 import open_dataset
 from core.lesions import BY_CODE, CODES, LESIONS
 from core.serving.gate import Verdict
+from core.serving.panel import Reading
 from core.serving.similar import SimilarLesion, SimilarUnavailable
 from pages._images import Item
 
@@ -480,6 +484,78 @@ def test_a_pasted_image_is_read_and_can_be_forgotten(make_models, open_page, pic
     app.button[0].click().run()
     assert not app.exception
     assert "What the models can name" in texts(app.subheader)
+
+
+def remembered() -> bytes:
+    """What the sessions' caches hold that was made of uploads."""
+    caches = [
+        cache
+        for session, found in _data_caches._function_caches.items()
+        if session
+        for cache in found.values()
+    ]
+    return b"".join(value for cache in caches for value in cache.storage._mem_cache.values())
+
+
+def test_what_was_made_of_a_file_goes_with_it(page: AppTest, picture: Callable) -> None:
+    upload(page, ("anna.png", picture("mel")), ("other.png", picture("nv")))
+    assert b"anna.png" in remembered()
+    upload(page, ("other.png", picture("nv")))
+    assert b"anna.png" not in remembered()
+    assert b"other.png" in remembered()
+    upload(page)
+    assert remembered() == b""
+    assert "anna" not in repr(page.session_state["images-here"])
+
+
+def test_what_was_made_of_pasted_images_is_forgotten_with_them(
+    make_models, open_page, picture: Callable
+) -> None:
+    make_models(student=None)
+    app = open_page(source="Paste")
+    app.session_state["pasted-images"] = [Item("anna.png", picture("vasc"))]
+    app.run()
+    assert b"anna.png" in remembered()
+    app.button[0].click().run()
+    assert remembered() == b""
+
+
+def test_explanations_and_similar_lesions_go_as_well(page: AppTest, picture: Callable, monkeypatch) -> None:
+    gone: list[str] = []
+    for module in ("_similar", "_research"):
+        monkeypatch.setattr(f"pages.{module}.forget", lambda module=module: gone.append(module))
+    upload(page, ("mine.png", picture("mel")))
+    page.run()
+    assert not gone
+    upload(page)
+    assert gone == ["_similar", "_research"]
+
+
+def many() -> None:
+    import hashlib
+
+    from pages import _data
+
+    for number in range(70):
+        data = str(number).encode()
+        _data.read(data, hashlib.sha256(data).hexdigest(), f"{number}.png", ("student",))
+
+
+def test_many_large_photographs_are_asked_about_once(make_models, open_page, monkeypatch) -> None:
+    asked: list[str] = []
+    side = settings.MAX_DISPLAY_SIDE
+
+    def ask(registry, models, data, name, *, orientations) -> Reading:
+        asked.append(name)
+        return Reading(name, "ok", display=np.zeros((side, side, 3), np.uint8))
+
+    monkeypatch.setattr("pages._data.ask", ask)
+    make_models(student=None)
+    app = AppTest.from_function(many, default_timeout=60)
+    app.run().run()
+    assert not app.exception
+    assert len(asked) == 70
+    st.cache_data.clear()
 
 
 def test_a_camera_is_offered(make_models, open_page) -> None:

@@ -19,6 +19,7 @@ def test_page_and_readme_say_what_is_kept_and_what_an_operator_adds(open_page) -
     said = words(open_page("privacy"))
     for part in (
         "What is kept.** Nothing.",
+        "closed tab held goes 2 minutes later",
         "memory of the server",
         "sign-in",
         "TLS",
