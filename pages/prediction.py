@@ -12,7 +12,7 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
-from pages import _data, _research, _shared, _similar, _turned
+from pages import _data, _links, _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
 from pages._maps import show_maps
@@ -30,13 +30,12 @@ def choose() -> tuple[tuple[str, ...], int]:
         st.table([{"model": s.title, "made by": s.command, "state": s.reason} for s in states.values()])
         st.stop()
     with st.popover("Models", icon=":material/model_training:"):
-        chosen = st.multiselect(
+        chosen = _links.multiselect(
             "Models to ask, the leading one first",
             usable,
-            choose_models(usable),
             _shared.title,
             key="models",
-            bind="query-params",
+            default=choose_models(usable),
         )
         for state in states.values():
             if not state.usable:
@@ -129,7 +128,6 @@ def show_verdict(reading: Reading) -> None:
     lesion = BY_CODE[lead.label]
     entry = _shared.registry().state(lead.model).entry
     threshold = entry.malignancy_threshold if entry else None
-    sensitivity = (entry.operating_point or {}).get("validation_sensitivity") if entry else None
     with st.container(border=True):
         words, score = st.columns([3, 2], gap="large")
         with words:
@@ -147,7 +145,7 @@ def show_verdict(reading: Reading) -> None:
         with score:
             st.markdown(f"**Malignancy score** of {_shared.title(lead.model)}")
             st.html(malignancy_gauge(lead.malignancy, threshold))
-            st.caption(malignancy_sentence(lead, threshold, sensitivity))
+            st.caption(malignancy_sentence(lead, entry.operating_point if entry else None))
 
 
 def show_classes() -> None:

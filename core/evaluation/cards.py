@@ -15,6 +15,7 @@ import pandas as pd
 
 from core.evaluation.agreement import agreement_sections
 from core.evaluation.contestants import EVALUATE, HEADLINE_NAMES, contestant, to_interval
+from core.evaluation.held_out import on_test
 from core.evaluation.intervals import Interval
 from core.evaluation.refusals import refusal_section
 from core.lesions import LESIONS
@@ -152,9 +153,18 @@ def _identity(manifest: Manifest, entry: ModelEntry) -> Section:
         "calibration temperature": entry.calibration.get("temperature", "not fitted"),
         "calibrated on": entry.calibration.get("fitted_on"),
         "operating point of the malignancy score": point.get("malignancy_threshold", "none chosen"),
+        "at the operating point": on_test(point) or _on_validation(point),
         "made by commit": entry.commit or "not stored",
     }
     return Section("Model", table=_rows(values))
+
+
+def _on_validation(point: Mapping[str, Any]) -> str:
+    """What the operating point was chosen by, where nothing is stored of test."""
+    sensitivity = point.get("validation_sensitivity")
+    if sensitivity is None:
+        return "not measured"
+    return f"{sensitivity:.1%} of the malignant validation images reach it, by which it was chosen"
 
 
 def _data(entry: ModelEntry) -> Section:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,18 @@ def describe(entry: ModelEntry, content: bytes) -> dict[str, Any]:
         "temperature": entry.temperature,
         "malignancy_threshold": entry.malignancy_threshold,
         "sensitivity_target": point.get("sensitivity_target"),
+        "operating_point_on_test": _on_test(point),
         "licence": str(entry.provenance.get("licence") or ""),
         "commit": entry.commit,
     }
+
+
+def _on_test(point: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Sensitivity and specificity at the operating point on test; None where they are not stored."""
+    test = point.get("test")
+    if not isinstance(test, Mapping):
+        return None
+    return {name: test.get(name) for name in ("sensitivity", "specificity")}
 
 
 def _content(manifest: Manifest, entry: ModelEntry) -> bytes:

@@ -184,12 +184,10 @@ def _sentences(registry: Registry, reading: Reading) -> list[str]:
     if lead is None:
         return []
     entry = registry.state(lead.model).entry
-    threshold = entry.malignancy_threshold if entry else None
-    sensitivity = (entry.operating_point or {}).get("validation_sensitivity") if entry else None
     said = [
         f"{_title(registry, lead.model)}: {headline(lead)}, {percent(lead.confidence)}.",
         malignant_sentence(lead),
-        malignancy_sentence(lead, threshold, sensitivity),
+        malignancy_sentence(lead, entry.operating_point if entry else None),
     ]
     if len(reading.diagnoses) > 1:
         titles = {d.model: _title(registry, d.model) for d in reading.diagnoses}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from core.evaluation.held_out import on_test
 from core.lesions import BY_CODE, INDEX, LESIONS, MALIGNANT
 from core.numbers import percent
 from core.serving.classifier import Diagnosis
@@ -33,23 +35,27 @@ def malignant_sentence(diagnosis: Diagnosis) -> str:
     return f"What could be malignant: {', '.join(named)}."
 
 
-def malignancy_sentence(diagnosis: Diagnosis, threshold: float | None, sensitivity: float | None) -> str:
+def malignancy_sentence(diagnosis: Diagnosis, point: Mapping[str, Any] | None) -> str:
     """The malignancy score against its operating point.
 
     Args:
         diagnosis: whose score.
-        threshold: the model's operating point, None where it has none.
-        sensitivity: share of malignant validation images at or above it, None where unknown.
+        point: the manifest's `operating_point`, None where the model has none. Its figures on test are said; where
+            there are none, the share of malignant validation images that it was chosen by.
     """
     score = f"{diagnosis.malignancy:.3f}"
-    if threshold is None:
+    if point is None:
         return f"Malignancy score {score}. No operating point was chosen for this model, so it is not judged."
-    known = (
-        "" if sensitivity is None else f", which {percent(sensitivity)} of malignant validation images reach"
-    )
+    held_out, chosen_by = on_test(point), point.get("validation_sensitivity")
+    known = "."
+    if held_out:
+        known = f". {held_out}"
+    elif chosen_by is not None:
+        known = f", which {percent(chosen_by)} of malignant validation images reach."
+    threshold = float(point["malignancy_threshold"])
     if diagnosis.suspicious:
-        return f"Malignancy score {score}: at or above the operating point of {threshold:.3f}{known}."
-    return f"Malignancy score {score}: below the operating point of {threshold:.3f}{known}. Below is not harmless."
+        return f"Malignancy score {score}: at or above the operating point of {threshold:.3f}{known}"
+    return f"Malignancy score {score}: below the operating point of {threshold:.3f}{known} Below is not harmless."
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ TITLES = {
     "Gaps between cohorts on test", "What it was not made for", "Limits", "Licence", "Files",
 }  # fmt: skip
 
+ON_TEST = {"sensitivity": {"value": 0.917, "low": 0.885, "high": 0.947}}
+
 
 def cohort(group: str, value: float | None, *, thin: bool = False, dimension: str = "sex") -> dict:
     return {"dimension": dimension, "group": group, "thin": thin, "accuracy": {"value": value}}
@@ -42,6 +44,7 @@ def folder(tmp_path: Path) -> Path:
         provenance={"data": "HAM10000", "licence": "CC BY-NC 4.0"},
         parameters=2919495,
         figures=figures,
+        operating_point={"malignancy_threshold": 0.2, "validation_sensitivity": 0.951, "test": ON_TEST},
     )
     update_model(tmp_path, "student", entry, {"litert": "s.tflite"})
     update_model(tmp_path, "bare", ModelEntry("bare", "Bare", "variant"))
@@ -73,6 +76,15 @@ def test_a_card_says_what_was_not_measured_and_by_which_command(folder: Path) ->
         assert card.section(title).table is None
     assert card.section("Recipe").paragraphs == ("Not stored.",)
     assert card.section("Licence").paragraphs == ("not stored",)
+
+
+def test_a_card_has_what_the_operating_point_gives_on_test(folder: Path) -> None:
+    model = make_card(load_manifest(folder), "student").section("Model")
+    assert "91.7 % (95 % interval 88.5 to 94.7) of the malignant" in value(model, "at the operating point")
+    chosen_on_validation = {"malignancy_threshold": 0.2, "validation_sensitivity": 0.951}
+    update_model(folder, "student", {"operating_point": chosen_on_validation})
+    model = make_card(load_manifest(folder), "student").section("Model")
+    assert value(model, "at the operating point").startswith("95.1% of the malignant validation images")
 
 
 def test_every_card_names_the_limits(folder: Path) -> None:

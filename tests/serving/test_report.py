@@ -57,7 +57,10 @@ class Reader(HTMLParser):
 def entry(name: str, title: str) -> ModelEntry:
     return ModelEntry(
         name, title, "student", "mobilenetv2", commit="abc123", calibration={"temperature": 1.5},
-        operating_point={"malignancy_threshold": 0.4, "validation_sensitivity": 0.95},
+        operating_point={
+            "malignancy_threshold": 0.4, "validation_sensitivity": 0.95,
+            "test": {"sensitivity": {"value": 0.917, "low": 0.885, "high": 0.947}},
+        },
     )  # fmt: skip
 
 
@@ -114,7 +117,8 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
         "Not a medical device", "2030-01-02", f"Most likely: Melanoma, {percent(diagnosis('student').confidence)}",
         "The picture is dark.",
         "0.50 of a limit of 1.00",
-        "at or above the operating point of 0.400", "Student <i>", "Baseline", "ISIC_0000001", "0.83",
+        "at or above the operating point of 0.400", "91.7 % (95 % interval 88.5 to 94.7)",
+        "Student <i>", "Baseline", "ISIC_0000001", "0.83",
         "55", "male", "back",
         "not known", "abc123", manifest.files["student.tflite"].sha256, manifest.files["gate.npz"].sha256, "1.500",
         "The two models do not agree",

@@ -29,6 +29,10 @@ def diagnosis(model: str, label: str, confidence: float = 0.7, suspicious: bool 
     )
 
 
+def point(threshold: float, chosen_by: float | None = None) -> dict[str, float | None]:
+    return {"malignancy_threshold": threshold, "validation_sensitivity": chosen_by}
+
+
 @pytest.mark.parametrize(
     ("confidence", "words"),
     [(0.5, "Most likely: Melanoma"), (0.99, "Most likely: Melanoma"), (0.49, "Uncertain; leading: Melanoma")],
@@ -38,18 +42,36 @@ def test_headline_admits_doubt(confidence: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suspicious", "threshold", "sensitivity", "parts"),
+    ("suspicious", "point", "parts"),
     [
-        (True, 0.2, 0.95, ["0.250", "at or above the operating point of 0.200", "95 %"]),
-        (False, 0.4, 0.95, ["below the operating point of 0.400", "95 %", "Below is not harmless"]),
-        (True, 0.2, None, ["at or above the operating point of 0.200."]),
-        (None, None, None, ["0.250", "not judged"]),
+        (True, point(0.2, 0.95), ["0.250", "at or above the operating point of 0.200", "95 %"]),
+        (False, point(0.4, 0.95), ["below the operating point of 0.400", "95 %", "Below is not harmless"]),
+        (True, point(0.2), ["at or above the operating point of 0.200."]),
+        (None, None, ["0.250", "not judged"]),
     ],
 )
-def test_malignancy_in_words(suspicious, threshold, sensitivity, parts: list[str]) -> None:
-    said = malignancy_sentence(diagnosis("student", "nv", suspicious=suspicious), threshold, sensitivity)
+def test_malignancy_in_words(suspicious, point, parts: list[str]) -> None:
+    said = malignancy_sentence(diagnosis("student", "nv", suspicious=suspicious), point)
     for part in parts:
         assert part in said
+
+
+def test_what_test_images_say_of_the_operating_point_goes_before_what_it_was_chosen_by() -> None:
+    test = {"sensitivity": {"value": 0.917, "low": 0.885, "high": 0.947}, "specificity": {"value": 0.737}}
+    said = malignancy_sentence(diagnosis("a", "nv", suspicious=False), point(0.4, 0.95) | {"test": test})
+    assert said == (
+        "Malignancy score 0.250: below the operating point of 0.400. On test images, which had no part in choosing it, "
+        "91.7 % (95 % interval 88.5 to 94.7) of the malignant ones reach it, and 73.7 % of the benign ones stay below. "
+        "Below is not harmless."
+    )
+
+
+@pytest.mark.parametrize(
+    "test", [None, 3, {}, {"sensitivity": None}, {"sensitivity": {"value": float("nan")}}]
+)
+def test_without_a_figure_on_test_the_one_on_validation_is_said(test: object) -> None:
+    said = malignancy_sentence(diagnosis("a", "nv", suspicious=True), point(0.2, 0.95) | {"test": test})
+    assert said.endswith("0.200, which 95 % of malignant validation images reach.")
 
 
 def test_unanimous_models() -> None:
