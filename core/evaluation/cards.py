@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.agreement import agreement_sections
+from core.evaluation.cohorts import THIN, is_thin
 from core.evaluation.contestants import EVALUATE, HEADLINE_NAMES, contestant, to_interval
 from core.evaluation.held_out import on_test
 from core.evaluation.intervals import Interval
@@ -237,7 +238,7 @@ def _classes(manifest: Manifest, entry: ModelEntry) -> Section:
 
 
 def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """For each dimension and figure the worst and the best group that is not thin, and how far they are apart.
+    """For each dimension and figure the worst and the best group not too thin for it, and how far they are apart.
 
     Args:
         cohorts: as the manifest stores them.
@@ -247,8 +248,8 @@ def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """
     rows = []
     for dimension in dict.fromkeys(cohort["dimension"] for cohort in cohorts):
-        groups = [c for c in cohorts if c["dimension"] == dimension and not c.get("thin", True)]
         for name, label in GAP_FIGURES.items():
+            groups = [c for c in cohorts if c["dimension"] == dimension and not is_thin(c, name)]
             values = [(to_interval(c.get(name)).value, str(c["group"])) for c in groups]
             known = sorted(value for value in values if not np.isnan(value[0]))
             if len(known) > 1:
@@ -267,8 +268,10 @@ def _gaps(entry: ModelEntry) -> Section:
             title, (f"Not measured: {EVALUATE} with HAM10000 at hand (DERMDISTILL_DATA) adds them.",)
         )
     text = (
-        "The best and the worst group of each kind, groups with few lesions left out. Groups differ in what they "
-        "have, too: a gap need not be the model's doing.",
+        f"The best and the worst group of each kind. Left out are groups of fewer than {THIN} lesions, for melanoma "
+        f"sensitivity those of fewer than {THIN} images of melanomas, and for sensitivity for malignancy those of "
+        f"fewer than {THIN} malignant images. Groups differ in what they have, too: a gap need not be the model's "
+        "doing.",
     )
     return Section(title, text, cohort_gaps(stored))
 

@@ -19,6 +19,14 @@ from core.lesions import INDEX
 THIN = 30
 """A cohort with fewer lesions is marked: its intervals are wide and its neighbours not comparable."""
 
+COUNTED: dict[str, str] = {
+    "melanoma_sensitivity": "n_melanomas",
+    "malignant_sensitivity": "n_malignant",
+    "malignant_auc": "n_malignant",
+}
+"""Figures that rest on some of a cohort's images only -> how many these are. Lesions of a kind are not stored; they are
+never more than its images."""
+
 AGE_EDGES: tuple[int, ...] = (30, 45, 60, 75)
 UNKNOWN = "unknown"
 MELANOMA = INDEX["mel"]
@@ -53,6 +61,18 @@ class Cohort:
         counts = ("dimension", "group", "n_images", "n_lesions", "n_melanomas", "n_malignant", "thin")
         figures = {name: interval.to_dict() for name, interval in self.intervals.items()}
         return {name: getattr(self, name) for name in counts} | figures
+
+
+def is_thin(cohort: Mapping[str, Any], figure: str) -> bool:
+    """Whether a cohort has too little for a figure: too few lesions, or images of the kind that it rests on.
+
+    Args:
+        cohort: as `Cohort.to_dict` gives it.
+        figure: a key of `Cohort.intervals`.
+    """
+    if cohort.get("thin", True):
+        return True
+    return figure in COUNTED and cohort.get(COUNTED[figure], 0) < THIN
 
 
 def age_band(age: pd.Series) -> pd.Series:

@@ -99,6 +99,15 @@ def test_thin_cohorts_are_left_out_of_the_gaps() -> None:
     assert found[["worst", "best", "gap"]].to_numpy().tolist() == [["female", "male", 0.1]]
 
 
+def test_a_group_with_one_melanoma_has_no_part_in_the_gap_of_melanomas() -> None:
+    counts, shares = {"n_melanomas": 40, "n_malignant": 60}, {"melanoma_sensitivity": {"value": 0.6}}
+    male, female = (cohort(group, 0.8) | counts | shares for group in ("male", "female"))
+    lone = cohort("foot", 0.7) | {"n_melanomas": 1, "n_malignant": 1, "melanoma_sensitivity": {"value": 0.0}}
+    found = cohort_gaps([male, female, lone]).set_index("figure")
+    assert found.loc["Accuracy", "worst"] == "foot", "it has lesions enough"
+    assert found.loc["Melanoma sensitivity", "gap"] == 0
+
+
 @pytest.mark.parametrize("rows", [[], [cohort("male", 0.8)], [cohort("a", None), cohort("b", 0.5)]])
 def test_one_group_has_no_gap(rows: list[dict]) -> None:
     assert cohort_gaps(rows).empty

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.cohorts import THIN, age_band, cohorts, groups
+from core.evaluation.cohorts import THIN, age_band, cohorts, groups, is_thin
 from core.evaluation.evaluate import measure
 from core.evaluation.operating import is_malignant, malignancy_score
 from core.evaluation.predictions import PredictionsError
@@ -88,6 +88,21 @@ def test_thin_cohorts_are_marked_by_lesions(simulate, records):
     assert found["scalp"].n_images >= THIN, "twenty lesions stay few however often they were photographed"
     assert found["back"].n_lesions >= THIN
     assert not found["back"].thin
+
+
+@pytest.mark.parametrize(
+    ("figure", "thin"),
+    [
+        ("accuracy", False),
+        ("melanoma_sensitivity", True),
+        ("malignant_sensitivity", False),
+        ("malignant_auc", False),
+    ],
+)
+def test_a_figure_of_one_melanoma_is_thin_in_a_large_cohort(figure, thin):
+    cohort = {"thin": False, "n_lesions": 400, "n_melanomas": 1, "n_malignant": THIN}
+    assert is_thin(cohort, figure) is thin
+    assert is_thin(cohort | {"thin": True}, figure)
 
 
 def test_a_single_lesion_and_no_threshold(simulate, records):
