@@ -160,7 +160,8 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
             key="against",
             width=260,
         )
-    comparisons = compare(found, guest, COUNTED if name in COUNTED else DIFFERENCES)
+    with st.spinner("Resampling lesions ..." if name in COUNTED else "Resampling lesions for the AUC ..."):
+        comparisons = compare(found, guest, COUNTED if name in COUNTED else DIFFERENCES)
     rows = [row for pair in comparisons if (row := difference_row(pair, against, name, titles)) is not None]
     _shared.chart(
         interval_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluation.contestants import Contestant
-from pages import _answers, _bring, _compression, _shared, _views
+from pages import _answers, _bring, _compression, _links, _shared, _views
 
 VIEWS = {
     "Figures": _views.show_figures,
@@ -24,10 +24,9 @@ def choose(models: list[Contestant]) -> list[Contestant]:
     """The models to compare."""
     by_name = {model.name: model for model in models}
     measured = [model.name for model in models if model.figures]
-    chosen = st.multiselect(
-        "Models", list(by_name), measured, lambda name: by_name[name].title, key="compare", bind="query-params",
-        help="The first one sets which test images are compared.",
-    )  # fmt: skip
+    chosen = _links.multiselect(
+        "Models", list(by_name), lambda name: by_name[name].title, key="compare", default=measured
+    )
     return [by_name[name] for name in _shared.in_order(chosen)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,21 @@ def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_pa
     labels = {a["text"] for a in charts(sound(app))[0]["layout"]["annotations"]}
     others = ("ResNet50", "Baseline", "Ensemble")
     assert labels == {*(f"{other} minus Student" for other in others), "no difference"}
+
+
+@pytest.mark.parametrize("said", ["student", "Student"])
+def test_models_stand_in_the_address_by_name_or_by_title(finished: Path, use, open_page, said: str) -> None:
+    use(finished)
+    app = sound(open_page("comparison", compare=[said, "baseline"]))
+    assert app.multiselect(key="compare").value == ["student", "baseline"]
+
+
+def test_the_slow_figure_says_what_is_going_on(finished: Path, use, open_page, monkeypatch) -> None:
+    use(finished)
+    said: list[str] = []
+    monkeypatch.setattr("streamlit.spinner", lambda text: said.append(text) or nullcontext())
+    sound(open_page("comparison", view="Differences", difference="macro_auc"))
+    assert "Resampling lesions for the AUC ..." in said
 
 
 def test_the_lab_does_not_take_its_choices_for_its_own(finished: Path, use, open_page) -> None:
