@@ -179,12 +179,12 @@ def _show_epochs(cells: Cells, figure: str) -> None:
     st.markdown("**By epoch**")
     there = {cell: runs[0].variant for cell, runs in cells.items()}
     start = [v.cell for v in (ALONE, TAUGHT, *plan("collapse")[:2]) if v.cell in there] or list(there)[:1]
-    chosen = st.multiselect(
+    chosen = _links.multiselect(
         "Kinds of run",
         list(there),
-        start,
         lambda c: described(there[c], _shared.title),
         key="kinds",
+        default=start,
         max_selections=5,
     )
     series = []

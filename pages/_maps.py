@@ -29,8 +29,8 @@ def class_name(code: str) -> str:
 def show_maps(reading: Reading) -> None:
     """Probabilities of a model beside the original and the map of a class; a rerun of its own."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        model = st.selectbox(
-            "Model", [d.model for d in reading.diagnoses], format_func=_shared.title, key="model", width=200
+        model = _links.selectbox(
+            "Model", [d.model for d in reading.diagnoses], 0, _shared.title, key="model", width=200
         )
         code = _links.selectbox("Map of", [LEADING, *CODES], 0, class_name, key="map", width=290)
         opacity = st.slider("Opacity", 0, 100, 60, 5, "%d %%", key="opacity", bind="query-params", width=220)

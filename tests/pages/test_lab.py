@@ -260,6 +260,13 @@ def test_deep_links(models: Path, use, open_page, query: dict, key: tuple[str, s
     assert getattr(app, key[0])(key=key[1]).value == value
 
 
+def test_the_kinds_of_run_stand_in_the_address(models: Path, use, open_page) -> None:
+    use(models, plan("collapse"))
+    cells = [variant.cell for variant in plan("collapse")[1:3]]
+    app = sound(open_page("lab", kinds=cells))
+    assert app.multiselect(key="kinds").value == cells
+
+
 @pytest.mark.parametrize(
     "query", [{"t": "-1e9"}, {"class": "<b>"}, {"image": "99999"}, {"mistake": "../"}, {"size": "7"}], ids=str
 )

@@ -321,6 +321,15 @@ def test_a_deep_link_opens_the_same_view(make_models, open_page) -> None:
     assert app.slider(key="opacity").value == 25
 
 
+@pytest.mark.parametrize("said", [["student-int8", "resnet50"], ["Student, int8", "ResNet50"]])
+def test_a_deep_link_names_models_by_name_or_by_title(make_models, open_page, said: list[str]) -> None:
+    make_models(**{"student": None, "resnet50": None, "student-int8": None})
+    app = open_page(source="Sample", models=said, model=said[1])
+    assert not app.exception
+    assert app.multiselect(key="models").value == ["student-int8", "resnet50"]
+    assert app.selectbox(key="model").value == "resnet50"
+
+
 @pytest.mark.parametrize("code", ["bcc", "vasc"])
 def test_a_deep_link_names_a_class_by_code_or_by_name(make_models, open_page, code: str) -> None:
     """Streamlit reads only an option's words from the address, so `?class=bcc` once opened Melanoma."""
