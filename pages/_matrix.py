@@ -133,10 +133,9 @@ def show_cell(found: list[tuple[Contestant, Predictions]]) -> None:
     model, predictions = found[0]
     if len(found) > 1:
         by_name = {m.name: (m, p) for m, p in found}
-        name = st.segmented_control(
-            "Whose cell", list(by_name), default=found[0][0].name, required=True, key="whose",
-            format_func=lambda n: by_name[n][0].title,
-        )  # fmt: skip
+        name = _links.segmented_control(
+            "Whose cell", list(by_name), lambda n: by_name[n][0].title, key="whose"
+        )
         model, predictions = by_name[name]
     rows, title = cell_rows(predictions, true, named), _shared.plain_text(model.title)
     if not len(rows):

@@ -71,12 +71,13 @@ def _choose_threshold(found: list[tuple[Contestant, Predictions]], target: str) 
     )
     if rule == LEADING:
         return None
-    default = 0.5
+    default, key = 0.5, "threshold"
     if target == ANY_MALIGNANT:
-        entry = _shared.registry().state(found[0][0].name).entry
+        name = found[0][0].name
+        entry = _shared.registry().state(name).entry
         default = (entry.malignancy_threshold if entry else None) or default
-    # A target of its own key each, since the operating point is another scale than half.
-    key = "threshold" if target != ANY_MALIGNANT else "malignancy-threshold"
+        # Each model has a key of its own, since what is right for one is another decision on the next one's scale.
+        key = f"malignancy-threshold-{name}"
     return st.slider(
         "Threshold", 0.0, 1.0, round(default, 3), 0.005, "%.3f", key=key, bind="query-params", width=520,
         help="Lower finds more of the class and raises more false alarms. For the malignancy score it starts at the "

@@ -112,10 +112,7 @@ def show_errors(found: Found) -> None:
     model, predictions = found[0]
     if len(found) > 1:
         by_name = {m.name: (m, p) for m, p in found}
-        name = st.segmented_control(
-            "Whose errors", list(by_name), default=model.name, required=True, key="whose-errors",
-            format_func=_shared.title,
-        )  # fmt: skip
+        name = _links.segmented_control("Whose errors", list(by_name), _shared.title, key="whose-errors")
         model, predictions = by_name[name]
     rows = error_rows(predictions, kind)
     if not len(rows):

@@ -251,8 +251,21 @@ def test_any_malignant_class_starts_at_the_operating_point(make, open_page) -> N
     make("student")
     app = open_page("confusion", aspect="One class", one="malignant")
     app.segmented_control(key="rule").set_value("its probability reaches a threshold").run()
-    assert app.slider(key="malignancy-threshold").value == 0.4
+    assert app.slider(key="malignancy-threshold-student").value == 0.4
     sound(app)
+
+
+def test_another_model_starts_at_its_own_operating_point(make, open_page) -> None:
+    folder = make("student", "baseline")
+    update_model(folder, "baseline", {"operating_point": {"malignancy_threshold": 0.25}}, {})
+    rule = "its probability reaches a threshold"
+    app = sound(open_page("confusion", aspect="One class", one="malignant", rule=rule))
+    assert [slider.value for slider in app.slider] == [0.4]
+    app.selectbox(key="of").select("baseline").run()
+    assert [slider.value for slider in sound(app).slider] == [0.25]
+    app.slider[0].set_value(0.6).run()
+    app.selectbox(key="of").select("student").run()
+    assert [slider.value for slider in sound(app).slider] == [0.4]
 
 
 @pytest.mark.parametrize("kind", ["all", "missed", "alarms"])
@@ -277,6 +290,17 @@ def test_a_deep_link_by_code_opens_it_and_the_address_then_says_it_in_words(make
     assert (app.selectbox(key="true").value, app.selectbox(key="named").value) == ("mel", "nv")
     assert app.query_params["of"] == "Baseline"
     assert app.query_params["true"] == "Melanoma"
+
+
+@pytest.mark.parametrize(("aspect", "key"), [("Matrix", "whose"), ("Worst errors", "whose-errors")])
+def test_whose_images_are_shown_stands_in_the_address(make, open_page, aspect: str, key: str) -> None:
+    make("student", "baseline", "resnet50")
+    where = {"aspect": aspect, "true": "nv", "named": "nv", "of": "student", "beside": "baseline"}
+    app = sound(open_page("confusion", **where | {key: "baseline"}))
+    assert app.segmented_control(key=key).value == "baseline"
+    assert app.query_params[key] == "Baseline"
+    app.selectbox(key="beside").select("resnet50").run()
+    assert sound(app).segmented_control(key=key).value == "student", "who is no longer there is no choice"
 
 
 @pytest.mark.parametrize(
