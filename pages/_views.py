@@ -70,10 +70,7 @@ def show_figures(models: list[Contestant], guest: Guest | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = pick_figure("figure", tuple(HEADLINE_NAMES))
         reported = st.toggle(f"The report's, {MARK}", True, key="reported", bind="query-params")
-    rows = [
-        Row(model.title, (mark(model, model.interval(name), note=f"{model.megabytes or 0:.1f} MB"),))
-        for model in models
-    ]
+    rows = [Row(model.title, (mark(model, model.interval(name), note=model.size),)) for model in models]
     if reported and name == "accuracy":
         nan = float("nan")
         rows += [
@@ -117,10 +114,13 @@ def show_figure_table(models: list[Contestant], reported: bool) -> None:
     config |= {
         "parameters": st.column_config.NumberColumn("Parameters", format="compact"),
         "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
+        "numbers": st.column_config.TextColumn("Numbers in the file"),
         "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
         "note": st.column_config.TextColumn("Note", width="large"),
     }
-    shown += [name for name in ("parameters", "megabytes", "milliseconds") if table[name].notna().any()]
+    shown += [
+        name for name in ("parameters", "megabytes", "numbers", "milliseconds") if table[name].notna().any()
+    ]
     st.dataframe(
         display, hide_index=True, column_order=[*shown, "split", "note"], column_config=config, placeholder="",
         key="figure-table", height="content", alt="All figures of the chosen models with their intervals",
@@ -159,6 +159,8 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         reading="Better is up and to the left; the area of a bubble is its file's size. What lies on the dotted Pareto "
         f"front is beaten by nobody in both. Hollow: {REPORTED_NOTE}.",
     )  # fmt: skip
+    sizes = "; ".join(f"{_shared.plain_text(m.title)} {m.size}" for m in models if m.bytes)
+    st.caption(f"Files are compared as they are shipped, whatever the format of their numbers: {sizes}.")
     if not timed:
         st.caption(
             f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND} --save` makes it."

@@ -61,6 +61,7 @@ def show_table(models: list[Contestant]) -> None:
         "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
         "melanoma_sensitivity": st.column_config.ProgressColumn("Melanoma sensitivity", **_shared.PERCENT),
         "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
+        "numbers": st.column_config.TextColumn("Numbers in the file"),
         "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", format="%.1f"),
         "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
         "note": st.column_config.TextColumn("Note", width="large"),
@@ -121,7 +122,8 @@ def show_tradeoff(models: list[Contestant]) -> None:
         ),
         key="overview-tradeoff",
         alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost:.3g}" for b in found),
-        reading="Better is up and to the left; the area of a bubble is its file's size, whiskers hold 95 %. Nothing "
+        reading="Better is up and to the left; the area of a bubble is the size of its file as it is shipped, in the "
+        "format that the table names. Whiskers hold 95 %. Nothing "
         f"beats the models on the dotted front in both. Hollow: {REPORTED_NOTE}.",
     )  # fmt: skip
     if not timed:

@@ -140,7 +140,6 @@ def plain(value: object) -> str:
 
 
 def _identity(manifest: Manifest, entry: ModelEntry) -> Section:
-    shipped = contestant(manifest, entry.name).megabytes
     point = entry.operating_point or {}
     values = {
         "name": entry.name,
@@ -149,7 +148,7 @@ def _identity(manifest: Manifest, entry: ModelEntry) -> Section:
         "made from": entry.parent,
         "members": list(entry.members),
         "parameters": f"{entry.parameters:,}" if entry.parameters else "not counted",
-        "size": f"{shipped:.1f} MB" if shipped else "not stored",
+        "size": contestant(manifest, entry.name).size or "not stored",
         "input": f"{entry.input['size']} x {entry.input['size']} pixels, {entry.input['channels']}, 0 to 255",
         "calibration temperature": entry.calibration.get("temperature", "not fitted"),
         "calibrated on": entry.calibration.get("fitted_on"),

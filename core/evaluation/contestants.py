@@ -26,6 +26,14 @@ HEADLINE_NAMES: dict[str, str] = {
 }
 """The figures of the table, each with the name that people read."""
 
+NUMBER_FORMATS: dict[str, str] = {
+    "float32": "float32",
+    "float16": "float16",
+    "dynamic": "dynamic int8",
+    "int8": "int8",
+}
+"""End of a file's format in the manifest -> in what a file stores its numbers, for people."""
+
 SMALLER_IS_BETTER = frozenset({"ece_after", "ece_before", "log_loss"})
 
 
@@ -41,6 +49,7 @@ class Contestant:
         temperature: by which its logits are divided.
         parameters: None where nobody counted.
         bytes: of what is shipped to run it; for an ensemble of all its members; None where unknown.
+        numbers: the format of the numbers in it, which its size depends on; of an ensemble all its members'.
         milliseconds: median for one image on one thread; None where no benchmark was run.
         cohorts: as the manifest stores them.
     """
@@ -52,6 +61,7 @@ class Contestant:
     temperature: float = 1.0
     parameters: int | None = None
     bytes: int | None = None
+    numbers: str = ""
     milliseconds: float | None = None
     cohorts: Sequence[Mapping[str, Any]] = ()
 
@@ -74,6 +84,13 @@ class Contestant:
     def megabytes(self) -> float | None:
         """Millions of bytes."""
         return None if self.bytes is None else self.bytes / 1e6
+
+    @property
+    def size(self) -> str:
+        """`7.1 MB, float16`; empty where it is unknown."""
+        if self.bytes is None:
+            return ""
+        return ", ".join(filter(None, (f"{self.bytes / 1e6:.1f} MB", self.numbers)))
 
 
 def to_interval(stored: object) -> Interval:
@@ -106,6 +123,7 @@ def contestant(
         temperature=entry.temperature,
         parameters=entry.parameters or None,
         bytes=shipped_bytes(manifest, entry),
+        numbers=" + ".join(_number_formats(manifest, entry)),
         milliseconds=benchmark.milliseconds(name) if benchmark else None,
         cohorts=figures.get("cohorts") or (),
     )
@@ -121,8 +139,23 @@ def shipped_bytes(manifest: Manifest, entry: ModelEntry) -> int | None:
         ]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(entry.members) else None
-    path = entry.files.get("litert") or entry.files.get("weights")
+    path = _shipped(entry)
     return manifest.files[path].bytes if path else None
+
+
+def _shipped(entry: ModelEntry) -> str | None:
+    """The path of the file that is shipped to run a model."""
+    return entry.files.get("litert") or entry.files.get("weights")
+
+
+def _number_formats(manifest: Manifest, entry: ModelEntry) -> list[str]:
+    """In what the shipped file stores its numbers, in words; of an ensemble every one of its members'."""
+    entries = (
+        [manifest.models[m] for m in entry.members if m in manifest.models] if entry.members else [entry]
+    )
+    paths = [path for one in entries if (path := _shipped(one))]
+    found = [NUMBER_FORMATS.get(manifest.files[path].format.rpartition("-")[2]) for path in paths]
+    return [words for words in dict.fromkeys(found) if words]
 
 
 def read_predictions(manifest: Manifest, name: str) -> Predictions:

@@ -38,8 +38,8 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
 
     Returns:
         columns model, accuracy, accuracy_low, accuracy_high, reported_accuracy, balanced_accuracy,
-        melanoma_sensitivity, megabytes, reported_megabytes, milliseconds, note; shares in [0, 1], None for what is
-        not known.
+        melanoma_sensitivity, megabytes, numbers, reported_megabytes, milliseconds, note; shares in [0, 1], None for
+        what is not known.
     """
     rows = [_headline(model, BY_COUNTERPART.get(model.name)) for model in models]
     ours = {model.name for model in models}
@@ -57,7 +57,7 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
     )  # fmt: skip
     columns = [
         "model", "accuracy", "accuracy_low", "accuracy_high", "reported_accuracy", "balanced_accuracy",
-        "melanoma_sensitivity", "megabytes", "reported_megabytes", "milliseconds", "note",
+        "melanoma_sensitivity", "megabytes", "numbers", "reported_megabytes", "milliseconds", "note",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -79,6 +79,7 @@ def _headline(model: Contestant, reported: Reported | None) -> dict[str, object]
         "balanced_accuracy": model.interval("balanced_accuracy").value,
         "melanoma_sensitivity": model.interval("melanoma_sensitivity").value,
         "megabytes": model.megabytes,
+        "numbers": model.numbers or None,
         "reported_megabytes": reported.megabytes if reported else None,
         "milliseconds": model.milliseconds,
         "note": _note(model.collapsed, reported, "" if model.figures else "not evaluated yet"),
@@ -98,9 +99,8 @@ def markdown_table(models: Sequence[Contestant]) -> str:
     head = ["Model", *(HEADLINE_NAMES[name] for name in shares), "Size", "One image"]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for model in models:
-        size = "" if model.bytes is None else f"{model.bytes / 1e6:.1f} MB"
         time = "" if model.milliseconds is None else f"{model.milliseconds:.1f} ms"
-        rows.append([model.title, *(_in_words(model.interval(name)) for name in shares), size, time])
+        rows.append([model.title, *(_in_words(model.interval(name)) for name in shares), model.size, time])
     line = majority_line(models)
     if line:
         rows.append([_always(line), f"{line[0]:.1%}", f"{1 / len(CODES):.1%}", f"{0:.1%}", "", ""])
@@ -130,6 +130,7 @@ def figure_table(models: Sequence[Contestant], *, reported: bool = False) -> pd.
         row |= {
             "parameters": model.parameters,
             "megabytes": model.megabytes,
+            "numbers": model.numbers or None,
             "milliseconds": model.milliseconds,
             "split": model.split,
             "note": _note(model.collapsed, None, "" if model.figures else "not evaluated yet"),
@@ -142,7 +143,8 @@ def figure_table(models: Sequence[Contestant], *, reported: bool = False) -> pd.
             for row in RESULTS
         ]  # fmt: skip
     columns = ["model", *(f"{n}{end}" for n in HEADLINE_NAMES for end in ("", "_low", "_high"))]
-    return pd.DataFrame(rows, columns=[*columns, "parameters", "megabytes", "milliseconds", "split", "note"])
+    costs = ["parameters", "megabytes", "numbers", "milliseconds"]
+    return pd.DataFrame(rows, columns=[*columns, *costs, "split", "note"])
 
 
 def class_table(models: Sequence[Contestant], figure: str = "sensitivity") -> pd.DataFrame:

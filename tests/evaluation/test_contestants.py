@@ -21,7 +21,7 @@ from core.evaluation.contestants import (
 from core.evaluation.histories import HistoryError, read_history
 from core.evaluation.latency import BenchmarkError, read_benchmark
 from core.evaluation.predictions import Predictions, PredictionsError
-from core.evaluation.tables import COLLAPSED, cohort_table, figure_table, headline_table
+from core.evaluation.tables import COLLAPSED, cohort_table, figure_table, headline_table, markdown_table
 from core.reported import MAJORITY_SHARE, RESULTS
 
 FIGURES = {
@@ -60,6 +60,18 @@ def test_sizes_of_weights_and_of_an_ensemble(folder: Path) -> None:
     manifest = load_manifest(folder)
     assert contestant(manifest, "baseline").megabytes == 1.0
     assert contestant(manifest, "ensemble").megabytes == 4.0
+
+
+def test_sizes_say_in_which_format_the_numbers_are(folder: Path) -> None:
+    update_model(folder, "student", {}, {"litert": "s.tflite"}, formats={"litert": "litert-dynamic"})
+    manifest = update_model(
+        folder, "baseline", {}, {"weights": "w.npz"}, formats={"weights": "weights-float16"}
+    )
+    models = [contestant(manifest, name) for name in ("student", "baseline", "ensemble")]
+    formats = ["dynamic int8", "float16", "dynamic int8 + float16"]
+    assert figure_table(models)["numbers"].tolist() == formats
+    assert headline_table(models)["numbers"].dropna().tolist() == formats
+    assert "| 1.0 MB, float16 |" in markdown_table(models)
 
 
 def test_an_ensemble_whose_member_is_not_here_has_no_size(folder: Path) -> None:
