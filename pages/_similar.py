@@ -74,10 +74,15 @@ def show(found: tuple[SimilarLesion, ...] | str) -> None:
         st.caption(
             "Pictures, age, sex and site are HAM10000's and are shown where it is at hand (DERMDISTILL_DATA)."
         )
+    if found:
+        _say_how(_shared.plain_text(_shared.title(found[0].model)))
+
+
+def _say_how(model: str) -> None:
     st.caption(
-        ":material/info: Of the lesions that the model learned from, those whose features are most like this image's, "
-        "each with its recorded diagnosis. 1 is the same picture, 0 nothing in common. Alike to the model is not "
-        "the same disease."
+        f":material/info: Of the lesions that {model} learned from, those whose features in its eyes are most like "
+        f"this image's, each with its recorded diagnosis. 1 is the same picture, 0 nothing in common. Alike to {model} "
+        "is not the same disease."
     )
 
 

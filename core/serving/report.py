@@ -76,6 +76,7 @@ def case_report(
             f"{_title(registry, name)} gave no answer: {why}" for name, why in reading.failures.items()
         ],
         similar=[_similar(lesion) for lesion in similar],
+        similar_to=_title(registry, similar[0].model) if similar else "",
     )
 
 

@@ -7,7 +7,7 @@ and the picture itself come from the dataset, where it is at hand, and never fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +62,7 @@ class SimilarLesion:
             nothing.
         sex: see age.
         site: see age.
+        model: in whose eyes it is similar.
     """
 
     image_id: str
@@ -70,6 +71,7 @@ class SimilarLesion:
     age: float | None = None
     sex: str | None = None
     site: str | None = None
+    model: str = DEFAULT_MODEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +116,8 @@ class LesionIndex:
         similarity = np.clip(self.vectors @ vector, -1, 1)
         order = np.argsort(-similarity, kind="stable")[:count]
         return tuple(
-            SimilarLesion(str(self.image_id[i]), CODES[self.label[i]], float(similarity[i])) for i in order
+            SimilarLesion(str(self.image_id[i]), CODES[self.label[i]], float(similarity[i]), model=self.model)
+            for i in order
         )
 
     def to_bytes(self) -> bytes:
@@ -235,13 +238,11 @@ def _described(lesion: SimilarLesion, known: pd.DataFrame) -> SimilarLesion:
         return lesion
     record = known.loc[lesion.image_id]
     age = float(record["age"])
-    return SimilarLesion(
-        lesion.image_id,
-        lesion.dx,
-        lesion.similarity,
-        None if np.isnan(age) else age,
-        _known(record["sex"]),
-        _known(record["localization"]),
+    return replace(
+        lesion,
+        age=None if np.isnan(age) else age,
+        sex=_known(record["sex"]),
+        site=_known(record["localization"]),
     )
 
 

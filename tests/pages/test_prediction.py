@@ -390,6 +390,7 @@ def test_similar_lesions_without_the_dataset_are_a_table(
     table = page.dataframe[0].value
     assert list(table["Diagnosis"]) == ["Basal cell carcinoma", "Melanocytic nevus"]
     assert list(table["Similarity"]) == [0.91, 0.45]
+    assert "lesions that Student learned from" in texts(page.caption), "whichever model was asked"
     assert "DERMDISTILL_DATA" in texts(page.caption)
 
 
