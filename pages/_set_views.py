@@ -43,7 +43,7 @@ def show_augmentation(images: Shown) -> None:
     """Choose an image and ranges; a rerun of its own."""
     st.markdown(
         "What an epoch shows is never the image itself but a random view of it, so that a network cannot learn pixels "
-        "by heart. These are drawn by the very function that training calls."
+        "by heart. These are drawn by the very function that training calls, of the same square pixels."
     )
     image_id = pick_image(images)
     if image_id is None:
@@ -107,11 +107,17 @@ def pick_ranges(name: str) -> Augmentation:
     return Augmentation(**chosen)
 
 
+def views_of(rgb: np.ndarray, augmentation: Augmentation, draw: int) -> list[np.ndarray]:
+    """Eight views as training draws them: of the square pixels that its store holds, not of the photograph."""
+    plain = to_input(rgb)
+    return [
+        random_view(plain, augmentation, seed=draw, index=0, view=k, size=INPUT_SIZE) for k in range(VIEWS)
+    ]
+
+
 def show_views(images: Shown, image_id: str, rgb: np.ndarray, augmentation: Augmentation, draw: int) -> None:
     """The image as a network gets it, then eight views."""
-    views = [
-        random_view(rgb, augmentation, seed=draw, index=0, view=k, size=INPUT_SIZE) for k in range(VIEWS)
-    ]
+    views = views_of(rgb, augmentation, draw)
     grid = st.grid(VIEWS + 1, min_column_width=110, gap="xsmall")
     pictures = [to_input(rgb), *views]
     captions = ["As it is", *(f"View {k}" for k in range(1, VIEWS + 1))]
