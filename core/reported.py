@@ -83,7 +83,8 @@ CHOICES: tuple[Choice, ...] = (
         "Whose soft labels",
         "always those of the first batch, while the images are shuffled",
         "its code",
-        "the teachers' answer to the very same pixels",
+        "the teachers' answer to the very same view; where a view is turned and mirrored anew each epoch, their answer "
+        "to one orientation of it stands for all eight",
     ),
     Choice(
         "Weight alpha",
