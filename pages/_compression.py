@@ -55,7 +55,11 @@ def _show(curves: Curves) -> None:
             f"{METHODS[p.method]}, {described(p.method, p)}: {getattr(p, gain):.1%}" for p in curves.points
         ),
         reading="The dashed line is the whole network"
-        + (", the band its 95 % interval: a point within may differ by chance alone" if band else "")
+        + (
+            ", the band its own 95 % interval; a point within it is not thereby equal, since all answer the same images"
+            if band
+            else ""
+        )
         + ". Every point is an int8 file, fine-tuned with the teachers after "
         "pruning. Taking whole channels out makes a network smaller and faster; setting single weights to zero shrinks "
         "its zipped file alone, since a zero is multiplied like any other number.",
