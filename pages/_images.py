@@ -50,6 +50,10 @@ def gather(source: str) -> list[Item]:
         max_upload_size=MAX_UPLOAD_BYTES >> 20,
         key="upload",
     )
+    st.caption(
+        ":material/info: Another page or another source lets go of the chosen files. A DICOM file without an ending "
+        "needs `.dcm` after its name."
+    )
     return _limited([Item(file.name, file.getvalue()) for file in files[: MAX_FILES + 1]], len(files))
 
 

@@ -17,8 +17,8 @@ FOR_VISITORS = f"""
   numbers and all other fields of JPEG, TIFF, PNG or DICOM files are neither shown nor kept. What is *in the picture*
   stays in it: a ruler with a name on it, a tattoo, a face. Cut such things off before you upload.
 - **What may be uploaded.** JPEG, PNG, WebP, BMP, TIFF and DICOM, up to
-  {settings.MAX_UPLOAD_BYTES // 2**20} MB, told apart by their content. Only decoded pixels go on; whatever else is in a
-  file is dropped.
+  {settings.MAX_UPLOAD_BYTES // 2**20} MB, told apart by their content, though the page takes a file only if its
+  name has an ending that fits one of them. Only decoded pixels go on; whatever else is in a file is dropped.
 - **Reports and tables** are made when you ask for them and leave with your download.
 - **Cookies.** One against forged requests, and, where sign-in is set up, one that says that you signed in.
   No statistics are collected.
