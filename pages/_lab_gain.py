@@ -222,6 +222,8 @@ def _show_data(cells: Cells) -> None:
         st.info(NO_RUNS)
         say_missing(cells, "data")
         return
+    with_teacher = any(one.name == "with the teacher" for one in series)
+    about = "The teacher was trained on all of the lesions. " if with_teacher else ""
     _shared.chart(
         lines(
             series, x="Share of the training lesions", y=f"{FIGURES[figure]} on the test part", share=True,
@@ -231,8 +233,8 @@ def _show_data(cells: Cells) -> None:
         ),
         key="data",
         alt="; ".join(f"{s.name} at {x:.0%}: {y:.1%}" for s in series for x, y in zip(s.x, s.y, strict=True)),
-        reading="The teacher was trained on all of them; its student sees the share, as often as the full set would be "
-        "seen, so that only the variety of lesions differs. Whiskers: 95 % over the seeds.",
+        reading=f"{about}The student sees the share as often as the full set would be seen, so that only the variety "
+        "of lesions differs. Whiskers: 95 % over the seeds.",
     )  # fmt: skip
     _shared.download(pd.concat(frames), f"data-{figure}.csv")
     say_missing(cells, "data")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import pandas as pd
 import streamlit as st
 
 from core.classroom.desk import FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
 from core.classroom.lesson import MOST_EPOCHS, SIZES, Order
+from core.classroom.network import Network
 from core.figures.runs import ARM_NAMES, lesson_curves
 from pages import _gallery, _links, _shared
 
@@ -34,8 +36,8 @@ def show() -> None:
     """The chapter; a fragment, so that its buttons wait for nothing else on the page."""
     st.header("8 · Live", anchor="live")
     st.markdown(
-        "Train a student of some ten thousand parameters here and now, twice at once: from labels alone, and with a "
-        "teacher. It starts in seconds, ends within two minutes, and stops when you leave this page."
+        "Train a small student here and now, twice at once: from labels alone, and with a teacher. It starts in "
+        "seconds, ends within two minutes, and stops when you leave this page."
     )
     teachers = _teachers()
     if not teachers:
@@ -44,6 +46,7 @@ def show() -> None:
     ticket: Ticket | None = st.session_state.get(TICKET)
     busy = ticket is not None and not ticket.is_over
     order = _choose(teachers, busy)
+    st.caption(f":material/info: At this size the student has {_parameters(order.size):,} parameters.")
     with st.container(horizontal=True):
         st.button(
             "Train", type="primary", icon=":material/play_arrow:", disabled=busy, key="train", on_click=_begin,
@@ -57,6 +60,11 @@ def show() -> None:
     else:
         _show_ticket(ticket)
         _show_end(ticket)
+
+
+@cache
+def _parameters(size: int) -> int:
+    return sum(array.size for array in Network.fresh(size, 0).parameters)
 
 
 def _begin(order: Order) -> None:

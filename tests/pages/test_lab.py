@@ -260,6 +260,21 @@ def test_deep_links(models: Path, use, open_page, query: dict, key: tuple[str, s
     assert getattr(app, key[0])(key=key[1]).value == value
 
 
+@pytest.mark.parametrize("is_taught", [True, False])
+def test_the_data_curve_speaks_of_a_teacher_where_there_is_one(
+    models: Path, use, open_page, is_taught: bool
+) -> None:
+    use(models, [v for v in plan("data") if bool(v.teachers) == is_taught])
+    app = sound(open_page("lab"))
+    assert ("teacher was trained on all of the lesions" in texts(app.caption)) == is_taught
+
+
+@pytest.mark.parametrize(("size", "parameters"), [(32, "24,039"), (48, "79,655"), (64, "79,655")])
+def test_the_student_s_size_is_counted(models: Path, use, open_page, size: int, parameters: str) -> None:
+    use(models, plan("collapse"))
+    assert f"has {parameters} parameters" in texts(sound(open_page("lab", size=str(size))).caption)
+
+
 def test_the_kinds_of_run_stand_in_the_address(models: Path, use, open_page) -> None:
     use(models, plan("collapse"))
     cells = [variant.cell for variant in plan("collapse")[1:3]]
