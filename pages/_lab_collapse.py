@@ -13,7 +13,7 @@ from core.lab.findings import FIGURES, Cells, budget, collapse_says, mean_of, of
 from core.lab.plan import plan
 from core.lab.table import Outcome
 from core.lab.tables import runs_table
-from core.lab.variants import ALL_MISTAKES, BY_KEY, IMAGE_SPLIT, STARVED_TEACHER, Variant
+from core.lab.variants import ALL_MISTAKES, BY_KEY, FIRST_BATCH, IMAGE_SPLIT, STARVED_TEACHER, Variant
 from core.lab.views import mistakes_of
 from core.numbers import percent
 from pages import _links, _shared
@@ -93,7 +93,8 @@ def _show_mistake(runs: dict[Variant, tuple[Outcome, ...]]) -> None:
         mistake = BY_KEY[key]
         st.markdown(f"- **{mistake.title}**: the report {mistake.did}; repaired, it {mistake.instead}.")
     entropies = [run.soft_entropy for run in runs[variant]]
-    if np.isfinite(entropies).all():
+    # Runs with the first batch's soft labels may have stored the figures of each image's own.
+    if np.isfinite(entropies).all() and FIRST_BATCH not in variant.mistakes:
         st.markdown(
             f"The soft targets of this run hold {np.mean(entropies):.4f} nats of entropy on average, of at most ln 7 = "
             f"{np.log(7):.4f}; the largest logit behind them is right for {runs[variant][0].teacher_accuracy:.1%} of "

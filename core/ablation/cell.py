@@ -34,8 +34,9 @@ class Trained:
         progress: epochs, seconds, history, and which epoch was kept.
         answers: (N,) predicted class of each test image, by rising row, of the kept epoch.
         validation, test: 7x7 confusion matrices, rows true.
-        soft_entropy: mean entropy in nats of the soft target that the first epoch's view gets; NaN without one.
-        teacher_accuracy: share of these images that the teachers name rightly; NaN without teachers.
+        soft_entropy: mean entropy in nats of the soft target that the first view gets, by mistake that of another
+            image; NaN without one.
+        teacher_accuracy: share of these images for which the largest logit given is right; NaN without teachers.
         train_images: how many different images it saw.
     """
 
@@ -75,7 +76,6 @@ class Cell:
         self.protocol, self.embeddings, self.folder = protocol, embeddings, folder
         self.parts = images.rows[variant.split]
         self.rows = images.training_rows(variant.split, variant.share)
-        self.honest = teachers
         self.given = teachers and answers_given(variant, teachers, self.parts["train"], protocol.batch_size)
         self.targets = np.eye(N_CLASSES, dtype=np.float32)
         self.progress = Progress(best_score=-np.inf)
@@ -152,11 +152,14 @@ class Cell:
         return Trained(self.progress, answers["test"], *matrices, entropy, accuracy, len(self.rows))
 
     def _soft_labels(self) -> tuple[float, float]:
-        """Entropy of what the soft term asks for, and how often the teacher is right, over the first view."""
-        if self.honest is None:
+        """Entropy of what the soft term asks for, and how often it is right, over the first view in batches."""
+        if self.given is None:
             return float("nan"), float("nan")
-        rows = [int(row) for row in self.rows]
-        logits = self.honest(rows, 0, np.empty(0))
+        # Whose soft labels an image gets may depend on its place in a batch, so they are shuffled as in training.
+        rows = np.random.default_rng([self.variant.seed, 0]).permutation(self.rows)
+        size = self.protocol.batch_size
+        batches = [[int(row) for row in rows[i : i + size]] for i in range(0, len(rows), size)]
+        logits = np.concatenate([self.given(batch, 0, np.empty(0)) for batch in batches])
         target = soft_target(self.variant, logits)
         entropy = float(-(target * np.log(np.maximum(target, 1e-300))).sum(axis=1).mean())
-        return entropy, float((logits.argmax(axis=1) == self.images.labels[self.rows]).mean())
+        return entropy, float((logits.argmax(axis=1) == self.images.labels[rows]).mean())

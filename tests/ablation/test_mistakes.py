@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
+from core.ablation.cell import Cell
 from core.ablation.mistakes import SwitchedLoss, answers_given, as_keras_ships, soft_target
+from core.ablation.protocol import Protocol
 from core.ablation.starved import starve
 from core.lab.variants import FIRST_BATCH, NO_T2, SOFTMAX_TWICE, Variant
 from core.networks.classifiers import _scale
@@ -93,6 +97,22 @@ def test_the_first_batch_answers_for_everyone():
     assert len(asked[1][0]) == 8
     assert set(asked[1][0]) <= set(rows)
     assert asked[2] == (asked[1][0][:5], 2)
+
+
+@pytest.mark.parametrize(("mistakes", "right"), [((), 1.0), ((FIRST_BATCH,), 0.3)])
+def test_the_share_of_right_soft_labels_is_of_those_that_were_given(tmp_path, mistakes, right):
+    labels = np.random.default_rng(3).integers(0, 7, 700)
+    rows = np.arange(len(labels))
+    variant = taught(4.0, 0.8, *mistakes)
+    images = SimpleNamespace(
+        rows={variant.split: {"train": rows}}, labels=labels, training_rows=lambda split, share: rows
+    )
+    cell = Cell(
+        variant, {}, images, None, Protocol(batch_size=32), lambda rows, view, x: 9 * np.eye(7)[labels[rows]], None,
+        tmp_path,
+    )  # fmt: skip
+    share = cell._soft_labels()[1]
+    assert share == 1 if right == 1 else share < right
 
 
 def test_the_starved_teacher_finds_pixels_from_0_to_1():
