@@ -15,7 +15,14 @@ import pandas as pd
 
 from core.evaluation.agreement import agreement_sections
 from core.evaluation.cohorts import THIN, is_thin
-from core.evaluation.contestants import EVALUATE, HEADLINE_NAMES, contestant, to_interval
+from core.evaluation.contestants import (
+    EVALUATE,
+    HEADLINE_NAMES,
+    averaged_runs,
+    contestant,
+    run_shown,
+    to_interval,
+)
 from core.evaluation.held_out import on_test
 from core.evaluation.intervals import Interval
 from core.evaluation.refusals import refusal_section
@@ -33,7 +40,7 @@ USE: dict[str, str] = {
     "teacher": "A large network that teaches the student; also there to show what size buys.",
     "student": "The small network that this project is about, distilled from the teachers for phones and browsers.",
     "variant": "A smaller or faster form of its parent, for devices.",
-    "baseline": "The student's network, start and budget without teachers: what distillation has to beat.",
+    "baseline": "The student's network, start and budget without teachers: what the student has to beat.",
     "ensemble": "The mean of its members' calibrated probabilities, as a yardstick.",
 }
 FOR_ALL = (
@@ -104,7 +111,7 @@ def make_card(manifest: Manifest, name: str) -> Card:
         name=name,
         title=entry.title,
         sections=(
-            Section("Intended use", (USE.get(entry.role, ""), FOR_ALL)),
+            Section("Intended use", (USE.get(entry.role, ""), *_averaged(manifest, entry), FOR_ALL)),
             _identity(manifest, entry),
             _data(entry),
             _recipe(entry),
@@ -118,6 +125,28 @@ def make_card(manifest: Manifest, name: str) -> Card:
             _files(manifest, entry),
         ),
     )
+
+
+def _averaged(manifest: Manifest, entry: ModelEntry) -> tuple[str, ...]:
+    """That a model is a mean of several runs, so that its figures are not put down to distillation alone."""
+    runs, teachers = averaged_runs(entry), entry.provenance.get("teachers") or []
+    if not runs:
+        return ()
+    said = [f"Its weights are the mean of those of {_listed(runs)}."]
+    if run := run_shown(entry):
+        said.append(
+            f"The recipe below is that of {run}" + (f", taught by {_listed(teachers)}." if teachers else ".")
+        )
+    baseline = manifest.models.get("baseline")
+    if baseline and not averaged_runs(baseline):
+        said.append(
+            "The baseline is a single run: it differs from this model by the mean as well as by the teachers."
+        )
+    return (" ".join(said),)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(map(str, names[:-1])), str(names[-1]))))
 
 
 def _rows(values: Mapping[str, Any]) -> pd.DataFrame:

@@ -158,6 +158,24 @@ def _number_formats(manifest: Manifest, entry: ModelEntry) -> list[str]:
     return [words for words in dict.fromkeys(found) if words]
 
 
+def averaged_runs(entry: ModelEntry) -> list[str]:
+    """Names of the runs whose weights a model is the mean of; none where its weights are of one run."""
+    return [str(part["name"]) for part in _parts(entry)]
+
+
+def run_shown(entry: ModelEntry) -> str:
+    """Which of the averaged runs a model's recipe and history are of; empty where that is not known."""
+    # A run names what it began with by its hash, and none began with itself.
+    begun = str(entry.provenance.get("initial_weights", ""))
+    found = [str(part["name"]) for part in _parts(entry) if str(part.get("sha256")) not in begun]
+    return found[0] if len(found) == 1 else ""
+
+
+def _parts(entry: ModelEntry) -> list[Mapping[str, Any]]:
+    stored = entry.provenance.get("mean_of")
+    return [part for part in stored if "name" in part] if isinstance(stored, list) else []
+
+
 def read_predictions(manifest: Manifest, name: str) -> Predictions:
     """A model's stored answers to the validation and test images.
 

@@ -87,6 +87,24 @@ def test_a_card_has_what_the_operating_point_gives_on_test(folder: Path) -> None
     assert value(model, "at the operating point").startswith("95.1% of the malignant validation images")
 
 
+def test_a_mean_of_runs_is_not_put_down_to_distillation_alone(folder: Path) -> None:
+    parts = [{"name": "fourth", "sha256": "aaa"}, {"name": "third", "sha256": "bbb"}]
+    provenance = {
+        "mean_of": parts,
+        "teachers": ["third", "base"],
+        "initial_weights": "best.npz (sha256 bbb...)",
+    }
+    update_model(folder, "student", {"provenance": provenance})
+    manifest = update_model(folder, "baseline", ModelEntry("baseline", "B", "baseline"))
+    said = make_card(manifest, "student").section("Intended use").paragraphs[1]
+    assert said.startswith(
+        "Its weights are the mean of those of fourth and third. The recipe below is that of fourth, "
+    )
+    assert "taught by third and base" in said
+    assert "The baseline is a single run" in said
+    assert len(make_card(manifest, "baseline").section("Intended use").paragraphs) == 2
+
+
 def test_every_card_names_the_limits(folder: Path) -> None:
     for name in ("student", "bare"):
         text = " ".join(make_card(load_manifest(folder), name).section("Limits").paragraphs)
