@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -15,7 +16,9 @@ from core.evaluation.contestants import (
     HEADLINE_NAMES,
     SMALLER_IS_BETTER,
     Contestant,
+    averaged_runs,
     majority_line,
+    run_shown,
 )
 from core.evaluation.histories import read_history
 from core.evaluation.intervals import Interval
@@ -33,6 +36,7 @@ from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import NEUTRAL, model_colour, model_symbol
 from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
 from core.lesions import BY_CODE, CODES
+from core.manifest import ModelEntry
 from core.numbers import percent
 from core.reported import MARK, RESULTS
 from pages import _links, _shared
@@ -42,10 +46,6 @@ COSTS = {
     "Size": ("megabytes", "Size, MB (logarithmic)"),
     "Latency": ("milliseconds", "One image, one thread, ms"),
 }
-TRAINED_ON_VIEWS = (
-    "The curve in blue is measured on augmented, rebalanced training images, the red one on plain validation images, "
-    "so red may lie above blue."
-)
 
 
 def mark(model: Contestant, interval: Interval, *, note: str = "", hollow: bool = False) -> Mark:
@@ -271,6 +271,8 @@ def show_training(models: list[Contestant], guest: Guest | None) -> None:
     except UserError as error:
         st.info(_shared.plain_text(str(error)))
         return
+    entry = manifest.model(name)
+    differs = {"loss": two_losses(entry.recipe)}
     epoch = history["epoch"].tolist()
     for column, (kind, label, share) in zip(
         st.columns(2, gap="medium"), (("accuracy", "Accuracy", True), ("loss", "Loss", False)), strict=True
@@ -281,11 +283,38 @@ def show_training(models: list[Contestant], guest: Guest | None) -> None:
                 training_curves(epoch, training, history[f"val_{kind}"].tolist(), label=label, share=share,
                                 ink=_shared.ink()),
                 key=f"training-{kind}", alt=f"{label} of {titles[name]} by epoch",
-                reading=f"{label} by epoch, training blue and validation red, as the report draws it.",
+                reading=f"{label} by epoch, training blue and validation red, as the report draws it."
+                + differs.get(kind, ""),
             )  # fmt: skip
-    st.caption(TRAINED_ON_VIEWS)
+    st.caption(whose_curves(entry))
     st.dataframe(
         history, hide_index=True, key="history", column_config=_shared.headings(history.columns),
         alt="The training history epoch by epoch",
     )  # fmt: skip
     _shared.download(history, f"history-{name}.csv")
+
+
+def two_losses(recipe: Mapping[str, Any]) -> str:
+    """How the loss in blue is another than the one in red; empty where both are plain cross-entropy."""
+    weighted, taught = recipe.get("balance") == "sqrt", recipe.get("distillation")
+    blue = "cross-entropy weighted by class" if weighted else "cross-entropy"
+    if taught:
+        alpha, temperature = taught.get("alpha"), taught.get("temperature")
+        blue = f"alpha · T² · KL to the teachers + (1 - alpha) · {blue}, with alpha = {alpha} and T = {temperature}"
+    elif not weighted:
+        return ""
+    return f" These are two different losses: blue is {blue}; red is plain cross-entropy. Their heights do not compare."
+
+
+def whose_curves(entry: ModelEntry) -> str:
+    """What the curves are measured on, and of which run they are where the model is the mean of several."""
+    repeated = ", those of small classes repeated" if entry.recipe.get("balance") == "oversample" else ""
+    said = (
+        f"The curve in blue is measured on augmented training images{repeated}, while the network learns, the red one "
+        "on plain validation images, so red may lie above blue."
+    )
+    runs = averaged_runs(entry)
+    if runs:
+        one = run_shown(entry) or "one of them"
+        said += f" The model is the mean of the weights of {' and '.join(runs)}; the curves are those of {one} alone."
+    return _shared.plain_text(said)

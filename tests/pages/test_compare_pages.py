@@ -22,6 +22,7 @@ from core.evaluation.refresh import refresh
 from core.evaluation.trials import FILE, KEY, Trial, to_csv
 from core.lesions import CODES, N_CLASSES
 from pages import _answers
+from pages._views import two_losses
 
 VIEWS = ("Figures", "Trade-off", "Classes", "Curves", "Calibration", "Differences", "Cohorts", "Training")
 NAMES = {"resnet50": "teacher", "student": "student", "baseline": "baseline"}
@@ -312,3 +313,35 @@ def test_training_runs_stand_on_the_model_cards_and_damaged_ones_are_said(
     app = open_page("models")
     assert not app.exception
     assert "The table of training runs is left out" in "\n".join(w.value for w in app.warning)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "blue"),
+    [
+        ({"balance": "none"}, None),
+        ({"balance": "oversample"}, None),
+        ({"balance": "sqrt"}, "blue is cross-entropy weighted by class"),
+        ({"balance": "sqrt", "distillation": {"alpha": 0.5, "temperature": 2.0}},
+         "(1 - alpha) · cross-entropy weighted by class, with alpha = 0.5 and T = 2.0"),
+    ],
+)  # fmt: skip
+def test_two_losses_on_one_axis_are_said_to_be_two(recipe: dict, blue: str | None) -> None:
+    said = two_losses(recipe)
+    assert (blue in said and "red is plain cross-entropy" in said) if blue else not said
+
+
+def test_the_curves_of_a_mean_are_those_of_one_run(finished: Path, use, open_page, tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts"
+    shutil.copytree(finished, folder)
+    parts = [{"name": "student-fourth", "sha256": "aaa"}, {"name": "student-third", "sha256": "bbb"}]
+    provenance = {"mean_of": parts, "initial_weights": "best.npz (sha256 bbb...)"}
+    update_model(folder, "student", {"provenance": provenance, "recipe": {"balance": "sqrt"}})
+    use(folder)
+    app = sound(open_page("comparison", view="Training", compare="Student", curve="student"))
+    said = texts(app.caption).replace("\\", "")
+    assert (
+        "the mean of the weights of student-fourth and student-third; the curves are those of student-fourth"
+        in said
+    )
+    assert "two different losses" in said
+    assert "rebalanced" not in said
