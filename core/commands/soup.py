@@ -21,8 +21,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "soup",
         help="average the weights of several trainings of one network",
         description="Averages a finished run's weights with those of others, as long as validation images are "
-        "recognised no worse, and publishes the mean with the run's recipe and history (Wortsman et al., Model soups, "
-        "ICML 2022). Test images take no part.",
+        "recognised no worse, and publishes the mean (or the best of them alone where no mean is as good) with the "
+        "run's recipe and history (Wortsman et al., Model soups, ICML 2022). Test images take no part.",
     )
     parser.add_argument("run_name", metavar="RUN", help="a finished run")
     parser.add_argument(
@@ -66,10 +66,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"= {_text(figures)}")
     if options.limit:
         return 0
-    if sum(one.used for one in ingredients) < 2:
-        raise UserError(
-            "expected a mean that is no worse than its best part, found none; nothing is published"
-        )
+    used = [one.name for one in ingredients if one.used]
+    if len(used) < 2:
+        print(f"no mean is as good as its best part: {used[0]} alone is kept")
     target = _keep(options.name, folder, recipe, network)
     if options.no_publish:
         print(f"{options.name}: weights in {target}")

@@ -148,7 +148,7 @@ def title_of(name: str, network: str, role: str) -> str:
 
 
 def describe_init(init: str | None, note: str | None) -> str:
-    """Initial weights in words: source, and for a file its name and hash.
+    """Initial weights in words: source, for a file its name and hash, for a run's also what that run began with.
 
     Raises:
         UserError: there is no such file.
@@ -160,7 +160,17 @@ def describe_init(init: str | None, note: str | None) -> str:
     if not Path(init).is_file():
         raise UserError(f"--init: expected imagenet, a .weights.h5 or an .npz file, found no file {init}")
     digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()[:16]
-    return f"{Path(init).name} (sha256 {digest}...)" + (f": {note}" if note else "")
+    described = f"{Path(init).name} (sha256 {digest}...)" + (f": {note}" if note else "")
+    earlier = _began_with(Path(init).parent / "run.json")
+    return f"{described}; that run began with {earlier}" if earlier else described
+
+
+def _began_with(notes: Path) -> str:
+    """The initial weights of the run whose folder a file lies in; empty for any other file."""
+    try:
+        return str(json.loads(notes.read_bytes()).get("initial_weights", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def current_commit() -> str:

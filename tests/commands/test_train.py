@@ -82,6 +82,23 @@ def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, c
     assert entry.role == "teacher"
 
 
+def test_where_no_mean_is_as_good_the_best_part_is_kept_alone(place, capsys, monkeypatch):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "first"]) == 0
+    assert main([*train, "--name", "second", "--seed", "2"]) == 0
+    scores = iter([0.5, 0.9, 0.1])  # the first alone, the second alone, their mean
+
+    def figures(logits, labels):
+        value = next(scores)
+        return {"val_accuracy": value, "val_balanced_accuracy": value}
+
+    monkeypatch.setattr("core.training.scores.validation_figures", figures)
+    assert main(["soup", "first", "second", "--name", "resnet50"]) == 0
+    assert "second alone is kept" in capsys.readouterr().out
+    entry = load_manifest(place / "artifacts").model("resnet50")
+    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second"]
+
+
 def test_runs_that_are_not_published_teach(place, capsys):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     assert main([*train, "--name", "one"]) == 0

@@ -12,8 +12,8 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.evaluation.trials import FILE, KEY, read_trials
-from core.training.publish import DATA_NOTE, SYNTHETIC_NOTE
 from core.training.recipes import Distillation, recipe_for
 from core.training.trials import digest, find_trials
 

@@ -9,10 +9,9 @@ import pytest
 
 from core.artifacts import load_manifest, update_model
 from core.errors import UserError
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.training import publish as module
 from core.training.publish import (
-    DATA_NOTE,
-    SYNTHETIC_NOTE,
     describe_init,
     note_start,
     publish,
@@ -172,6 +171,10 @@ def test_initial_weights_in_words(tmp_path):
     path.write_bytes(b"abc")
     said = describe_init(str(path), "of a friend, MIT")
     assert said == "start.weights.h5 (sha256 ba7816bf8f01cfea...): of a friend, MIT"
+    (tmp_path / "run.json").write_text('{"initial_weights": "none (random)"}')
+    assert describe_init(str(path), None).endswith("; that run began with none (random)")
+    (tmp_path / "run.json").write_text("[]")
+    assert describe_init(str(path), None).endswith("...)")
     with pytest.raises(
         UserError, match=r"--init: expected imagenet, a \.weights\.h5 or an \.npz file, found no file"
     ):
