@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.evaluation.held_out import on_test
 from core.text import escape
 
 _TEXT = """# {title}
@@ -28,8 +29,9 @@ Licence of the model: {licence}.
 
 ## From an image to the input
 
-1. Decode the image, turn it upright (EXIF orientation), drop transparency, and bring the channels into the order
-   {channels}, 8 bits each: {low} to {high}.
+1. Decode the image, turn it upright (EXIF orientation), convert it to sRGB by its colour profile where it has one, lay
+   transparency over white, and bring the channels into the order {channels}, 8 bits each: {low} to {high}. The examples
+   do not read colour profiles: for pictures in another space than sRGB, such as a phone's, convert before.
 2. Resize the whole frame to {size} x {size} pixels. The aspect is not kept and nothing is cut off. Each new pixel is
    the mean of the area that it covers (OpenCV's `INTER_AREA`); other ways of resizing change the answers.
 3. That is the input `{input}`, {input_type}, shape {shape}. Do not scale, centre or normalise: the network does.
@@ -69,6 +71,8 @@ def read_me(facts: Mapping[str, Any]) -> str:
         point = f"\n  At {threshold:.4g} and above the project calls an image suspicious"
         target = facts["sensitivity_target"]
         point += f", which was chosen for a sensitivity of {target:.0%} on validation." if target else "."
+        held_out = on_test({"test": facts["operating_point_on_test"]})
+        point += f"\n  {held_out}" if held_out else ""
     return _TEXT.format(
         title=escape(facts["title"]),
         licence=escape(facts["licence"]) or "not stored",

@@ -36,7 +36,11 @@ def artifacts(tiny_file, tmp_path, monkeypatch) -> Path:
         "A *small* student, int8",
         "variant",
         calibration={"temperature": 0.64, "fitted_on": "validation"},
-        operating_point={"malignancy_threshold": 0.0772, "sensitivity_target": 0.95},
+        operating_point={
+            "malignancy_threshold": 0.0772,
+            "sensitivity_target": 0.95,
+            "test": {"sensitivity": {"value": 0.917, "low": 0.885, "high": 0.947}},
+        },
         provenance={"licence": "CC BY-NC 4.0 (non-commercial), as the data"},
         commit="abc123",
     )

@@ -88,7 +88,8 @@ def test_words_for_people(folder: Path) -> None:
     text = (folder / "README.md").read_text()
     for phrase in (
         r"A \*small\* student", "INTER_AREA", "224 x 224", "RGB", "softmax(logits / 0.64)", "`mel` Melanoma",
-        "0.0772", "95%", "not kept", "no medical device", "CC BY-NC 4.0", "maps", "embedding",
+        "0.0772", "95%", "91.7 % (95 % interval 88.5 to 94.7)",
+        "not kept", "no medical device", "CC BY-NC 4.0", "maps", "embedding",
     ):  # fmt: skip
         assert phrase in text, phrase
     assert "{" not in text
@@ -123,6 +124,25 @@ def test_the_python_example_alone_answers_as_the_dashboard_does(folder, artifact
     assert found["probabilities"] == pytest.approx(expected, abs=1e-6)
     assert found["label"] == max(expected, key=expected.get)
     assert found["malignancy"] == pytest.approx(sum(expected[c] for c in ("akiec", "bcc", "mel")))
+
+
+def test_the_python_example_lays_transparency_over_white_as_the_dashboard_does(folder, artifacts, tmp_path):
+    rgb = np.random.default_rng(1).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    opacity = np.zeros((300, 400, 1), np.uint8)
+    opacity[60:240, 80:320] = 255
+    opacity[60:240, 60:80] = 128
+    image = tmp_path / "cut out.png"
+    cv2.imwrite(str(image), np.concatenate([rgb, opacity], axis=2))
+    command = [sys.executable, "-I", str(folder / "classify.py"), str(image)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["probabilities"] == pytest.approx(served(artifacts, image), abs=0.005)
+
+
+def test_the_python_example_says_how_it_is_called(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-I", str(folder / "classify.py")], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "usage: python classify.py IMAGE" in done.stderr
 
 
 def test_the_python_example_refuses_what_is_no_image(folder: Path) -> None:
