@@ -85,6 +85,7 @@ class Side:
         run: its name.
         images, lesions: tested.
         majority: share of the commonest class among them.
+        trained_lesions: that the training part has images of.
         figures: of `FIGURES`.
         groups: of `GROUPS`.
         facts: what makes the run: `recipe`, `commit`, `initial_weights`, `machine`, `backend`, `seconds`, `epochs`,
@@ -95,6 +96,7 @@ class Side:
     images: int
     lesions: int
     majority: float
+    trained_lesions: int
     figures: Mapping[str, Interval]
     groups: Mapping[str, Group]
     facts: Mapping[str, Any]
@@ -133,9 +135,13 @@ def measure_pair(
         resamples: number of bootstrap resamples.
 
     Raises:
-        LeakError: the recipes differ in more than the split.
+        LeakError: the runs differ in more than the split, or the test images of one have no lesion with several
+            images or none with one.
     """
     check_same_recipe(name, {split: facts[split]["recipe"] for split in SPLITS})
+    begun = {facts[split]["initial_weights"] for split in SPLITS}
+    if len(begun) > 1:
+        raise LeakError(f"{name}: expected both runs to begin alike, found {' and '.join(sorted(begun))}")
     sides: dict[str, Side] = {}
     estimates: dict[str, Estimates] = {}
     # Another seed for each: with one seed, two samples of equal size would be drawn in step.
@@ -187,6 +193,9 @@ def _measure(
     trained_lesions = set(records["lesion_id"][assign(records, split) == "train"])
     trained = np.array([lesion in trained_lesions for lesion in answers.lesion_id])
     masks = {"several": several, "single": ~several}
+    for key, mask in masks.items():
+        if not mask.any():
+            raise LeakError(f"{answers.model}: expected test images of {GROUPS[key]}, found none")
     right = answers.predicted == answers.label
 
     def by_group(weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -210,7 +219,16 @@ def _measure(
     }
     figures = {figure: found.interval(figure) for figure in FIGURES}
     majority = majority_share(answers.label)
-    side = Side(answers.model, len(answers), drawn.n_lesions, majority, figures, groups, dict(facts))
+    side = Side(
+        run=answers.model,
+        images=len(answers),
+        lesions=drawn.n_lesions,
+        majority=majority,
+        trained_lesions=len(trained_lesions),
+        figures=figures,
+        groups=groups,
+        facts=dict(facts),
+    )
     return side, found
 
 
@@ -301,7 +319,10 @@ def sentence(pairs: list[Pair], figure: str = "accuracy", title: Callable[[str],
     if not said:
         return ""
     what = FIGURES[figure].lower()
-    return f"The same recipe trained and tested on the report's split instead of ours: {what} {' and '.join(said)}."
+    return (
+        f"The same recipe trained and tested on the report's split instead of ours: {what} {' and '.join(said)}. One "
+        "run each: the intervals are of the test lesions, and do not hold what another seed would change."
+    )
 
 
 def leak_table(pairs: list[Pair]) -> pd.DataFrame:

@@ -137,6 +137,19 @@ def test_other_recipes_are_no_pair(changes, word, records) -> None:
         measure_pair("student", {s: answers(records, s, 0) for s in SPLITS}, both, records, resamples=10)
 
 
+def test_runs_that_began_otherwise_are_no_pair(records) -> None:
+    both = {"lesion": facts("lesion"), "report": facts("report") | {"initial_weights": "other"}}
+    with pytest.raises(LeakError, match="begin alike, found other and x"):
+        measure_pair("student", {s: answers(records, s, 0) for s in SPLITS}, both, records, resamples=10)
+
+
+def test_a_set_without_lesions_of_several_images_shows_no_leak(records) -> None:
+    single = records.drop_duplicates("lesion_id", ignore_index=True)
+    found = {split: answers(single, split, 0) for split in SPLITS}
+    with pytest.raises(LeakError, match="lesions with several images, found none"):
+        measure_pair("student", found, {s: facts(s) for s in SPLITS}, single, resamples=10)
+
+
 def test_the_file_gives_back_what_was_saved(pair, tmp_path) -> None:
     save_pairs(tmp_path, [pair])
     assert read_pairs(load_manifest(tmp_path)) == [pair]

@@ -382,7 +382,13 @@ def add_pair(folder: Path, records: pd.DataFrame) -> Pair:
             f"student-{split}", ids, lesions, label, logits, np.full(len(test), "test")
         )
         recipe = {"split": split, "stages": [{"epochs": 3, "size": 224}]}
-        facts[split] = {"recipe": recipe, "commit": "abc", "machine": "a CPU", "seconds": 600, "epochs": 3}
+        facts[split] = {
+            "recipe": recipe,
+            "commit": "abc",
+            "machine": "a CPU",
+            "seconds": 600,
+            "initial_weights": "x",
+        }
     pair = measure_pair("student", found, facts, records, resamples=100)
     save_pairs(folder, [pair])
     return pair
