@@ -13,6 +13,9 @@ from core.serving.heap import give_back, keep_little
 from core.settings import MAX_UPLOAD_BYTES
 from core.sweeping import sweep_in_background
 
+IMAGES_HERE = "images-here"
+"""The key of the session's state by which it is seen that an image was taken away."""
+
 _GRACE = 0.9
 """Share of `server.disconnectedSessionTTL` after which a visit that was not taken up again is forgotten: a little
 before Streamlit lets it go by itself, which it does only when somebody else leaves, be that in a week."""
@@ -28,6 +31,20 @@ def keep_uploads_here() -> None:
     keep_little()
     sweep_in_background()
     _visit()
+
+
+def forget_removed(here: set[tuple[str, str]]) -> None:
+    """Let go of all that was made of a visitor's images as soon as one of them is no longer on the page.
+
+    Args:
+        here: name and sha256 of each image that is on the page now; none on any page but Prediction.
+    """
+    if st.session_state.get(IMAGES_HERE, set()) - here:
+        from pages import _data, _research, _similar  # what pages without images never need
+
+        for made in (_data, _similar, _research):
+            made.forget()
+    st.session_state[IMAGES_HERE] = here
 
 
 def _forget_later(session_id: str) -> None:

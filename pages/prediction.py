@@ -12,13 +12,10 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
-from pages import _data, _links, _research, _shared, _similar, _turned
+from pages import _data, _links, _memory, _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
 from pages._maps import show_maps
-
-HERE = "images-here"
-"""The key of the session's state by which it is seen that an image was taken away."""
 
 
 def choose() -> tuple[tuple[str, ...], int]:
@@ -45,15 +42,6 @@ def choose() -> tuple[tuple[str, ...], int]:
                     st.text(state.reason)
         models = tuple(chosen) or choose_models(usable)
         return models, _turned.choose(models)
-
-
-def forget_removed(items: list[Item]) -> None:
-    """Let go of all that was made of a visitor's images as soon as one of them is no longer on the page."""
-    here = {(item.name, item.sha256) for item in items if item.notice is None}
-    if st.session_state.get(HERE, here) - here:
-        for made in (_data, _similar, _research):
-            made.forget()
-    st.session_state[HERE] = here
 
 
 def read_all(items: list[Item], models: tuple[str, ...], orientations: int) -> list[Reading]:
@@ -185,7 +173,7 @@ def main() -> None:
         ":material/lock: Nothing is kept: images stay in this server's memory and go when your session ends. "
         "What a file says about patient, place or camera is never read out."
     )
-    forget_removed(items)
+    _memory.forget_removed({(item.name, item.sha256) for item in items if item.notice is None})
     if not items:
         show_classes()
         return

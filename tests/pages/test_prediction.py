@@ -233,7 +233,7 @@ def test_without_models_the_page_says_which_commands_make_them(open_page, tmp_pa
     app = open_page()
     assert not app.exception
     assert "no model that can be used" in texts(app.error)
-    assert "python -m core distill" in list(app.table[0].value["made by"])
+    assert "python -m core distill --init imagenet" in list(app.table[0].value["made by"])
     assert not app.file_uploader
 
 
@@ -518,6 +518,15 @@ def test_what_was_made_of_a_file_goes_with_it(page: AppTest, picture: Callable) 
     upload(page)
     assert remembered() == b""
     assert "anna" not in repr(page.session_state["images-here"])
+
+
+def test_who_goes_to_another_page_leaves_nothing_behind(page: AppTest, picture: Callable) -> None:
+    upload(page, ("anna.png", picture("mel")))
+    assert b"anna.png" in remembered()
+    page.switch_page("pages/privacy.py").run()
+    assert not page.exception
+    assert remembered() == b""
+    assert not page.session_state["images-here"]
 
 
 def test_what_was_made_of_pasted_images_is_forgotten_with_them(
