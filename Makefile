@@ -8,6 +8,8 @@ CORE := $(BIN)/python -m core
 # Initial weights: Keras' own ImageNet weights, or files such as INIT_RESNET50=weights/resnet50.weights.h5
 INIT_RESNET50 ?= imagenet
 INIT_MOBILENETV2 ?= imagenet
+# Where training keeps its checkpoints: see core/settings.py.
+RUNS := $(or $(DERMDISTILL_RUNS),runs)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -30,40 +32,40 @@ SMALL := --seed 1 --stages 8x128,3x160,1x224 --set views=2 --set learning_rate=5
 models: install ## Make every shipped model anew from HAM10000 (thirteen hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2) $(SHORT)
 	$(CORE) train --network resnet50 --name resnet50-labels --no-publish --init $(INIT_RESNET50)
-	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init runs/resnet50-labels/best.npz \
+	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init $(RUNS)/resnet50-labels/best.npz \
 		--teachers baseline-first $(SOFT) --stages 1x160,1x224 --set learning_rate=2e-4 --set views=5
 	$(CORE) soup resnet50-taught resnet50-labels --name resnet50-first --no-publish
 	$(CORE) distill --network densenet169 --name densenet169-begun --no-publish \
 		--teachers baseline-first $(SOFT) --stages 8x64,2x128,1x224 --seed 1 --set learning_rate=1e-3 \
 		--set views=5
-	$(CORE) distill --network densenet169 --name densenet169-first --no-publish --init runs/densenet169-begun/best.npz \
+	$(CORE) distill --network densenet169 --name densenet169-first --no-publish --init $(RUNS)/densenet169-begun/best.npz \
 		--teachers baseline-first $(SOFT) --stages 3x128,1x160 --seed 1 --set learning_rate=6e-4 \
 		--set views=5
 	$(CORE) distill --name student-first --no-publish --init $(INIT_MOBILENETV2) \
 		--teachers resnet50-first-soup --temperature 2 --alpha 0.5 --teacher-size 224 $(SHORT)
-	$(CORE) distill --network resnet50 --name resnet50 --init runs/resnet50-first-soup/best.npz --init-note "this project's own" \
+	$(CORE) distill --network resnet50 --name resnet50 --init $(RUNS)/resnet50-first-soup/best.npz --init-note "this project's own" \
 		--teachers baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
-	$(CORE) distill --network densenet169 --name densenet169-second --no-publish --init runs/densenet169-first/best.npz \
+	$(CORE) distill --network densenet169 --name densenet169-second --no-publish --init $(RUNS)/densenet169-first/best.npz \
 		--teachers baseline-first,student-first $(SOFT) --stages 3x128,3x160,1x224 --seed 1 --set learning_rate=1e-3 \
 		--set views=4
-	$(CORE) distill --network densenet169 --name densenet169-third --no-publish --init runs/densenet169-second/best.npz \
+	$(CORE) distill --network densenet169 --name densenet169-third --no-publish --init $(RUNS)/densenet169-second/best.npz \
 		--teachers baseline-first,student-first $(SOFT) --stages 2x160,1x224 --seed 1 --set learning_rate=6e-4 --set views=4
 	$(CORE) soup densenet169-third densenet169-second --name densenet169-mean --no-publish
 	$(CORE) train --network mobilenetv2 --name baseline-second --no-publish --init $(INIT_MOBILENETV2) $(SMALL)
-	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init runs/densenet169-mean-soup/best.npz \
+	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init $(RUNS)/densenet169-mean-soup/best.npz \
 		--teachers resnet50,baseline-first $(SOFT) --stages 2x160,2x224 --seed 2 --set learning_rate=5e-4 --set views=2
-	$(CORE) soup densenet169-fourth runs/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
-	$(CORE) distill --network densenet169 --name densenet169-fifth --no-publish --init runs/densenet169-good-soup/best.npz \
+	$(CORE) soup densenet169-fourth $(RUNS)/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
+	$(CORE) distill --network densenet169 --name densenet169-fifth --no-publish --init $(RUNS)/densenet169-good-soup/best.npz \
 		--teachers resnet50,baseline-first,student-first $(SOFT) --stages 2x160,3x224 --seed 3 --set views=3
 	$(CORE) distill --name student-second --no-publish --init $(INIT_MOBILENETV2) \
 		--teachers resnet50,baseline-first,densenet169-fifth $(SOFT) $(SMALL)
-	$(CORE) train --network mobilenetv2 --name baseline-third --no-publish --init runs/baseline-second/best.npz --seed 1
-	$(CORE) distill --name student-third --no-publish --init runs/student-second/best.npz --seed 1 \
+	$(CORE) train --network mobilenetv2 --name baseline-third --no-publish --init $(RUNS)/baseline-second/best.npz --seed 1
+	$(CORE) distill --name student-third --no-publish --init $(RUNS)/student-second/best.npz --seed 1 \
 		--teachers resnet50,densenet169-fifth,baseline-second,student-second $(SOFT)
-	$(CORE) distill --network densenet169 --name densenet169 --init runs/densenet169-fifth/best.npz --init-note "this project's own" \
+	$(CORE) distill --network densenet169 --name densenet169 --init $(RUNS)/densenet169-fifth/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
-	$(CORE) train --network mobilenetv2 --init runs/baseline-third/best.npz --init-note "this project's own"
-	$(CORE) distill --name student-fourth --no-publish --init runs/student-third/best.npz --init-note "this project's own" \
+	$(CORE) train --network mobilenetv2 --init $(RUNS)/baseline-third/best.npz --init-note "this project's own"
+	$(CORE) distill --name student-fourth --no-publish --init $(RUNS)/student-third/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) soup student-fourth student-third --name student
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
@@ -118,8 +120,8 @@ clean: ## Delete .venv and caches (never data, runs or artifacts)
 
 # The stamps make an install happen once, and again when the pins change.
 .venv/installed: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); try make PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "error: expected Python 3.11 to 3.13, found $$($(PYTHON) --version 2>&1); try make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(PIP) install --require-hashes -r requirements.lock
 	@touch $@

@@ -27,16 +27,18 @@ class Known:
 Part = TypeVar("Part")
 
 KNOWN: dict[str, Known] = {
-    "resnet50": Known("ResNet50", "teacher", "python -m core train --network resnet50"),
-    "densenet169": Known("DenseNet169", "teacher", "python -m core train --network densenet169"),
-    "student": Known("Student", "student", "python -m core distill"),
+    "resnet50": Known("ResNet50", "teacher", "python -m core train --network resnet50 --init imagenet"),
+    "densenet169": Known(
+        "DenseNet169", "teacher", "python -m core train --network densenet169 --init imagenet"
+    ),
+    "student": Known("Student", "student", "python -m core distill --init imagenet"),
     "student-fp16": Known("Student, float16", "variant", "python -m core compress"),
     "student-dynamic": Known(
         "Student, dynamic int8", "variant", "python -m core compress --model student --all"
     ),
     "student-int8": Known("Student, int8", "variant", "python -m core compress"),
     "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.5"),
-    "baseline": Known("Baseline", "baseline", "python -m core train --network mobilenetv2 --name baseline"),
+    "baseline": Known("Baseline", "baseline", "python -m core train --network mobilenetv2 --init imagenet"),
     "ensemble": Known("Ensemble", "ensemble", "python -m core evaluate"),
 }
 """In the order of every table."""

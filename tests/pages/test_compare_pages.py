@@ -114,8 +114,8 @@ def test_without_models_each_page_says_which_commands_make_them(
     app = open_page(page)
     assert not app.exception
     commands = "\n".join(frame.value.to_string() for frame in app.dataframe)
-    assert "python -m core distill" in commands
-    assert "python -m core train --network resnet50" in commands
+    assert "python -m core distill --init imagenet" in commands
+    assert "python -m core train --network resnet50 --init imagenet" in commands
 
 
 def test_without_models_the_report_s_figures_are_there_as_reported(tmp_path: Path, use, open_page) -> None:

@@ -33,7 +33,7 @@ def test_table(make_artifacts, capsys):
     assert table["student"].endswith("ready")
     assert table["resnet50"].split()[2] == "-"
     assert table["baseline"].endswith("absent")
-    assert "make it with: python -m core train --network mobilenetv2 --name baseline" in remarks
+    assert "make it with: python -m core train --network mobilenetv2 --init imagenet" in remarks
 
 
 def test_json(make_artifacts, tiny, capsys):
