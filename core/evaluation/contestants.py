@@ -173,7 +173,8 @@ def run_shown(entry: ModelEntry) -> str:
 
 def _parts(entry: ModelEntry) -> list[Mapping[str, Any]]:
     stored = entry.provenance.get("mean_of")
-    return [part for part in stored if "name" in part] if isinstance(stored, list) else []
+    # Of a mean that was no better than its best part, that part alone is stored.
+    return stored if isinstance(stored, list) and len(stored) > 1 else []
 
 
 def read_predictions(manifest: Manifest, name: str) -> Predictions:

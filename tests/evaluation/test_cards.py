@@ -101,6 +101,8 @@ def test_a_mean_of_runs_is_not_put_down_to_distillation_alone(folder: Path) -> N
         "Its weights are the mean of those of fourth and third. The recipe below is that of fourth, "
     )
     assert "taught by third and base" in said
+    update_model(folder, "student", {"provenance": provenance | {"mean_of": parts[:1]}})
+    assert len(make_card(load_manifest(folder), "student").section("Intended use").paragraphs) == 2
     assert "The baseline is a single run" in said
     assert len(make_card(manifest, "baseline").section("Intended use").paragraphs) == 2
 
