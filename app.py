@@ -36,7 +36,5 @@ st.caption(
 )
 st.session_state.routed = True  # see pages/_shared.py, run
 _memory.keep_uploads_here()
-if page.url_path != "prediction":
-    _memory.forget_removed(set())
 if _door.admitted():
     page.run()

@@ -22,6 +22,7 @@ from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
 from core.settings import ROOT
 from core.text import escape
+from pages import _memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ ROUTED = "routed"
 """The key of the session's state by which pages know that the router has run."""
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, has_images: bool = False) -> None:
     """Run a page, and the router around it where Streamlit left that out.
 
     While nobody has opened the router in this process, Streamlit takes a folder named `pages` for the navigation and
@@ -39,6 +40,8 @@ def run(main: Callable[[], None]) -> None:
     router runs it, and the router runs the page.
     """
     if ROUTED in st.session_state:
+        if not has_images:  # a visitor's own: whoever leaves that page lets go of them
+            _memory.forget_removed(set())
         main()
     else:
         runpy.run_path(str(ROOT / "app.py"))

@@ -182,4 +182,4 @@ def main() -> None:
     show(items[index], readings[index], models)
 
 
-_shared.run(main)
+_shared.run(main, has_images=True)

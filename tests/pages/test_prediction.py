@@ -223,7 +223,7 @@ def test_a_damaged_model_is_left_out_with_its_command(make_models, open_page, pi
     folder = make_models(student=None, resnet50=None)
     (folder / "student.tflite").write_bytes(b"damaged")
     app = upload(open_page(), ("mine.png", picture("bcc")))
-    assert "Student is refused: `python -m core distill`" in texts(app.caption)
+    assert "Student is refused: `python -m core distill --init imagenet`" in texts(app.caption)
     assert app.multiselect(key="models").value == ["resnet50"]
     assert "Basal cell carcinoma" in texts(app.subheader)
 
