@@ -7,6 +7,7 @@ import streamlit as st
 from core.errors import UserError
 from core.evaluation.brought import NAME
 from core.evaluation.calibration import reliability
+from core.evaluation.cohorts import is_thin
 from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, Comparison, compare_all
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, on_same_images, to_interval
 from core.evaluation.operating import precision_recall, roc
@@ -265,8 +266,9 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         interval_rows(cohort_rows(counted, dimension, name), axis=COHORT_FIGURES[name], ink=_shared.ink()),
         key="cohorts",
         alt=f"{COHORT_FIGURES[name]} by {DIMENSIONS[dimension].lower()}",
-        reading="Hollow marks and the word “thin” stand for fewer than 30 lesions: read nothing into them. Groups "
-        "differ in what they have as well as in how the model does.",
+        reading="Hollow marks and the word “thin” stand for fewer than 30 lesions, or for fewer than 30 images of the "
+        "kind that a sensitivity or specificity is a share of: read nothing into them. Groups differ in what they "
+        "have as well as in how the model does.",
     )
     config = {
         n: st.column_config.ProgressColumn(label, **_shared.PERCENT) for n, label in COHORT_FIGURES.items()
@@ -288,7 +290,7 @@ def cohort_rows(models: list[Contestant], dimension: str, name: str) -> list[Row
     for model in models:
         for cohort in model.cohorts:
             if cohort.get("dimension") == dimension:
-                group, thin = str(cohort["group"]), bool(cohort.get("thin"))
+                group, thin = str(cohort["group"]), is_thin(cohort, name)
                 labels[group] = f"{group}: {cohort.get('n_lesions')} lesions{', thin' * thin}"
                 groups.setdefault(group, []).append(mark(model, to_interval(cohort.get(name)), hollow=thin))
     return [Row(labels[group], tuple(marks)) for group, marks in groups.items()]

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _headline(registry: Registry) -> str:
-    """The models of `KNOWN` that are there, as the README shows them."""
+    """The models of `KNOWN` that are there, as the README shows them, the machine and the ensemble's members below."""
     from core.evaluation.contestants import contestant
     from core.evaluation.latency import read_benchmark
     from core.evaluation.tables import markdown_table
@@ -67,7 +67,13 @@ def _headline(registry: Registry) -> str:
         return markdown_table([])
     times = read_benchmark(manifest)
     shipped = [(name, known.title) for name, known in KNOWN.items() if name in manifest.models]
-    return markdown_table([contestant(manifest, name, title, times) for name, title in shipped])
+    table = markdown_table([contestant(manifest, name, title, times) for name, title in shipped])
+    notes = [f"Times on {times.hardware}."] if times and times.hardware else []
+    ensemble = manifest.models.get("ensemble")
+    if ensemble:
+        members = ", ".join(KNOWN[name].title if name in KNOWN else name for name in ensemble.members)
+        notes.append(f"The ensemble is the mean of {members}.")
+    return "\n\n".join([table, *([" ".join(notes)] if notes else [])])
 
 
 def _facts(state: ModelState, registry: Registry) -> dict[str, Any]:
