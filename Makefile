@@ -84,7 +84,7 @@ leak: install ## Train one short recipe on both splits, measure what the report'
 		$(CORE) train --network resnet50 --name resnet50-$$split --split $$split --no-publish \
 			--init $(INIT_RESNET50) --stages 4x96,1x128 --set precision=float32; \
 		$(CORE) distill --name student-$$split --split $$split --no-publish --init $(INIT_MOBILENETV2) --seed 1 \
-			--teachers resnet50-$$split --temperature 2 --alpha 0.5 --teacher-size 128 --stages 2x128,3x224 \
+			--teachers resnet50-$$split --temperature 2 --alpha 0.5 --teacher-size 128 --stages 2x128,2x224 \
 			--set views=2; \
 	done
 	$(CORE) leak --save

@@ -9,8 +9,10 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest
+from core.data.splits import SPLITS
 from core.evaluation.contestants import read_predictions
 from core.evaluation.ensemble import MEMBERS, combine
+from core.evaluation.leak import read_pairs
 from core.evaluation.metrics import confusion, from_confusion
 from core.settings import ROOT
 from core.training.recipes import Recipe, recipe_for
@@ -78,3 +80,18 @@ def test_the_readme_has_the_figures_of_the_manifest(capsys, monkeypatch):
 def test_every_file_is_whole():
     for relative in MANIFEST.files:
         MANIFEST.read(relative)
+
+
+def test_the_leak_was_measured_by_the_runs_of_make_leak_on_the_whole_of_both_splits():
+    commands = (ROOT / "Makefile").read_text().partition("\nleak:")[2].partition("\n\n")[0]
+    pairs = {pair.name: pair for pair in read_pairs(MANIFEST)}
+    assert list(pairs) == ["resnet50", "student"]
+    for pair in pairs.values():
+        ours, report = (pair.sides[split] for split in SPLITS)
+        assert (ours.images, report.images) == (MANIFEST.model("student").figures["test"]["n_images"], 2003)
+        assert ours.groups["several"].trained == 0 < report.groups["several"].trained
+        stages = ",".join(f"{stage['epochs']}x{stage['size']}" for stage in report.facts["recipe"]["stages"])
+        assert f"--stages {stages} " in commands.replace("\\", " ")
+        assert pair.gain["accuracy"].value == pytest.approx(
+            report.figures["accuracy"].value - ours.figures["accuracy"].value
+        )
