@@ -106,8 +106,6 @@ def gather_sample() -> list[Item]:
         )
         last = len(ids[code]) if kind == TEST else SYNTHETIC_SEEDS
         start = min(last, 1 if kind == TEST else first_kept(_shared.registry(), code))
-        number = st.number_input(
-            f"Number, 1 to {last}", 1, last, start, key="number", bind="query-params", width=180
-        )
+        number = _links.number_input(f"Number, 1 to {last}", 1, last, start, key="number", width=180)
     sample = _data.synthetic(code, number) if kind == SYNTHETIC else _data.from_dataset(ids[code][number - 1])
     return [Item(sample.name, sample.data, sample.notice)]

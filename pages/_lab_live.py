@@ -111,9 +111,8 @@ def _choose(teachers: list[str], busy: bool) -> Order:
             bind="query-params",
             disabled=busy,
         )
-        epochs = st.number_input(
-            f"Epochs, 1 to {MOST_EPOCHS}", 1, MOST_EPOCHS, 15, key="epochs", bind="query-params", width=160,
-            disabled=busy,
+        epochs = _links.number_input(
+            f"Epochs, 1 to {MOST_EPOCHS}", 1, MOST_EPOCHS, 15, key="epochs", width=160, disabled=busy,
         )  # fmt: skip
     left, right = st.columns(2, gap="medium")
     temperature = left.slider(

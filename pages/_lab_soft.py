@@ -92,8 +92,8 @@ def choose() -> Chosen | None:
         code = _links.selectbox("True class", codes, start, lambda c: BY_CODE[c].name, key="class", width=290)
         rows = np.flatnonzero(first.label == CODES.index(code))
         rows = rows[telling_first(first.logits[rows], CODES.index(code))]
-        number = st.number_input(
-            f"Image, 1 to {len(rows)}", 1, len(rows), 1, key="image", bind="query-params", width=180,
+        number = _links.number_input(
+            f"Image, 1 to {len(rows)}", 1, len(rows), 1, key="image", width=180,
             help="The images come first whose soft label holds most besides the teacher's first choice.",
         )  # fmt: skip
     row = int(rows[number - 1])

@@ -6,6 +6,7 @@ it: `?class=bcc`, which a person types and which stays the same when words chang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -48,6 +49,22 @@ def segmented_control(
         label, options, default=options[0], required=True, format_func=format_func, key=key, bind="query-params",
         **more,
     )  # fmt: skip
+
+
+def number_input(label: str, low: int, high: int, start: int, *, key: str, **more: Any) -> int:
+    """`st.number_input` of whole numbers, bound to the address; it has no answer to `?number=1e999`."""
+    asked = st.query_params.get(key)
+    if key not in st.session_state and asked and not _is_finite(asked):
+        del st.query_params[key]
+        st.rerun()
+    return st.number_input(label, low, high, start, key=key, bind="query-params", **more)
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def plain(junk: str) -> str:

@@ -50,9 +50,7 @@ def show_augmentation(images: Shown) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         preset = _links.segmented_control("Augmentation", list(PRESETS), PRESETS.get, key=PRESET)
-        draw = st.number_input(
-            "Draw, another number draws anew", 0, 9999, 0, key=DRAW, bind="query-params", width=240
-        )
+        draw = _links.number_input("Draw, another number draws anew", 0, 9999, 0, key=DRAW, width=240)
     place = st.container()  # above the sliders, so that a phone shows both
     augmentation = pick_ranges(preset)
     data = _set.file_of(images, image_id)

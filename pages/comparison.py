@@ -56,7 +56,7 @@ def main() -> None:
     view = st.pills(
         "What to compare", list(VIEWS), default="Figures", required=True, key="view", bind="query-params"
     )
-    VIEWS[view](chosen, guest)
+    VIEWS[view or "Figures"](chosen, guest)  # `?view=` in the address is no choice
     _answers.read_ahead(chosen, guest)
 
 

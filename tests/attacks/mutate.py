@@ -85,7 +85,7 @@ MUTANTS = (
     ),
     Mutant(
         "uploads: forgotten when their visitor has left", "pages/_memory.py",
-        '    loop.call_later(_GRACE * st.get_option("server.disconnectedSessionTTL"), _forget, session_id)',
+        '    loop.call_later(grace_seconds(), _forget, session_id)',
         "    del loop",
         "attacks/test_visits.py::test_a_page_that_was_left_is_forgotten",
     ),
@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "caches: what is uploaded is one visit's", "pages/_*.py",
-        '@st.cache_data(scope="session", max_size="128mb", show_spinner=False)',
+        '@st.cache_data(scope="session", max_size=READINGS_BYTES, show_spinner=False)',
         '@st.cache_data(max_entries=9, show_spinner=False)',
         "attacks/test_caches.py::test_every_cache_of_uploads_is_of_one_visit_and_keyed_by_sha256",
     ),

@@ -27,7 +27,7 @@ def parameters() -> list[str]:
     """The keys of every widget that stands in the address, as the pages' sources name them."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pages").glob("*.py"))
     bound = re.findall(r'key="([a-z-]+)"(?=[^)]*bind="query-params")', text, re.DOTALL)
-    linked = re.findall(r'_links\.\w+\([^)]*?key="([a-z-]+)"', text, re.DOTALL)
+    linked = re.findall(r'_links\.\w+\((?:[^()]|\([^()]*\))*?key="([a-z-]+)"', text, re.DOTALL)
     return sorted({*bound, *linked})
 
 
