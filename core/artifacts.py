@@ -42,6 +42,7 @@ __all__ = [
     "ModelEntry",
     "load_manifest",
     "open_verified",
+    "store_json",
     "update_model",
     "update_shared",
     "write_atomically",
@@ -161,6 +162,28 @@ def update_shared(
         raw["shared"] = _list_files(raw, folder, raw["shared"], files, formats or {})
 
     return _update(folder, change, lambda _: None)
+
+
+def store_json(folder: Path | None, key: str, relative: str, content: Mapping[str, Any]) -> Path:
+    """Write a file of no single model as JSON and list it.
+
+    Args:
+        folder: the artifacts folder, made where it does not exist; default `settings.artifacts_dir()`.
+        key: under which the manifest lists it.
+        relative: where it lies in the folder.
+        content: JSON-ready; NaN and infinity are an error.
+
+    Raises:
+        ArtifactError: it, or the manifest, cannot be written.
+    """
+    path = (Path(folder) if folder is not None else artifacts_dir()) / relative
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+    update_shared(folder, {key: relative})
+    return path
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -16,6 +16,7 @@ from core.serving.intake import display_name
 from core.text import escape
 
 Option = TypeVar("Option")
+Number = TypeVar("Number", int, float)
 
 
 def selectbox(
@@ -51,13 +52,15 @@ def segmented_control(
     )  # fmt: skip
 
 
-def number_input(label: str, low: int, high: int, start: int, *, key: str, **more: Any) -> int:
-    """`st.number_input` of whole numbers, bound to the address; it has no answer to `?number=1e999`."""
+def number_input(
+    label: str, low: Number, high: Number, start: Number, *more: Any, key: str, **others: Any
+) -> Number:
+    """`st.number_input` bound to the address, which has no answer of its own to `?number=1e999`."""
     asked = st.query_params.get(key)
     if key not in st.session_state and asked and not _is_finite(asked):
         del st.query_params[key]
         st.rerun()
-    return st.number_input(label, low, high, start, key=key, bind="query-params", **more)
+    return st.number_input(label, low, high, start, *more, key=key, bind="query-params", **others)
 
 
 def _is_finite(text: str) -> bool:

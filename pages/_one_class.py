@@ -94,9 +94,9 @@ def _choose_prevalence(own: float) -> float | None:
         )  # fmt: skip
         if not other:
             return None
-        percents = st.number_input(
+        percents = _links.number_input(
             f"Prevalence, % (these images: {100 * own:.1f})", 0.01, 99.99, 1.0, 0.5, "%.2f", key="prevalence",
-            bind="query-params", width=260,
+            width=260,
         )  # fmt: skip
     return percents / 100
 

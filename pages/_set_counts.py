@@ -22,7 +22,7 @@ WHAT_SPLITS_DO = {
     "lesion": "All images of a lesion lie in one part: what the test part shows was never trained on. Every headline "
     "figure here is measured so.",
     "report": "Every image is drawn on its own, as the report did. A lesion has up to six images, and so the test part "
-    "shows lesions that were trained on: what is measured there is partly memory.",
+    "shows lesions that were trained on: what is measured there may partly be memory.",
 }
 EFFECTS = {"What the loss sees": "share", "Images an epoch shows": "shown"}
 

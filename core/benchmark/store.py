@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.artifacts import ArtifactError, Manifest, load_manifest, update_shared, write_atomically
+from core.artifacts import ArtifactError, Manifest, load_manifest, store_json
 from core.benchmark.hardware import Hardware
 from core.evaluation.latency import KEY
 
@@ -54,13 +54,7 @@ def save(folder: Path, section: str, found: Mapping[str, Any]) -> Path:
         content = {"version": VERSION, **found, **kept}
     else:
         content = {"version": VERSION, "hardware": "", "models": {}, **before, section: dict(found)}
-    path = Path(folder) / FILE
-    try:
-        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
-    except OSError as error:
-        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
-    update_shared(folder, {KEY: FILE})
-    return path
+    return store_json(folder, KEY, FILE, content)
 
 
 def stored(manifest: Manifest) -> dict[str, Any]:

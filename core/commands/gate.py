@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from core.artifacts import Manifest
@@ -73,7 +73,7 @@ def _positive(text: str) -> int:
 
 def run_fit(options: argparse.Namespace) -> int:
     """Fit and store."""
-    from core.artifacts import load_manifest
+    from core.artifacts import load_manifest, store_json
     from core.data.ham10000 import open_dataset
     from core.data.pixels import PixelStore
     from core.data.splits import assign
@@ -93,7 +93,7 @@ def run_fit(options: argparse.Namespace) -> int:
         limits = fit_quality(dataset, dataset.records["image_id"][parts == "validation"][: options.limit])
         print(f"the photograph's limits, from {limits.images} validation images: {FOLDER}/quality.json")
         if not options.limit:
-            _store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
+            store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
     store = PixelStore.open(dataset, list(dataset.records["image_id"])) if todo else None
     for name in names:
         if store is None or name not in todo:
@@ -119,7 +119,7 @@ def run_report(options: argparse.Namespace) -> int:
     """Measure, store, print."""
     from itertools import chain
 
-    from core.artifacts import load_manifest
+    from core.artifacts import load_manifest, store_json
     from core.data.foreign import drawn, photographs
     from core.data.ham10000 import open_dataset
     from core.data.samples import synthetic_sample
@@ -158,7 +158,7 @@ def run_report(options: argparse.Namespace) -> int:
             continue
         relative = f"{FOLDER}/{name}-rates.json"
         about = {"model_sha256": _sha256(manifest, name), "packages": _packages(), **rates.to_json()}
-        _store_json(manifest.folder, f"refusals-{name}", relative, about)
+        store_json(manifest.folder, f"refusals-{name}", relative, about)
         print(f"  stored in {manifest.folder / relative}")
     return 0
 
@@ -240,16 +240,6 @@ def _store_fitted(folder: Path, name: str, gate: bytes, index: bytes) -> None:
         write_atomically(folder / paths[key], data)
     formats = dict(zip(paths, ("gate-npz", "embeddings-npz"), strict=True))
     update_shared(folder, paths, formats=formats)
-
-
-def _store_json(folder: Path, key: str, relative: str, content: dict[str, Any]) -> None:
-    import json
-
-    from core.artifacts import update_shared, write_atomically
-
-    (folder / relative).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / relative, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
-    update_shared(folder, {key: relative})
 
 
 def _packages() -> dict[str, str | None]:

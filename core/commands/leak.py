@@ -55,13 +55,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _pair(runs: Path, name: str, dataset: Dataset) -> Pair:
     from core.data.splits import SPLITS, assign
-    from core.evaluation.leak import check_same_recipe, measure_pair
+    from core.evaluation.leak import check_pair, measure_pair
     from core.training.tested import answer_test, run_facts
 
     folders = {split: runs / f"{name}-{split}" for split in SPLITS}
     trained = {split: int((assign(dataset.records, split) == "train").sum()) for split in SPLITS}
     facts = {split: run_facts(folder, trained[split]) for split, folder in folders.items()}
-    check_same_recipe(name, {split: found["recipe"] for split, found in facts.items()})
+    check_pair(name, facts)  # before the minutes that the answers take
     answers = {split: answer_test(folders[split], facts[split]["recipe"], dataset) for split in SPLITS}
     return measure_pair(name, answers, facts, dataset.records)
 
@@ -71,14 +71,15 @@ def report(pairs: list[Pair]) -> str:
     from core.evaluation.leak import FIGURES, GROUPS
     from core.text import table
 
-    rows: list[tuple[str | int, ...]] = []
+    rows: list[tuple[str, ...]] = []
     for pair in pairs:
         for side in pair.sides.values():
             figures = [side.figures[key].text() for key in FIGURES]
             groups = [side.groups[key].accuracy.text() for key in GROUPS]
-            rows.append((side.run, side.images, side.groups["several"].trained, *figures, *groups))
+            counts = (f"{side.images:,}", f"{side.groups['several'].trained:,}")
+            rows.append((side.run, *counts, *figures, *groups))
         rows.append(
-            (f"{pair.name}: difference", 0, 0, *(pair.gain[key].text() for key in (*FIGURES, *GROUPS)))
+            (f"{pair.name}: difference", "", "", *(pair.gain[key].text() for key in (*FIGURES, *GROUPS)))
         )
     header = ("run", "test images", "of trained lesions", *FIGURES.values(), *GROUPS.values())
     return table(header, rows, indent="")

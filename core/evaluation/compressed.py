@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.artifacts import ArtifactError, load_manifest, update_shared, write_atomically
+from core.artifacts import load_manifest, store_json
 from core.errors import UserError
 from core.manifest import Manifest
 
@@ -146,13 +146,7 @@ def add_points(folder: Path, found: Curves) -> Path:
     order = list(METHODS)
     points = sorted(kept.values(), key=lambda point: (order.index(point.method), point.share))
     content: Mapping[str, Any] = {"version": VERSION, **asdict(found), "points": [asdict(p) for p in points]}
-    path = Path(folder) / FILE
-    try:
-        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
-    except OSError as error:
-        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
-    update_shared(folder, {KEY: FILE})
-    return path
+    return store_json(folder, KEY, FILE, content)
 
 
 def _stored(folder: Path) -> Curves | None:

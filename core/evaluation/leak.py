@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.artifacts import ArtifactError, update_shared, write_atomically
+from core.artifacts import store_json
 from core.data.splits import SPLITS, assign
 from core.errors import UserError
 from core.evaluation.intervals import (
@@ -138,10 +138,7 @@ def measure_pair(
         LeakError: the runs differ in more than the split, or the test images of one have no lesion with several
             images or none with one.
     """
-    check_same_recipe(name, {split: facts[split]["recipe"] for split in SPLITS})
-    begun = {facts[split]["initial_weights"] for split in SPLITS}
-    if len(begun) > 1:
-        raise LeakError(f"{name}: expected both runs to begin alike, found {' and '.join(sorted(begun))}")
+    check_pair(name, facts)
     sides: dict[str, Side] = {}
     estimates: dict[str, Estimates] = {}
     # Another seed for each: with one seed, two samples of equal size would be drawn in step.
@@ -154,12 +151,17 @@ def measure_pair(
     return Pair(name, sides, gain)
 
 
-def check_same_recipe(name: str, recipes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse two recipes that differ in more than the split and their teachers' names.
+def check_pair(name: str, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse two runs that differ in more than the split and their teachers' names.
+
+    Args:
+        name: see `Pair`.
+        facts: by split, see `Side`.
 
     Raises:
-        LeakError: they do, or one is not of its split; the fields are named.
+        LeakError: they do, or one is not of its split; what differs is named.
     """
+    recipes = {split: facts[split]["recipe"] for split in SPLITS}
     for split, recipe in recipes.items():
         if recipe.get("split") != split:
             raise LeakError(
@@ -171,6 +173,9 @@ def check_same_recipe(name: str, recipes: Mapping[str, Mapping[str, Any]]) -> No
         raise LeakError(
             f"{name}: expected one recipe on both splits, found two that differ in {', '.join(differing)}"
         )
+    begun = {facts[split]["initial_weights"] for split in SPLITS}
+    if len(begun) > 1:
+        raise LeakError(f"{name}: expected both runs to begin alike, found {' and '.join(sorted(begun))}")
 
 
 def _without_split(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,15 +264,8 @@ def save_pairs(folder: Path, pairs: list[Pair]) -> Path:
     Raises:
         ArtifactError: the file cannot be written.
     """
-    path = Path(folder) / FILE
     content = {"version": VERSION, "pairs": [_plain(pair) for pair in pairs]}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
-    except OSError as error:
-        raise ArtifactError(f"{path}: expected to write there, found: {error.strerror or error}") from error
-    update_shared(folder, {KEY: FILE})
-    return path
+    return store_json(folder, KEY, FILE, content)
 
 
 def _plain(pair: Pair) -> dict[str, Any]:
@@ -319,9 +317,12 @@ def sentence(pairs: list[Pair], figure: str = "accuracy", title: Callable[[str],
     if not said:
         return ""
     what = FIGURES[figure].lower()
+    beyond = [title(pair.name) for pair in pairs if pair.gain[figure].low > 0 or pair.gain[figure].high < 0]
+    verdict = f"Beyond chance: {' and '.join(beyond)}" if beyond else "None of it is beyond chance"
     return (
-        f"The same recipe trained and tested on the report's split instead of ours: {what} {' and '.join(said)}. One "
-        "run each: the intervals are of the test lesions, and do not hold what another seed would change."
+        f"The same recipe trained and tested on the report's split instead of ours: {what} {' and '.join(said)}. "
+        f"{verdict}. One run each: the intervals are of the test lesions, and do not hold what another seed would "
+        "change."
     )
 
 

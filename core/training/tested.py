@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from core.lesions import INDEX
 from core.networks.classifiers import build
 from core.training.checkpoint import read_state
 from core.training.inference import predict_logits
-from core.training.trials import is_finished
+from core.training.trials import is_finished, read_notes
 
 
 def run_facts(folder: Path, trained_images: int) -> dict[str, Any]:
@@ -35,11 +34,8 @@ def run_facts(folder: Path, trained_images: int) -> dict[str, Any]:
     if not is_finished(progress, recipe):
         epochs = sum(stage["epochs"] for stage in recipe["stages"])
         raise UserError(f"{folder}: expected a finished run, found {progress.epoch} of {epochs} epochs")
-    try:
-        notes = json.loads((folder / "run.json").read_bytes())
-        found = int(notes["images"]["train"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: expected the notes of a run, found {error!r}") from error
+    notes = read_notes(folder / "run.json")
+    found = notes.get("images", {}).get("train")
     if found != trained_images:
         raise UserError(
             f"{folder}: expected a run on all {trained_images} training images of its split, found one on {found}"
@@ -63,7 +59,7 @@ def answer_test(folder: Path, recipe: dict[str, Any], dataset: Dataset) -> Predi
     records = dataset.records
     store = PixelStore.open(dataset, records["image_id"].tolist())
     rows = np.flatnonzero(assign(records, recipe["split"]) == "test")
-    # As in training's own validation: what is measured is the network, not the policy of its arithmetic.
+    # As in training's own validation, so that test figures stand beside validation's.
     keras.config.set_dtype_policy(recipe["precision"])
     size = recipe["stages"][-1]["size"]
     network = build(recipe["network"], init=str(folder / "best.npz"), size=size)

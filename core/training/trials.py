@@ -53,7 +53,7 @@ def digest(recipe: Mapping[str, Any]) -> str:
 
 
 def _trial(run: Path, progress: Progress, recipe: Mapping[str, Any]) -> Trial:
-    notes = _notes(run / "run.json")
+    notes = read_notes(run / "run.json")
     best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
     if best is None:
         raise UserError("expected a best epoch in its history, found none")
@@ -84,7 +84,7 @@ def _trial(run: Path, progress: Progress, recipe: Mapping[str, Any]) -> Trial:
     )
 
 
-def _notes(path: Path) -> dict[str, Any]:
+def read_notes(path: Path) -> dict[str, Any]:
     """What was written down when the run began; nothing where the file is not there."""
     try:
         notes = json.loads(path.read_bytes())

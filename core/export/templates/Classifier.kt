@@ -26,7 +26,7 @@ class Classifier(context: Context) : AutoCloseable {
         Interpreter(buffer.rewind() as ByteBuffer, Interpreter.Options().setNumThreads(2))
     }
 
-    /** Class -> calibrated probability, of an upright image of at least 224 x 224 pixels. */
+    /** Class -> calibrated probability, of an upright, opaque sRGB image of at least 224 x 224 pixels. */
     fun classify(image: Bitmap): Map<String, Double> {
         val argb = IntArray(image.width * image.height)
         image.getPixels(argb, 0, image.width, 0, 0, image.width, image.height)
