@@ -17,6 +17,7 @@ from core.networks.normalisation import fused
 from core.networks.weights import load_weights
 from core.settings import runs_dir
 from core.training.checkpoint import read_state
+from core.training.precision import for_answering
 from core.training.recipes import Recipe
 from core.training.teachers import Teacher
 
@@ -65,7 +66,7 @@ def _recipe_of(run: Path) -> Recipe:
 
 
 def _load(name: str, recipe: Recipe, path: Path) -> Teacher:
-    keras.config.set_dtype_policy(recipe.precision)
+    keras.config.set_dtype_policy(for_answering(recipe.precision, keras.config.backend()))
     network = fused(build(recipe.network))
     load_weights(network, path, recipe.network)
     network.trainable = False

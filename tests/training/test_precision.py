@@ -1,4 +1,4 @@
-"""Advice for processors that only imitate a recipe's precision."""
+"""Processors that only imitate a recipe's precision: advice before training, and what a network answers in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.training.precision import advice
+from core.training.precision import advice, for_answering
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,7 @@ def test_it_speaks_only_where_bfloat16_is_imitated(
     found = advice(precision, backend, info)
     assert bool(found) == said
     assert not said or "--set precision=float32" in found
+    assert for_answering(precision, backend, info) == ("float32" if said else precision)
 
 
 def test_other_systems_have_no_such_file(tmp_path: Path) -> None:
