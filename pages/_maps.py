@@ -14,7 +14,6 @@ from core.serving.panel import Reading
 from pages import _links, _shared
 
 LEADING = "leading"
-PLAIN = {"displayModeBar": False}
 NOT_PROOF = (
     "Where the model looked, not proof: a map shows what spoke for a class, not that the class is right."
 )
@@ -80,13 +79,8 @@ def show_side_by_side(reading: Reading, code: str, opacity: float, colours: str)
         return
     with drawer:
         titles = {d.model: _shared.title(d.model) for d in reading.diagnoses}
-        st.plotly_chart(
-            agreement_dots(
-                {d.model: d.probabilities for d in reading.diagnoses}, titles, ink=_shared.ink()
-            ), config=PLAIN, key="dots",
-            alt="Every model's probability of every class",
-        )  # fmt: skip
-        st.caption("Dots that lie together agree. All probabilities are calibrated.")
+        st.html(agreement_dots({d.model: d.probabilities for d in reading.diagnoses}, titles))
+        st.caption("Marks that lie together agree. All probabilities are calibrated.")
         for column, diagnosis in zip(st.columns(len(reading.diagnoses)), reading.diagnoses, strict=True):
             with column:
                 said = percent(float(diagnosis.probabilities[INDEX[code]]))

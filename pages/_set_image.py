@@ -181,14 +181,12 @@ def show_table(answers: Sequence[tuple[str, str, np.ndarray]], true: str | None,
     )  # fmt: skip
     _shared.download(table, f"answers-{image_id[:40]}.csv")
     with st.expander("All seven probabilities", icon=":material/bar_chart:"):
-        _shared.chart(
+        st.html(
             agreement_dots(
-                {name: shares for name, _, shares in answers}, {name: title for name, title, _ in answers},
-                ink=_shared.ink(),
-            ),
-            key="answer-dots", alt="Every model's probability of every class",
-            reading="Dots that lie together agree. All probabilities are calibrated.",
-        )  # fmt: skip
+                {name: shares for name, _, shares in answers}, {name: title for name, title, _ in answers}
+            )
+        )
+        st.caption("Marks that lie together agree. All probabilities are calibrated.")
 
 
 def show_live(images: Shown, image_id: str, true: str | None, models: tuple[str, ...]) -> None:

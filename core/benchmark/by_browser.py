@@ -37,31 +37,45 @@ TRIES = 10
 _PATHS = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = ("--no-sandbox", "--disable-dev-shm-usage")
 
-WATCH = """() => {
-  const app = document.querySelector('[data-testid="stApp"]');
+WATCH = """
   const now = () => performance.now();
-  window.clicked = window.ended = window.changed = 0;
-  new MutationObserver(() => { if (app.dataset.testScriptState === 'notRunning') window.ended = now(); })
-    .observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
-  new MutationObserver(() => { window.changed = now(); })
-    .observe(document.querySelector('[data-testid="stMain"]'),
-             {childList: true, subtree: true, attributes: true, attributeFilter: ['src', 'd']});
-  document.addEventListener('click', () => { window.clicked = now(); }, true);
-}"""
-"""Notes when the mouse was last pressed, when the script's last run ended, and when anything on the page last changed:
-in the browser itself, so that Playwright's own delays are not measured."""
+  const painted = (note) => requestAnimationFrame(() => setTimeout(note));
+  const drawn = () => painted(() => { window.changed = now(); });
+  window.asked = window.ended = window.changed = 0;
+  new MutationObserver((records) => {
+    for (const {target, attributeName} of records) {
+      if (attributeName === 'data-test-script-state') {
+        if (target.dataset.testScriptState === 'notRunning') painted(() => { window.ended = now(); });
+      } else if ((target.closest || (() => null)).call(target, '[data-testid="stMain"]')) drawn();
+    }
+  }).observe(document, {childList: true, subtree: true, attributes: true,
+                        attributeFilter: ['src', 'd', 'data-test-script-state']});
+  document.addEventListener('load', (event) => { if (event.target.tagName === 'IMG') drawn(); }, true);
+  document.addEventListener('click', () => { window.asked = now(); }, true);
+  document.addEventListener('change', (event) => {
+    if (event.target.type === 'file') window.asked = now();
+  }, true);
+"""
+"""Notes when the mouse was last pressed or a file chosen, when the script's last run ended, and when anything on the
+page last changed or an image came, both once that is on the screen: in the browser itself, since Playwright looks only
+now and then (after 20, 70, 170, 270, 770 ms), and its own delays are nobody's wait. Runs in every new document."""
 
 DONE = """() => {
-  const quiet = performance.now() - Math.max(window.ended, window.changed);
+  const last = Math.max(window.ended, window.changed);
   const running = document.querySelector('[data-testid="stApp"]').dataset.testScriptState !== 'notRunning';
-  if (running || Math.max(window.ended, window.changed) < window.clicked) return false;
-  return window.ended > window.clicked ? quiet > 100 : quiet > 3000;
+  const waiting = [...document.querySelectorAll('[data-testid="stImage"] img')]
+    .some(image => !image.complete && image.checkVisibility() && image.loading !== 'lazy');
+  if (running || waiting || last < window.asked) return false;
+  return performance.now() - last > (window.ended > window.asked ? 100 : 3000);
 }"""
-"""Whether the run behind the last click has ended and all of it is drawn; a run so short that the browser never
-showed it is over when nothing has changed for three seconds."""
+"""Whether the run behind the last click or file has ended and all of it is on the screen; a run so short that the
+browser never showed it is over when nothing has changed for three seconds."""
 
 AT_REST = "() => performance.now() - Math.max(window.ended, window.changed) > 1000"
 """Whether nothing has happened on the page for a second."""
+
+LAST_CHANGE = "() => performance.timeOrigin + Math.max(window.ended, window.changed)"
+"""When the page last changed, in milliseconds since 1970: comparable with this process' clock."""
 
 
 class NoVisit(UserError):
@@ -99,6 +113,7 @@ def visit(browser: Browser, uploads: Sequence[Path]) -> AppTimes:
             window = playwright.chromium.launch(executable_path=browser.path, args=list(_BROWSER))
             try:
                 page = window.new_page(viewport={"width": 1440, "height": 900})
+                page.add_init_script(WATCH)
                 page.set_default_timeout(WAIT_MS)
                 try:
                     return _visit(page, uploads)
@@ -113,14 +128,13 @@ def visit(browser: Browser, uploads: Sequence[Path]) -> AppTimes:
 
 
 def _visit(page: Page, uploads: Sequence[Path]) -> AppTimes:
-    start = time.perf_counter()
+    start = time.time()
     with server() as (process, address):
         page.goto(address)
-        painted(page, "stPlotlyChart")
-        cold = time.perf_counter() - start
+        _drawn(page, "stPlotlyChart")
+        cold = page.evaluate(LAST_CHANGE) / 1e3 - start
         page.goto(f"{address}/prediction?{SIDE_BY_SIDE}=true")
-        page.get_by_test_id("stFileUploaderDropzoneInput").first.wait_for(state="attached")
-        _quiet(page)
+        _drawn(page, "stFileUploader")
         first, *later = [_upload(page, path) for path in uploads]
         reruns = [*_choose_colours(page), *_choose_views(page, address)]
         return AppTimes(cold, first, tuple(later), tuple(reruns), has_loaded(process.pid))
@@ -131,28 +145,22 @@ def _upload(page: Page, path: Path) -> float:
     before = page.get_by_test_id("stFileChipDeleteBtn").locator("button")
     if before.count():
         _until_rerun(page, before.first.click)
-    start = time.perf_counter()
-    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(path)
+    chooser = page.get_by_test_id("stFileUploaderDropzoneInput").first
+    seconds = _until_rerun(page, partial(chooser.set_input_files, path))
     # The name stands above the verdict; the picture and its map are the last things on the page.
-    page.get_by_test_id("stText").get_by_text(path.name).wait_for()
-    painted(page, "stImage")
-    return time.perf_counter() - start
+    if (
+        not page.get_by_test_id("stText").get_by_text(path.name).count()
+        or not page.get_by_test_id("stImage").count()
+    ):
+        raise NoVisit(f"{page.url}: expected the verdict on {path.name} and its maps, found neither or one")
+    return seconds
 
 
-def painted(page: Page, kind: str) -> None:
-    """Wait for the page: its run has ended, there is one of these elements, and all that was drawn is on the screen."""
+def _drawn(page: Page, kind: str) -> None:
+    """Wait for a page: its run has ended, there is one of these elements, and nothing changes any more."""
     page.get_by_test_id(kind).first.wait_for()
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('[data-testid=\"stImage\"] img')]"
-        ".every(image => image.complete || !image.checkVisibility() || image.loading === 'lazy')"
-    )
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def _quiet(page: Page) -> None:
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-    page.evaluate(WATCH)
+    page.wait_for_function(DONE)
+    page.wait_for_function(AT_REST)
 
 
 def _choose_colours(page: Page) -> list[float]:
@@ -185,18 +193,17 @@ def _open(page: Page, box: Locator) -> int:
 def _choose_views(page: Page, address: str) -> list[float]:
     """Seconds of the reruns behind every choice of the comparison's views, twice."""
     page.goto(f"{address}/comparison")
-    painted(page, "stPlotlyChart")
-    _quiet(page)
+    _drawn(page, "stPlotlyChart")
     views = page.get_by_test_id("stButtonGroup").first.locator("button")
     order = [*range(1, views.count()), 0] * 2
     return [_until_rerun(page, views.nth(number).click) for number in order]
 
 
-def _until_rerun(page: Page, click: Callable[[], Any]) -> float:
-    """Seconds from a click to the last change on the page that its run makes, by the browser's clock."""
-    click()
+def _until_rerun(page: Page, act: Callable[[], Any]) -> float:
+    """Seconds from a click or the choice of a file to the last change on the screen that its run makes."""
+    act()
     page.wait_for_function(DONE)
-    return page.evaluate("() => Math.max(window.ended, window.changed) - window.clicked") / 1e3
+    return page.evaluate("() => Math.max(window.ended, window.changed) - window.asked") / 1e3
 
 
 @contextmanager

@@ -1,69 +1,87 @@
-"""Probabilities of the seven classes, of several models side by side."""
+"""Probabilities of the seven classes, of several models side by side, as HTML.
+
+As with the verdict nobody should wait for it: Plotly takes a browser a tenth of a second for these dots, and a server
+longer than a teacher takes for the image.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
-import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, figure, model_colour, model_symbol
+from core.figures.style import NEUTRAL, mark_style
 from core.lesions import LESIONS, N_CLASSES
+from core.numbers import percent
 
-ROW_HEIGHT = 44
+TICKS = (0, 25, 50, 75, 100)
+
+_SIZE = 14
+"""Of a mark, in pixels; tracks keep half of it free at both ends, so that no mark is cut off."""
+
+_SAID = "font-size:14px;line-height:1.4"
 
 
-def agreement_dots(
-    probabilities: Mapping[str, Sequence[float]], titles: Mapping[str, str], *, ink: str | None = None
-) -> go.Figure:
-    """Every model's probability of every class on one line per class: dots that lie together agree.
+def agreement_dots(probabilities: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> str:
+    """Every model's probability of every class on one line per class: marks that lie together agree.
+
+    The class on top is that with the largest mean. Each mark has its figure as a tooltip, each line all of its figures
+    as its label.
 
     Args:
-        probabilities: model -> (7,) calibrated.
-        titles: model -> the name that people read.
-        ink: colour of text; None leaves it to the page's theme.
+        probabilities: model -> (7,) in the order of `core.lesions.CODES`, calibrated.
+        titles: model -> the name that people read; its own where there is none.
+
+    Raises:
+        ValueError: a model does not have seven finite probabilities.
     """
-    mean = np.mean([np.asarray(row, dtype=float) for row in probabilities.values()], axis=0)
-    order = np.argsort(-mean, kind="stable")
-    names = [LESIONS[i].name for i in order]
-    rows = np.arange(N_CLASSES)
-    line = {"type": "line", "x0": 0, "x1": 1, "line": {"color": NEUTRAL, "width": 1}, "opacity": 0.5}
-    beside = {"x": 0, "xref": "paper", "xanchor": "left", "yanchor": "middle", "showarrow": False}
-    return figure(
-        ROW_HEIGHT * N_CLASSES + 90,
-        ink,
-        [
-            {
-                "type": "scatter",
-                "x": np.asarray(shares, dtype=float)[order],
-                "y": rows,
-                "mode": "markers",
-                "name": titles.get(model, model),
-                "customdata": names,
-                "marker": {
-                    "color": model_colour(model),
-                    "symbol": model_symbol(model),
-                    "size": 13,
-                    "line": {"width": 1.5, "color": model_colour(model)},
-                },
-                "hovertemplate": "%{customdata}: %{x:.1%}<extra>%{fullData.name}</extra>",
-            }
-            for model, shares in probabilities.items()
-        ],
-        shapes=[{"y0": row, "y1": row, **line} for row in rows],
-        annotations=[
-            {"text": name, "y": row - 0.42, **beside} for row, name in zip(rows, names, strict=True)
-        ],
-        xaxis={
-            "range": [-0.02, 1.02],
-            "tickformat": ".0%",
-            "tickvals": [0, 0.25, 0.5, 0.75, 1],
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
-        },
-        yaxis={"range": [N_CLASSES - 0.6, -0.8], "visible": False, "fixedrange": True},
-        showlegend=True,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-        margin={"l": 4, "r": 16, "t": 40, "b": 24},
+    for model, row in probabilities.items():
+        if np.shape(row) != (N_CLASSES,) or not np.isfinite(np.asarray(row, dtype=float)).all():
+            raise ValueError(f"{model}: expected {N_CLASSES} finite probabilities, found {row!r}")
+    shares = {model: np.asarray(row, dtype=float) for model, row in probabilities.items()}
+    named = {model: titles.get(model, model) for model in shares}
+    order = np.argsort(-np.mean(list(shares.values()), axis=0), kind="stable") if shares else []
+    lines = "".join(_line(int(i), {m: float(row[i]) for m, row in shares.items()}, named) for i in order)
+    return f'<div style="{_SAID}">{_legend(named)}<div role="list">{lines}</div>{_scale()}</div>'
+
+
+def _line(index: int, shares: Mapping[str, float], named: Mapping[str, str]) -> str:
+    name = LESIONS[index].name
+    said = ", ".join(f"{named[model]} {percent(share)}" for model, share in shares.items())
+    track = f"position:absolute;left:0;right:0;top:50%;border-top:1px solid {NEUTRAL};opacity:0.5"
+    marks = "".join(
+        f'<div title="{escape(f"{named[model]}: {name} {100 * share:.1f} %")}" '
+        f'style="position:absolute;left:{100 * min(max(share, 0), 1):.2f}%;top:50%;transform:translate(-50%,-50%)">'
+        f"{_mark(model)}</div>"
+        for model, share in shares.items()
     )
+    return (
+        f'<div role="listitem" aria-label="{escape(f"{name}: {said}")}"><div>{escape(name)}</div>'
+        f'<div style="position:relative;height:22px;margin:0 {_SIZE // 2}px">'
+        f'<div style="{track}"></div>{marks}</div></div>'
+    )
+
+
+def _legend(named: Mapping[str, str]) -> str:
+    entries = "".join(
+        f'<span style="display:inline-flex;align-items:center;gap:6px">{_mark(model)}'
+        f"<span>{escape(title)}</span></span>"
+        for model, title in named.items()
+    )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 18px;margin-bottom:8px">{entries}</div>'
+
+
+def _scale() -> str:
+    ticks = "".join(
+        f'<span style="position:absolute;left:{tick}%;white-space:nowrap;'
+        f'transform:translateX({"-50%" if tick < 100 else "calc(-100% + 7px)"})">{tick} %</span>'
+        for tick in TICKS
+    )
+    return (
+        f'<div aria-hidden="true" style="position:relative;height:22px;margin:0 {_SIZE // 2}px">{ticks}</div>'
+    )
+
+
+def _mark(model: str) -> str:
+    return f'<div style="width:{_SIZE}px;height:{_SIZE}px;{mark_style(model)}"></div>'

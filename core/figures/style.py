@@ -66,6 +66,33 @@ def model_symbol(name: str) -> str:
     return MODEL_SYMBOLS.get(name, "cross")
 
 
+_SHAPES: dict[str, str] = {
+    "diamond": "50% 0,100% 50%,50% 100%,0 50%",
+    "diamond-tall": "50% 0,80% 50%,50% 100%,20% 50%",
+    "triangle-up": "50% 5%,100% 95%,0 95%",
+    "pentagon": "50% 0,100% 38%,82% 100%,18% 100%,0 38%",
+    "square": "5% 5%,95% 5%,95% 95%,5% 95%",
+    "star": "50% 0,62% 36%,100% 36%,70% 58%,81% 95%,50% 73%,19% 95%,30% 58%,0 36%,38% 36%",
+    "cross": "33% 0,67% 0,67% 33%,100% 33%,100% 67%,67% 67%,67% 100%,33% 100%,33% 67%,0 67%,0 33%,33% 33%",
+}
+"""Corners of Plotly's symbols, for marks in HTML."""
+
+_INSIDE: dict[str, str] = {
+    "circle-dot": "radial-gradient(#fff 0 2px,transparent 3px),",
+    "circle-x": "linear-gradient(45deg,transparent 44%,#fff 44% 56%,transparent 56%),"
+    "linear-gradient(-45deg,transparent 44%,#fff 44% 56%,transparent 56%),",
+}
+"""What is drawn on a circle of HTML to tell it from others."""
+
+
+def mark_style(name: str) -> str:
+    """CSS of a model's marker, for a box of HTML as wide as it is high: its colour and its symbol."""
+    symbol = model_symbol(name)
+    if symbol in _SHAPES:
+        return f"background:{model_colour(name)};clip-path:polygon({_SHAPES[symbol]})"
+    return f"background:{_INSIDE.get(symbol, '')}{model_colour(name)};border-radius:50%"
+
+
 def hollow(symbol: str) -> str:
     """The outline of a marker."""
     if "-open" in symbol:

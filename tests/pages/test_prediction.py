@@ -115,13 +115,14 @@ def test_the_map_of_another_class_and_of_another_model(page: AppTest, picture: C
 def test_models_side_by_side_are_drawn_when_they_are_opened(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("mel")))
     assert len(images(page)) == 2
-    assert not charts(page), "nobody waits for Plotly to read a verdict"
+    before = len(drawn(page))
     page.session_state["side-by-side"] = True
     page.run()
     assert not page.exception
     captions = [image.captions[0] for image in images(page)[2:]]
     assert [caption.split(":")[0] for caption in captions] == ["Student", "ResNet50", "DenseNet169"]
-    assert len(charts(page)) == 1
+    assert len(drawn(page)) == before + 1, "all models' probabilities"
+    assert not charts(page), "nobody waits for Plotly to read a verdict"
 
 
 def test_opacity_changes_the_overlay_and_nothing_else(page: AppTest, picture: Callable) -> None:
