@@ -12,6 +12,7 @@ from core.data.browse import in_words
 from core.data.splits import SPLITS, crossing_lesions
 from core.data.summary import Leak, Summary
 from core.figures.counts import balancing_bars, class_bars, leak_bars, value_bars
+from core.figures.keys import class_key
 from core.lesions import BY_CODE, CODES
 from pages import _links, _set, _shared
 from pages._set import Shown
@@ -83,6 +84,7 @@ def show_people(summary: Summary) -> None:
         "Site": ("localization", summary.localization),
         "How it was confirmed": ("dx_type", summary.dx_type),
     }
+    st.html(class_key())
     grid = st.grid("auto", min_column_width=420, gap="medium")
     for title, (column, counts) in tables.items():
         with grid.cell():
@@ -112,6 +114,7 @@ def show_splits(images: Shown) -> None:
     """The two splits beside each other, what the leak is worth, then the lesions that leak."""
     summary, whose = _set.counts(images)
     st.caption(whose)
+    st.html(class_key())
     for column, split in zip(st.columns(2, gap="medium"), SPLITS, strict=True):
         with column:
             show_split(split, summary)

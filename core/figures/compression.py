@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, METHODS, Curves, Point
 from core.evaluation.intervals import Interval
-from core.figures.style import NEUTRAL, figure, model_colour
+from core.figures.style import NEUTRAL, figure, model_colour, model_symbol
 
 SHIPPED = "student-pruned"
 COLOURS = {CHANNELS: model_colour(SHIPPED), MAGNITUDE: "#AA7700"}
@@ -82,7 +82,7 @@ def compression_curves(
             result.add_trace(_line(method, points, [of(point) / of(whole) for point in points], gain))
     result.add_scatter(
         x=[1.0], y=[reference], mode="markers", name=METHODS[whole.method],
-        marker={"color": model_colour("student-int8"), "symbol": "circle-dot", "size": 13},
+        marker={"color": model_colour("student-int8"), "symbol": model_symbol("student-int8"), "size": 13},
         hovertemplate=f"%{{y:.1%}}<extra>{METHODS[whole.method]}</extra>",
     )  # fmt: skip
     result.update_xaxes(

@@ -214,7 +214,7 @@ def mark_point(
     """
     if np.isnan(x) or np.isnan(y):
         return
-    colour, symbol = model_colour(model), model_symbol(model).removesuffix("-open")
+    colour, symbol = model_colour(model), model_symbol(model)
     result.add_scatter(
         x=[x], y=[y], mode="markers", showlegend=False,
         marker={

@@ -102,6 +102,8 @@ def interval_rows(
 
 
 def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> dict[str, Any]:
+    # Plotly's legend shows the first mark, and a hollow one says something of itself alone.
+    marks = sorted(marks, key=lambda place: place[2].hollow)
     first = marks[0][2]
     value = np.array([mark.value for _, _, mark in marks], dtype=float)
     low, high = (

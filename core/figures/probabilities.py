@@ -11,14 +11,12 @@ from html import escape
 
 import numpy as np
 
-from core.figures.style import NEUTRAL, mark_style
+from core.figures.keys import MARK_PX, mark_box, model_key
+from core.figures.style import NEUTRAL
 from core.lesions import LESIONS, N_CLASSES
 from core.numbers import percent
 
 TICKS = (0, 25, 50, 75, 100)
-
-_SIZE = 14
-"""Of a mark, in pixels; tracks keep half of it free at both ends, so that no mark is cut off."""
 
 _SAID = "font-size:14px;line-height:1.4"
 
@@ -43,7 +41,7 @@ def agreement_dots(probabilities: Mapping[str, Sequence[float]], titles: Mapping
     named = {model: titles.get(model, model) for model in shares}
     order = np.argsort(-np.mean(list(shares.values()), axis=0), kind="stable") if shares else []
     lines = "".join(_line(int(i), {m: float(row[i]) for m, row in shares.items()}, named) for i in order)
-    return f'<div style="{_SAID}">{_legend(named)}<div role="list">{lines}</div>{_scale()}</div>'
+    return f'<div style="{_SAID}">{model_key(named)}<div role="list">{lines}</div>{_scale()}</div>'
 
 
 def _line(index: int, shares: Mapping[str, float], named: Mapping[str, str]) -> str:
@@ -53,23 +51,14 @@ def _line(index: int, shares: Mapping[str, float], named: Mapping[str, str]) -> 
     marks = "".join(
         f'<div title="{escape(f"{named[model]}: {name} {100 * share:.1f} %")}" '
         f'style="position:absolute;left:{100 * min(max(share, 0), 1):.2f}%;top:50%;transform:translate(-50%,-50%)">'
-        f"{_mark(model)}</div>"
+        f'<div style="{mark_box(model)}"></div></div>'
         for model, share in shares.items()
     )
     return (
         f'<div role="listitem" aria-label="{escape(f"{name}: {said}")}"><div>{escape(name)}</div>'
-        f'<div style="position:relative;height:22px;margin:0 {_SIZE // 2}px">'
+        f'<div style="position:relative;height:22px;margin:0 {MARK_PX // 2}px">'
         f'<div style="{track}"></div>{marks}</div></div>'
     )
-
-
-def _legend(named: Mapping[str, str]) -> str:
-    entries = "".join(
-        f'<span style="display:inline-flex;align-items:center;gap:6px">{_mark(model)}'
-        f"<span>{escape(title)}</span></span>"
-        for model, title in named.items()
-    )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 18px;margin-bottom:8px">{entries}</div>'
 
 
 def _scale() -> str:
@@ -78,10 +67,4 @@ def _scale() -> str:
         f'transform:translateX({"-50%" if tick < 100 else "calc(-100% + 7px)"})">{tick} %</span>'
         for tick in TICKS
     )
-    return (
-        f'<div aria-hidden="true" style="position:relative;height:22px;margin:0 {_SIZE // 2}px">{ticks}</div>'
-    )
-
-
-def _mark(model: str) -> str:
-    return f'<div style="width:{_SIZE}px;height:{_SIZE}px;{mark_style(model)}"></div>'
+    return f'<div aria-hidden="true" style="position:relative;height:22px;margin:0 {MARK_PX // 2}px">{ticks}</div>'

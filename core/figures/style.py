@@ -36,13 +36,13 @@ MODEL_SYMBOLS: dict[str, str] = {
     "student": "circle",
     "student-fp16": "triangle-up",
     "student-dynamic": "pentagon",
-    "student-int8": "circle-dot",
-    "student-pruned": "circle-x",
+    "student-int8": "hourglass",
+    "student-pruned": "triangle-down",
     "baseline": "square",
     "ensemble": "star",
 }
-"""A shape as well, so that no figure needs its colours to be told apart; all full, since hollow marks say something of
-their own (as reported, thin)."""
+"""A shape as well, so that no figure needs its colours to be told apart; all full and by their outline alone, since
+hollow marks say something of their own (as reported, thin), and a full mark hides Plotly's dots and crosses."""
 
 BROUGHT = "#C44E9C"
 """For a model that a user brought along, or any other that is not ours."""
@@ -70,6 +70,8 @@ _SHAPES: dict[str, str] = {
     "diamond": "50% 0,100% 50%,50% 100%,0 50%",
     "diamond-tall": "50% 0,80% 50%,50% 100%,20% 50%",
     "triangle-up": "50% 5%,100% 95%,0 95%",
+    "triangle-down": "0 5%,100% 5%,50% 95%",
+    "hourglass": "5% 0,95% 0,5% 100%,95% 100%",
     "pentagon": "50% 0,100% 38%,82% 100%,18% 100%,0 38%",
     "square": "5% 5%,95% 5%,95% 95%,5% 95%",
     "star": "50% 0,62% 36%,100% 36%,70% 58%,81% 95%,50% 73%,19% 95%,30% 58%,0 36%,38% 36%",
@@ -77,27 +79,17 @@ _SHAPES: dict[str, str] = {
 }
 """Corners of Plotly's symbols, for marks in HTML."""
 
-_INSIDE: dict[str, str] = {
-    "circle-dot": "radial-gradient(#fff 0 2px,transparent 3px),",
-    "circle-x": "linear-gradient(45deg,transparent 44%,#fff 44% 56%,transparent 56%),"
-    "linear-gradient(-45deg,transparent 44%,#fff 44% 56%,transparent 56%),",
-}
-"""What is drawn on a circle of HTML to tell it from others."""
-
 
 def mark_style(name: str) -> str:
     """CSS of a model's marker, for a box of HTML as wide as it is high: its colour and its symbol."""
-    symbol = model_symbol(name)
-    if symbol in _SHAPES:
-        return f"background:{model_colour(name)};clip-path:polygon({_SHAPES[symbol]})"
-    return f"background:{_INSIDE.get(symbol, '')}{model_colour(name)};border-radius:50%"
+    corners = _SHAPES.get(model_symbol(name))
+    shape = f"clip-path:polygon({corners})" if corners else "border-radius:50%"
+    return f"background:{model_colour(name)};{shape}"
 
 
 def hollow(symbol: str) -> str:
-    """The outline of a marker."""
-    if "-open" in symbol:
-        return symbol
-    return symbol.removesuffix("-dot") + ("-open-dot" if symbol.endswith("-dot") else "-open")
+    """The outline of a full marker."""
+    return f"{symbol}-open"
 
 
 def figure(

@@ -81,6 +81,17 @@ def test_rows_hold_values_and_whiskers() -> None:
     assert low < 0.1 < 0.9 < high
 
 
+def test_the_legend_shows_a_full_mark_where_there_is_one() -> None:
+    full, thin = (Mark("Student", x, NAN, NAN, "#0083C4", "circle", hollow=x < 0.6) for x in (0.8, 0.5))
+    other = Mark("Other", 0.4, NAN, NAN, "#000000", "square", hollow=True)
+    found = interval_rows([Row("few", (thin, other)), Row("all", (full,))], axis="Accuracy")
+    student, hollow_alone = found.data
+    assert student.marker.symbol == ("circle", "circle-open"), "Plotly's legend shows the first"
+    assert list(student.x) == [0.8, 0.5]
+    assert [label for label, *_ in student.customdata] == ["all", "few"]
+    assert hollow_alone.marker.symbol == ("square-open",)
+
+
 def test_a_mark_without_interval_has_no_whiskers_and_none_at_all_is_empty() -> None:
     found = interval_rows([Row("reported", (Mark("r", 0.67, NAN, NAN, "#000000"),))], axis="Accuracy")
     assert found.data[0].error_x.array is None

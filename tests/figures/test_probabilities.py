@@ -16,7 +16,7 @@ OTHER = PROBABILITIES[::-1]
 
 def lines(html: str) -> list[ElementTree.Element]:
     """One element for each class, from the top; the HTML must be well formed."""
-    return [e for e in ElementTree.fromstring(html).iter() if e.get("role") == "listitem"]
+    return [e for e in ElementTree.fromstring(html).iter() if e.get("aria-label")]
 
 
 def marks(line: ElementTree.Element) -> list[ElementTree.Element]:
