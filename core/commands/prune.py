@@ -43,8 +43,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
                         help="publish the network with this share of the multiply-adds, in int8")  # fmt: skip
     parser.add_argument("--name", default="student-pruned", help="of what is shipped (default: %(default)s)")
     parser.add_argument("--size", type=float, metavar="SHARE",
-                        help=f"share of the int8 weights that may be left (default: {SIZE:g}, or more where more of the "
-                        "multiply-adds is left)")  # fmt: skip
+                        help=f"share of the int8 weights that may be left (default: {SIZE:g}, or more where more of "
+                        "the multiply-adds is left)")  # fmt: skip
     parser.add_argument(
         "--score", default="taylor", help="how channels are judged: taylor or scale (default: %(default)s)"
     )
