@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core.artifacts import ArtifactError, Manifest
-from core.data.pixels import PREPROCESSING, turn
+from core.data.pixels import turn
 from core.errors import UserError
 from core.serving.appearance import FEATURES, Appearance, features
-from core.serving.arrays import pack, unpack
+from core.serving.arrays import Format
 from core.serving.classifier import ORIENTATIONS
 from core.serving.subspace import Subspace
 
@@ -33,28 +33,27 @@ if TYPE_CHECKING:
     from core.serving.intake import Upload
     from core.serving.registry import Registry
 
-VERSION = 1
 DEFAULT_MODEL = "student"
 COMMAND = "python -m core gate fit"
 _KEY = "gate-"
 
-_FIELDS = {
-    "version": ("i", 0),
-    "model": ("U", 0),
-    "model_sha256": ("U", 0),
-    "preprocessing": ("U", 0),
-    "lesions": ("i", 0),
-    "mean": ("f", 1),
-    "components": ("f", 2),
-    "embedding_limit": ("f", 0),
-    "margin": ("f", 0),
-    "appearance_mean": ("f", 1),
-    "appearance_scale": ("f", 1),
-    "appearance_references": ("f", 2),
-    "appearance_neighbours": ("i", 0),
-    "appearance_limit": ("f", 0),
-}
-"""A gate's file: name -> kind and dimensions."""
+_FORMAT = Format(
+    version=1,
+    fields={
+        "lesions": ("i", 0),
+        "mean": ("f", 1),
+        "components": ("f", 2),
+        "embedding_limit": ("f", 0),
+        "margin": ("f", 0),
+        "appearance_mean": ("f", 1),
+        "appearance_scale": ("f", 1),
+        "appearance_references": ("f", 2),
+        "appearance_neighbours": ("i", 0),
+        "appearance_limit": ("f", 0),
+    },
+    command=COMMAND,
+    made_for="gate of",
+)
 
 
 class GateUnavailable(UserError):
@@ -145,23 +144,20 @@ class FittedGate:
 
     def to_bytes(self) -> bytes:
         """The gate's file."""
-        values = {
-            "version": VERSION,
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "preprocessing": PREPROCESSING,
-            "lesions": self.lesions,
-            "mean": self.subspace.mean,
-            "components": self.subspace.components.astype(np.float16),
-            "embedding_limit": self.embedding_limit,
-            "margin": self.margin,
-            "appearance_mean": self.appearance.mean,
-            "appearance_scale": self.appearance.scale,
-            "appearance_references": self.appearance.references.astype(np.float16),
-            "appearance_neighbours": self.appearance.neighbours,
-            "appearance_limit": self.appearance_limit,
-        }
-        return pack({name: np.asarray(value) for name, value in values.items()})
+        return _FORMAT.pack(
+            self.model,
+            self.model_sha256,
+            lesions=self.lesions,
+            mean=self.subspace.mean,
+            components=self.subspace.components.astype(np.float16),
+            embedding_limit=self.embedding_limit,
+            margin=self.margin,
+            appearance_mean=self.appearance.mean,
+            appearance_scale=self.appearance.scale,
+            appearance_references=self.appearance.references.astype(np.float16),
+            appearance_neighbours=self.appearance.neighbours,
+            appearance_limit=self.appearance_limit,
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str) -> FittedGate:
@@ -170,19 +166,14 @@ class FittedGate:
         Raises:
             ArtifactError: it is damaged, of another version, or for other pixels.
         """
-        arrays = unpack(data, _FIELDS, what)
-        found = (
-            int(arrays["version"]),
-            str(arrays["preprocessing"]),
-            arrays["appearance_references"].shape[1],
-        )
-        if found != (VERSION, PREPROCESSING, FEATURES):
+        model, model_sha256, arrays = _FORMAT.unpack(data, what)
+        if (found := arrays["appearance_references"].shape[1]) != FEATURES:
             raise ArtifactError(
-                f"{what}: expected {(VERSION, PREPROCESSING, FEATURES)}, found {found}; run {COMMAND}"
+                f"{what}: expected {FEATURES} features of appearance, found {found}; run {COMMAND}"
             )
         return cls(
-            model=str(arrays["model"]),
-            model_sha256=str(arrays["model_sha256"]),
+            model=model,
+            model_sha256=model_sha256,
             lesions=int(arrays["lesions"]),
             subspace=Subspace(arrays["mean"], arrays["components"].astype(np.float32)),
             embedding_limit=float(arrays["embedding_limit"]),
@@ -239,13 +230,7 @@ def _candidates(manifest: Manifest, model: str | None) -> list[str]:
 def _load(registry: Registry, manifest: Manifest, name: str) -> FittedGate:
     relative = manifest.shared[gate_key(name)]
     gate = FittedGate.from_bytes(manifest.read(relative), relative)
-    path = manifest.model(name).files.get("litert")
-    found = manifest.files[path].sha256 if path else "no file"
-    if (gate.model, gate.model_sha256) != (name, found):
-        raise ArtifactError(
-            f"{relative}: expected the gate of {name}, sha256 {found[:12]}..., found one fitted for {gate.model}, "
-            f"{gate.model_sha256[:12]}...; run {COMMAND}"
-        )
+    _FORMAT.check_model(manifest, name, relative, (gate.model, gate.model_sha256))
     classifier = registry.get(name)
 
     def embed(pixels: np.ndarray) -> np.ndarray:

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.artifacts import ArtifactError, Manifest
-from core.data.pixels import PREPROCESSING
 from core.lesions import CODES
 from core.manifest import FileRefused
-from core.serving.arrays import pack, unpack
+from core.serving.arrays import Format
 from core.serving.subspace import Subspace
 
-VERSION = 1
 COMMAND = "python -m core project"
 DIMENSIONS = 50
 PERPLEXITY = 30.0
@@ -25,15 +23,12 @@ LEAST = 10
 """Fewer images than this are no map."""
 
 _KEY = "map-"
-_FIELDS = {
-    "version": ("i", 0),
-    "model": ("U", 0),
-    "model_sha256": ("U", 0),
-    "preprocessing": ("U", 0),
-    "image_id": ("U", 1),
-    "label": ("i", 1),
-    "position": ("f", 2),
-}
+_FORMAT = Format(
+    version=1,
+    fields={"image_id": ("U", 1), "label": ("i", 1), "position": ("f", 2)},
+    command=COMMAND,
+    made_for="map of",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +50,13 @@ class Projection:
 
     def to_bytes(self) -> bytes:
         """The map's file."""
-        values = {
-            "version": VERSION,
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "preprocessing": PREPROCESSING,
-            "image_id": np.asarray(self.image_id, str),
-            "label": np.asarray(self.label, np.int8),
-            "position": np.asarray(self.position, np.float32),
-        }
-        return pack({name: np.asarray(value) for name, value in values.items()})
+        return _FORMAT.pack(
+            self.model,
+            self.model_sha256,
+            image_id=np.asarray(self.image_id, str),
+            label=np.asarray(self.label, np.int8),
+            position=np.asarray(self.position, np.float32),
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str) -> Projection:
@@ -73,17 +65,14 @@ class Projection:
         Raises:
             ArtifactError: it is damaged, of another version, or for other pixels.
         """
-        arrays = unpack(data, _FIELDS, what)
-        found = (int(arrays["version"]), str(arrays["preprocessing"]))
-        if found != (VERSION, PREPROCESSING):
-            raise ArtifactError(f"{what}: expected {(VERSION, PREPROCESSING)}, found {found}; run {COMMAND}")
+        model, model_sha256, arrays = _FORMAT.unpack(data, what)
         image_id, label, position = (arrays[name] for name in ("image_id", "label", "position"))
         in_range = ((label >= 0) & (label < len(CODES))).all()
         if not (len(image_id) == len(label) == len(position) and position.shape[1] == 2 and in_range):
             raise ArtifactError(
                 f"{what}: expected one diagnosis and one position for each image; run {COMMAND}"
             )
-        return cls(str(arrays["model"]), str(arrays["model_sha256"]), image_id, label, position)
+        return cls(model, model_sha256, image_id, label, position)
 
 
 def project(embeddings: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -133,11 +122,5 @@ def read_projection(manifest: Manifest, model: str) -> Projection:
     if relative is None:
         raise FileRefused(f"expected a map of {model}, found none; run {COMMAND}")
     projection = Projection.from_bytes(manifest.read(relative), relative)
-    path = manifest.model(model).files.get("litert")
-    found = manifest.files[path].sha256 if path else "no file"
-    if (projection.model, projection.model_sha256) != (model, found):
-        raise ArtifactError(
-            f"{relative}: expected the images as {model}, sha256 {found[:12]}..., sees them, found "
-            f"{projection.model}, {projection.model_sha256[:12]}...; run {COMMAND}"
-        )
+    _FORMAT.check_model(manifest, model, relative, (projection.model, projection.model_sha256))
     return projection

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.artifacts import ArtifactError, Manifest
-from core.data.pixels import PREPROCESSING
 from core.errors import UserError
 from core.lesions import CODES
-from core.serving.arrays import pack, unpack
+from core.serving.arrays import Format
 from core.serving.intake import Rejection, read_image
 from core.serving.subspace import Subspace, normalised
 
@@ -28,21 +27,21 @@ if TYPE_CHECKING:
     from core.serving.classifier import Diagnosis
     from core.serving.registry import Registry
 
-VERSION = 1
 DEFAULT_MODEL = "student"
 COMMAND = "python -m core gate fit"
 _KEY = "similar-"
-_FIELDS = {
-    "version": ("i", 0),
-    "model": ("U", 0),
-    "model_sha256": ("U", 0),
-    "preprocessing": ("U", 0),
-    "mean": ("f", 1),
-    "components": ("f", 2),
-    "image_id": ("U", 1),
-    "label": ("i", 1),
-    "vectors": ("f", 2),
-}
+_FORMAT = Format(
+    version=1,
+    fields={
+        "mean": ("f", 1),
+        "components": ("f", 2),
+        "image_id": ("U", 1),
+        "label": ("i", 1),
+        "vectors": ("f", 2),
+    },
+    command=COMMAND,
+    made_for="lesions of",
+)
 
 
 class SimilarUnavailable(UserError):
@@ -122,18 +121,15 @@ class LesionIndex:
 
     def to_bytes(self) -> bytes:
         """The index's file."""
-        values = {
-            "version": VERSION,
-            "model": self.model,
-            "model_sha256": self.model_sha256,
-            "preprocessing": PREPROCESSING,
-            "mean": self.subspace.mean,
-            "components": self.subspace.components.astype(np.float16),
-            "image_id": self.image_id,
-            "label": self.label.astype(np.int8),
-            "vectors": self.vectors.astype(np.float16),
-        }
-        return pack({name: np.asarray(value) for name, value in values.items()})
+        return _FORMAT.pack(
+            self.model,
+            self.model_sha256,
+            mean=self.subspace.mean,
+            components=self.subspace.components.astype(np.float16),
+            image_id=self.image_id,
+            label=self.label.astype(np.int8),
+            vectors=self.vectors.astype(np.float16),
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str) -> LesionIndex:
@@ -142,10 +138,7 @@ class LesionIndex:
         Raises:
             ArtifactError: it is damaged, of another version, or for other pixels.
         """
-        arrays = unpack(data, _FIELDS, what)
-        found = (int(arrays["version"]), str(arrays["preprocessing"]))
-        if found != (VERSION, PREPROCESSING):
-            raise ArtifactError(f"{what}: expected {(VERSION, PREPROCESSING)}, found {found}; run {COMMAND}")
+        model, model_sha256, arrays = _FORMAT.unpack(data, what)
         label = arrays["label"]
         lengths = {len(label), len(arrays["image_id"]), len(arrays["vectors"])}
         if len(lengths) != 1 or not ((label >= 0) & (label < len(CODES))).all():
@@ -154,9 +147,7 @@ class LesionIndex:
             )
         subspace = Subspace(arrays["mean"], arrays["components"].astype(np.float32))
         vectors = arrays["vectors"].astype(np.float32)
-        return cls(
-            str(arrays["model"]), str(arrays["model_sha256"]), subspace, arrays["image_id"], label, vectors
-        )
+        return cls(model, model_sha256, subspace, arrays["image_id"], label, vectors)
 
 
 def index_key(model: str) -> str:
@@ -187,13 +178,7 @@ def load_index(registry: Registry, model: str | None = None) -> LesionIndex | No
 def _load(manifest: Manifest, name: str) -> LesionIndex:
     relative = manifest.shared[index_key(name)]
     index = LesionIndex.from_bytes(manifest.read(relative), relative)
-    path = manifest.model(name).files.get("litert")
-    found = manifest.files[path].sha256 if path else "no file"
-    if (index.model, index.model_sha256) != (name, found):
-        raise ArtifactError(
-            f"{relative}: expected the lesions as {name}, sha256 {found[:12]}..., sees them, found {index.model}, "
-            f"{index.model_sha256[:12]}...; run {COMMAND}"
-        )
+    _FORMAT.check_model(manifest, name, relative, (index.model, index.model_sha256))
     return index
 
 

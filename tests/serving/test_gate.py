@@ -351,8 +351,8 @@ def test_without_the_student_another_gate_serves(tiny_gate, make_artifacts):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"model_sha256": "f" * 64}, "fitted for student, ffffffffffff"),
-        ({"model": "resnet50"}, "fitted for resnet50"),
+        ({"model_sha256": "f" * 64}, "found the gate of student, sha256 ffffffffffff"),
+        ({"model": "resnet50"}, "found the gate of resnet50"),
     ],
 )
 def test_a_gate_of_another_file_refuses_itself(tiny_gate, changes, said):

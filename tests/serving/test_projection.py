@@ -122,7 +122,7 @@ def test_it_is_found_in_the_manifest(folder):
 def test_the_map_of_another_file_of_the_model_is_refused(folder):
     (folder / "student.tflite").write_bytes(b"a new student")
     update_model(folder, "student", {}, {"litert": "student.tflite"})
-    with pytest.raises(ArtifactError, match=r"sees them, found student.*python -m core project"):
+    with pytest.raises(ArtifactError, match=r"found the map of student.*python -m core project"):
         read_projection(load_manifest(folder), "student")
 
 
