@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from core.commands.train import _at_least
+from core.options import whole_number
 
 if TYPE_CHECKING:
     from core.ablation.protocol import Protocol
@@ -40,11 +40,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--init-note", help="where these come from and under which terms")
     parser.add_argument(
-        "--epochs", type=_at_least(1), help="another budget, to try the command out; its table is no artifact"
+        "--epochs",
+        type=whole_number(1),
+        help="another budget, to try the command out; its table is no artifact",
     )
-    parser.add_argument("--limit", type=_at_least(1), help="at most so many images of each part, likewise")
+    parser.add_argument("--limit", type=whole_number(1), help="at most so many images of each part, likewise")
     parser.add_argument(
-        "--workers", type=_at_least(0), default=1, help="processes that make views (default: %(default)s)"
+        "--workers", type=whole_number(0), default=1, help="processes that make views (default: %(default)s)"
     )
     parser.set_defaults(run=run)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from core.options import whole_number
+
 if TYPE_CHECKING:
     from core.benchmark.rounds import Progress
 
@@ -43,20 +45,16 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="NAME",
         help="only this model, repeatable (models and serving: default all; batch: default student-int8)",
     )
-    parser.add_argument("--rounds", type=_rounds, metavar="N", help="default: see below")
-    parser.add_argument("--images", type=int, metavar="N", help="batch: so many as well, for their memory")
+    parser.add_argument("--rounds", type=whole_number(1, MOST_ROUNDS), metavar="N", help="default: see below")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="batch: so many as well, for their memory"
+    )
     parser.add_argument("--no-keras", action="store_true", help="leave out what needs tensorflow")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
         "--save", action="store_true", help="store the figures in the artifacts, as the shipped ones"
     )
     parser.set_defaults(run=run)
-
-
-def _rounds(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_ROUNDS:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST_ROUNDS:,}, found {text!r}")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

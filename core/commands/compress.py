@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from core.options import whole_number
+
 if TYPE_CHECKING:
     from core.artifacts import Manifest
     from core.compression.variants import Images, Job
@@ -38,25 +40,19 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     kinds.add_argument("--all", action="store_true", help="all four kinds of the student")
     parser.add_argument(
         "--calibration",
-        type=_at_least_one,
+        type=whole_number(1),
         default=30,
         metavar="N",
         help="images of each class (default: %(default)s)",
     )
     parser.add_argument(
         "--check",
-        type=_at_least_one,
+        type=whole_number(1),
         default=256,
         metavar="N",
         help="validation images (default: %(default)s)",
     )
     parser.set_defaults(run=run)
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from core.options import whole_number
 from core.settings import data_dir
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         commands, "check", "say what a dataset's folder holds, and whether it is usable", check_command
     )
     check.add_argument(
-        "--limit", type=_positive, metavar="N", help="decode only N images, spread over the set"
+        "--limit", type=whole_number(1), metavar="N", help="decode only N images, spread over the set"
     )
-    check.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one per core)")
+    check.add_argument(
+        "--workers", type=whole_number(1), metavar="N", help="processes (default: one per core)"
+    )
     check.add_argument(
         "--all", action="store_true", help="name every affected image, not only the first three"
     )
@@ -57,12 +60,6 @@ def _add(commands: argparse._SubParsersAction, name: str, text: str, run: object
     parser.add_argument("folder", nargs="?", type=Path, help="the dataset (default: DERMDISTILL_DATA)")
     parser.set_defaults(run=run)
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text!r}")
-    return int(text)
 
 
 def check_command(options: argparse.Namespace) -> int:

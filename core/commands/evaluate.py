@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from core.options import whole_number
 
 if TYPE_CHECKING:
     from core.data.ham10000 import Dataset
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from core.evaluation.refresh import Refreshed
 
 SOME_REFUSED = 3
+
+LEAST_RESAMPLES = 100
+"""Fewer have no 2.5 % tail to speak of."""
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -38,16 +42,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument(
-        "--resamples", type=_at_least_100, default=2000, help="of the bootstrap (default: %(default)s)"
+        "--resamples",
+        type=whole_number(LEAST_RESAMPLES),
+        default=2000,
+        help="of the bootstrap (default: %(default)s)",
     )
     parser.set_defaults(run=run)
-
-
-def _at_least_100(text: str) -> int:
-    # Fewer have no 2.5 % tail to speak of.
-    if not text.isdecimal() or int(text) < 100:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 100, found {text!r}")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.options import whole_number
+
 if TYPE_CHECKING:
     from core.artifacts import Manifest
     from core.serving.rates import Rates, Share
@@ -28,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     fit.add_argument(
         "--limit",
-        type=_positive,
+        type=whole_number(1),
         metavar="N",
         help="at most so many images of each part, for a trial: nothing is stored",
     )
@@ -41,18 +43,22 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     report.add_argument(
         "--limit",
-        type=_positive,
+        type=whole_number(1),
         metavar="N",
         help="at most so many test images, for a trial: nothing is stored",
     )
     report.add_argument(
-        "--turned", type=int, default=250, metavar="N", help="test images to be turned (default: %(default)s)"
+        "--turned",
+        type=whole_number(1),
+        default=250,
+        metavar="N",
+        help="test images to be turned (default: %(default)s)",
     )
     report.add_argument(
-        "--each", type=_positive, default=6, metavar="N", help="variants of each kind of junk"
+        "--each", type=whole_number(1), default=6, metavar="N", help="variants of each kind of junk"
     )
     report.add_argument(
-        "--synthetic", type=_positive, default=8, metavar="N", help="synthetic lesions of each class"
+        "--synthetic", type=whole_number(1), default=8, metavar="N", help="synthetic lesions of each class"
     )
     report.add_argument("--photographs", type=Path, metavar="DIR", help="more foreign pictures")
     for command, run in ((fit, run_fit), (report, run_report)):
@@ -63,12 +69,6 @@ def register(subparsers: argparse._SubParsersAction) -> None:
             help="of this model, repeatable (default: the student and its variants)",
         )
         command.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
-    return int(text)
 
 
 def run_fit(options: argparse.Namespace) -> int:

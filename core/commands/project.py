@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from core.options import whole_number
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,15 +30,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--again", action="store_true", help="draw also what is up to date")
     parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="at most so many images, for a trial: nothing is stored"
+        "--limit",
+        type=whole_number(1),
+        metavar="N",
+        help="at most so many images, for a trial: nothing is stored",
     )
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from core.commands.train import add_running_options, tensorboard
+from core.options import whole_number
 
 if TYPE_CHECKING:
     from core.artifacts import Manifest
@@ -48,7 +49,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--score", default="taylor", help="how channels are judged: taylor or scale (default: %(default)s)"
     )
-    parser.add_argument("--images", type=int, default=64, metavar="N",
+    parser.add_argument("--images", type=whole_number(1), default=64, metavar="N",
                         help="training images of each class to judge by (default: %(default)s)")  # fmt: skip
     add_running_options(parser)
     parser.set_defaults(run=run)

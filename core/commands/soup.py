@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from core.options import whole_number
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -30,7 +32,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--name", required=True, help="name of the model that is published")
     parser.add_argument(
-        "--limit", type=int, help="validate on at most so many images and publish nothing, for a trial"
+        "--limit",
+        type=whole_number(1),
+        help="validate on at most so many images and publish nothing, for a trial",
     )
     parser.add_argument(
         "--no-publish",

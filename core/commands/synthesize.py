@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from core.options import whole_number
+
 DEFAULT_TOTAL = 700
 
 
@@ -20,9 +22,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a new or empty folder")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument(
-        "--total", type=_positive, metavar="N", help=f"images altogether (default: {DEFAULT_TOTAL})"
+        "--total", type=whole_number(1), metavar="N", help=f"images altogether (default: {DEFAULT_TOTAL})"
     )
-    amount.add_argument("--per-class", type=_positive, metavar="N", help="images of every class")
+    amount.add_argument("--per-class", type=whole_number(1), metavar="N", help="images of every class")
     parser.add_argument(
         "--seed", type=int, default=0, help="other seeds, other lesions (default: %(default)s)"
     )
@@ -35,14 +37,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--size", type=_size, default=(600, 450), metavar="WxH", help="in pixels (default: 600x450)"
     )
-    parser.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one per core)")
+    parser.add_argument(
+        "--workers", type=whole_number(1), metavar="N", help="processes (default: one per core)"
+    )
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found {text!r}")
-    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from core.options import whole_number
+
 if TYPE_CHECKING:
     from core.training.recipes import Recipe
     from core.training.teachers import Teacher
@@ -46,25 +48,17 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
         help="replace the recipe's stages, e.g. 4x128,2x224 (head4x128: head only)",
     )
     parser.add_argument(
-        "--limit", type=_at_least(1), help="use at most so many images, to try the command out"
+        "--limit", type=whole_number(1), help="use at most so many images, to try the command out"
     )
     parser.add_argument(
-        "--workers", type=_at_least(0), default=1, help="processes that augment images (default: %(default)s)"
+        "--workers",
+        type=whole_number(0),
+        default=1,
+        help="processes that augment images (default: %(default)s)",
     )
     parser.add_argument("--restart", action="store_true", help="forget the run's checkpoint")
     parser.add_argument("--tensorboard", metavar="DIR", help="write TensorBoard logs there")
     parser.add_argument("--no-publish", action="store_true", help="leave the artifacts folder as it is")
-
-
-def _at_least(smallest: int) -> Callable[[str], int]:
-    """A parser of whole numbers from `smallest`."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < smallest:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {smallest}, found {text!r}")
-        return int(text)
-
-    return parse
 
 
 def run(options: argparse.Namespace) -> int:

@@ -128,7 +128,7 @@ def test_too_few_resamples_are_misuse(number, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", "--resamples", number])
     assert caught.value.code == 2
-    assert "at least 100" in capsys.readouterr().err
+    assert "expected a whole number from 100" in capsys.readouterr().err
 
 
 def test_help(capsys):

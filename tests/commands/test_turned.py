@@ -48,7 +48,7 @@ def test_it_measures_validation_stores_and_says_so(tmp_path, small_folder, monke
 
 
 @pytest.mark.parametrize(
-    ("arguments", "word"), [(["--model", "nobody"], "nobody"), (["--limit", "0"], "at least 1")]
+    ("arguments", "word"), [(["--model", "nobody"], "nobody"), (["--limit", "0"], "whole number from 1")]
 )
 def test_misuse_is_one_line(arguments, word, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path))

@@ -1,0 +1,18 @@
+"""What options of commands take."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A parser of whole numbers for `argparse`, both ends included; says what it expected and what came."""
+    expected = f"a whole number from {least:,}" + ("" if most is None else f" to {most:,}")
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= (int(text) if most is None else most):
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+        return int(text)
+
+    return parse
