@@ -85,13 +85,17 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
     gains = estimate.seeds > 1 and estimate.is_clear and estimate.value > 0
     (st.success if gains else st.info)(said, icon=":material/gavel:")
     if not cells:  # figures of nothing would have axes of nothing
-        say_missing(cells, "grid")
-        say_missing(cells, "hints")
+        for group in ("grid", "hints", "weights"):
+            say_missing(cells, group)
         return
     if some:
         st.caption(
             f":material/science: MobileNetV2, {budget(some[0])}. This T and alpha were fixed before any run was made."
         )
+    st.caption(
+        ":material/balance: The teachers learned with square-root class weights, these students without: their soft "
+        "labels hand on some of the balance. What the weights alone give stands below, as “no teacher, class weights”."
+    )
     _show_plane(cells, teachers, figure, test, against)
     best = best_by_validation(cells, teachers, figure)
     if best is not None:
@@ -104,8 +108,8 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         _show_comparisons(cells, figure, test)
     with right:
         _show_epochs(cells, figure)
-    say_missing(cells, "grid")
-    say_missing(cells, "hints")
+    for group in ("grid", "hints", "weights"):
+        say_missing(cells, group)
 
 
 def _show_plane(
@@ -147,7 +151,7 @@ def _show_plane(
 
 
 def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
-    st.markdown("**Teachers, hints, and the start**")
+    st.markdown("**Teachers, hints, the start, and class weights**")
     compared = _compared(version(), figure, cells, test)
     if not any(e.seeds for _, e in compared):
         st.info(NO_RUNS)
@@ -170,8 +174,9 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
             rows, axis=f"{FIGURES[figure]} with minus without", reference=(0.0, "no difference"), ink=_shared.ink()
         ),
         key="comparisons", alt="; ".join(said),
-        reading="Each against the same student, start and seeds without a teacher. A hint asks the student to tell the "
-        "teacher's embedding from its own. Whiskers that cross the line show nothing.",
+        reading="Each against the same student, start, weights and seeds without a teacher, the last against the same "
+        "without weights. A hint asks the student to tell the teacher's embedding from its own. Whiskers that cross "
+        "the line show nothing.",
     )  # fmt: skip
 
 

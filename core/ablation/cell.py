@@ -15,10 +15,10 @@ from core.ablation.images import Images
 from core.ablation.mistakes import answers_given, soft_target
 from core.ablation.protocol import Protocol
 from core.ablation.student import NO_TEACHER, Student
+from core.data.balance import class_weights
 from core.errors import UserError
 from core.evaluation.metrics import confusion
 from core.lab.variants import Variant
-from core.lesions import N_CLASSES
 from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from core.training.loop import TeacherAnswers
 from core.training.scores import validation_figures
@@ -77,7 +77,8 @@ class Cell:
         self.parts = images.rows[variant.split]
         self.rows = images.training_rows(variant.split, variant.share)
         self.given = teachers and answers_given(variant, teachers, self.parts["train"], protocol.batch_size)
-        self.targets = np.eye(N_CLASSES, dtype=np.float32)
+        # A label's weight is its target's height, as in the loop of the shipped models.
+        self.targets = np.diag(class_weights(images.labels[self.rows], variant.balance))
         self.progress = Progress(best_score=-np.inf)
         self.best: list[np.ndarray] = []
 

@@ -46,9 +46,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="only this model, repeatable (models and serving: default all; batch: default student-int8)",
     )
     parser.add_argument("--rounds", type=whole_number(1, MOST_ROUNDS), metavar="N", help="default: see below")
-    parser.add_argument(
-        "--images", type=int, metavar="N", help="batch: so many as well, for their memory"
-    )
+    parser.add_argument("--images", type=int, metavar="N", help="batch: so many as well, for their memory")
     parser.add_argument("--no-keras", action="store_true", help="leave out what needs tensorflow")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(

@@ -23,6 +23,7 @@ GROUPS: dict[str, str] = {
     "collapse": "each of the report's mistakes alone, all of them together, and none",
     "grid": "T x alpha, from ImageNet; with which teachers, and from scratch, where it matters",
     "hints": "the student's embedding regressed onto the teacher's, with and without soft labels",
+    "weights": "square-root class weights, which the teachers learned with, without a teacher and with one",
     "data": "10, 25, 50 and 100 % of the training lesions, with teachers and without",
 }
 
@@ -95,6 +96,12 @@ def hints(seeds: Iterable[int] = SEEDS) -> list[Variant]:
     return [_with_seed(kind, seed) for seed in seeds for kind in kinds]
 
 
+def weights(seeds: Iterable[int] = SEEDS) -> list[Variant]:
+    """Class weights without a teacher and with one, and both of what they are compared with."""
+    kinds = [Variant(balance="sqrt"), taught(*CHOSEN), Variant(), taught(*CHOSEN, balance="sqrt")]
+    return [_with_seed(kind, seed) for seed in seeds for kind in kinds]
+
+
 def data(seeds: Iterable[int] = SEEDS) -> list[Variant]:
     """Amounts of data, smallest first, with the teacher and without."""
     return [
@@ -111,7 +118,7 @@ def plan(group: str, seeds: Iterable[int] = SEEDS) -> list[Variant]:
     Raises:
         ValueError: there is no such group.
     """
-    makers = {"collapse": collapse, "grid": grid, "hints": hints, "data": data}
+    makers = {"collapse": collapse, "grid": grid, "hints": hints, "weights": weights, "data": data}
     if group not in makers:
         raise ValueError(f"group: expected one of {', '.join(makers)}, found {group!r}")
     return _once(makers[group](seeds))

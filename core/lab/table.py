@@ -144,10 +144,12 @@ _FIGURES = tuple(
     for part in ("validation", "test")
     for name in ("accuracy", "balanced_accuracy", "says_majority", "majority_share")
 )
+_LATER = {"balance": "none"}
+"""Columns that tables of earlier versions lack, and what their runs had."""
 _VARIANT = ("start", "teachers", *_NUMBERS, "mistakes", "seed")
 _ARRAYS = ("validation_confusion", "test_confusion", "test_answers", "recipe", "history")
 _NEEDED = (*_VARIANT, *_PLAIN, *_ARRAYS)
-COLUMNS: tuple[str, ...] = ("run", *_VARIANT, "split", *_FIGURES, *_PLAIN, *_ARRAYS)
+COLUMNS: tuple[str, ...] = ("run", *_VARIANT, *_LATER, "split", *_FIGURES, *_PLAIN, *_ARRAYS)
 """Of the CSV. `split` and the figures follow from other columns; they are there for who reads the file alone."""
 
 
@@ -174,6 +176,7 @@ def _from_row(row: dict[str, str]) -> Outcome:
         mistakes=_split(row["mistakes"]),
         start=row["start"],
         seed=int(row["seed"]),
+        **{name: row.get(name) or default for name, default in _LATER.items()},
         **numbers,
     )
     answers = np.frombuffer(row["test_answers"].encode("ascii"), np.uint8).astype(int) - ord("0")

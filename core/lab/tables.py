@@ -31,6 +31,7 @@ def runs_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
                 "alpha": variant.alpha if variant.teachers else 0.0,
                 "hint": variant.hint,
                 "share": variant.share,
+                "class_weights": variant.balance,
                 "mistakes": ", ".join(BY_KEY[key].title for key in variant.mistakes),
                 "seed": variant.seed,
                 "split": variant.split,

@@ -76,6 +76,9 @@ ALL_MISTAKES: tuple[str, ...] = tuple(BY_KEY)
 REPORT_TEMPERATURE, REPORT_ALPHA = 50.0, 0.8
 """The report's T and alpha (its section 4.2: alpha weighs the soft term)."""
 
+BALANCES = ("none", "sqrt")
+"""Weights of the classes in the labels' term."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -88,6 +91,8 @@ class Variant:
         hint: weight of the regression of the student's embedding onto the teacher's; 0 is off.
         start: `imagenet` or `scratch`.
         share: share of the training lesions that is used.
+        balance: `sqrt` weighs the labels' term by the square root of the classes' rarity, as the teachers learned;
+            `none` weighs every image the same.
         mistakes: keys of `MISTAKES`.
         seed: of initial weights, order and dropout.
 
@@ -101,6 +106,7 @@ class Variant:
     hint: float = 0.0
     start: str = "imagenet"
     share: float = 1.0
+    balance: str = "none"
     mistakes: tuple[str, ...] = ()
     seed: int = 1
 
@@ -109,6 +115,8 @@ class Variant:
             raise ValueError(f"start: expected imagenet or scratch, found {self.start!r}")
         if not 0 < self.share <= 1 or not 0 <= self.alpha <= 1 or self.temperature <= 0 or self.hint < 0:
             raise ValueError(f"expected 0 < share <= 1, 0 <= alpha <= 1, T > 0 and hint >= 0, found {self}")
+        if self.balance not in BALANCES:
+            raise ValueError(f"balance: expected one of {', '.join(BALANCES)}, found {self.balance!r}")
         unknown = sorted(set(self.mistakes) - set(BY_KEY))
         if unknown:
             raise ValueError(f"mistakes: expected some of {', '.join(BY_KEY)}, found {', '.join(unknown)}")
@@ -132,6 +140,8 @@ class Variant:
             parts.append(f"h{self.hint:g}")
         if self.share < 1:
             parts.append(f"{100 * self.share:g}pct")
+        if self.balance != "none":
+            parts.append(self.balance)
         if self.mistakes:
             ordered = [key for key in BY_KEY if key in self.mistakes]
             parts.append("all-mistakes" if len(ordered) == len(BY_KEY) else "+".join(ordered))

@@ -27,6 +27,8 @@ def described(variant: Variant, title: Titled = str) -> str:
         parts.append("hint" if variant.alpha else "hint alone")
     if variant.start == "scratch":
         parts.append("from scratch")
+    if variant.balance != "none":
+        parts.append("class weights")
     if variant.share < 1:
         parts.append(f"{variant.share:.0%} of the lesions")
     if variant.mistakes:
@@ -87,13 +89,16 @@ def plane(
 
 
 def comparisons(cells: Cells, figure: str, test: TestPart | None) -> list[tuple[Variant, Estimate]]:
-    """With minus without, where it matters: each set of teachers, the hint with soft labels and alone, from scratch."""
-    alone, scratch = Variant(), Variant(start="scratch")
+    """With minus without, where it matters: each set of teachers, the hint with soft labels and alone, from scratch,
+    with class weights; last these weights alone, to tell what of the gain they explain."""
+    alone, scratch, weighted = Variant(), Variant(start="scratch"), Variant(balance="sqrt")
     pairs = [(taught(*CHOSEN, teachers), alone) for teachers in TEACHERS]
     pairs += [
         (taught(*CHOSEN, hint=HINT), alone),
         (taught(1.0, 0.0, hint=HINT), alone),
         (taught(*CHOSEN, start="scratch"), scratch),
+        (taught(*CHOSEN, balance="sqrt"), weighted),
+        (weighted, alone),
     ]
     return [
         (one, difference(of_cell(cells, one), of_cell(cells, other), figure, test)) for one, other in pairs

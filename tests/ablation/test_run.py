@@ -13,6 +13,7 @@ import pytest
 from core.ablation import answers, cell, images, run
 from core.ablation.protocol import Protocol, recipe_of
 from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, forget, run_all
+from core.data.balance import class_weights
 from core.errors import UserError
 from core.lab.plan import plan
 from core.lab.table import read_table
@@ -58,6 +59,7 @@ def table_of(laboratory: Laboratory) -> dict:
         TAUGHT,
         dataclasses.replace(TAUGHT, share=0.25),
         dataclasses.replace(TAUGHT, hint=1.0),
+        dataclasses.replace(TAUGHT, balance="sqrt"),
         Variant(("resnet50",), 50.0, 0.8, start="scratch", mistakes=ALL_MISTAKES),
     ],
     ids=lambda variant: variant.cell,
@@ -78,6 +80,18 @@ def test_a_run_ends_in_the_table(laboratory: Laboratory, variant: Variant):
     if variant.share < 1:
         assert read.train_images < len(laboratory.images.rows["lesion"]["train"]) / 2
     assert not list(laboratory.place.runs.glob("*/*"))
+
+
+def test_class_weights_are_those_of_the_shipped_models_and_change_the_loss(laboratory: Laboratory):
+    def make(balance: str) -> cell.Cell:
+        variant = Variant(balance=balance)
+        return cell.Cell(variant, {}, laboratory.images, None, laboratory.protocol, None, None, None)
+
+    labels = laboratory.images.labels[make("none").rows]
+    assert make("none").targets.tolist() == np.eye(7).tolist()
+    assert np.diag(make("sqrt").targets).tolist() == class_weights(labels, "sqrt").tolist()
+    plain, weighted = (laboratory.train(Variant(balance=balance)) for balance in ("none", "sqrt"))
+    assert plain.history[0]["loss"] != weighted.history[0]["loss"]
 
 
 def test_a_killed_run_goes_on_to_the_same_end(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch):

@@ -110,7 +110,7 @@ def test_tables_hold_what_they_say():
     runs = cell(taught(4.0, 0.5), 0.8)
     table = runs_table(runs)
     assert table["run"].tolist() == [run.variant.name for run in runs]
-    assert table["groups"].tolist() == ["grid hints data"] * 3
+    assert table["groups"].tolist() == ["grid hints weights data"] * 3
     assert [v.seed for v in missing(in_cells(runs[:1]), [taught(4.0, 0.5, seed=s) for s in (1, 2)])] == [2]
     soft = soft_label_table({"A": np.arange(7.0)}, 2.0)
     assert soft["rank"].tolist() == [7, 6, 5, 4, 3, 2, 1]

@@ -46,7 +46,7 @@ def test_alpha_0_is_the_one_student_without_teachers():
 
 def test_shared_runs_are_one_run():
     assert groups_of(taught(50.0, 0.8)) == ["collapse", "grid"]
-    assert groups_of(Variant()) == ["grid", "hints", "data"]
+    assert groups_of(Variant()) == ["grid", "hints", "weights", "data"]
     assert {v.share for v in plan("data")} == set(SHARES)
 
 
@@ -56,6 +56,7 @@ def test_shared_runs_are_one_run():
         {"start": "elsewhere"},
         {"share": 0.0},
         {"alpha": 0.5},
+        {"balance": "oversample"},
         {"mistakes": ("typo",)},
         {"mistakes": (BARE_START,)},
         {"teachers": ("resnet50",), "temperature": -1.0},

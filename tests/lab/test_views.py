@@ -60,12 +60,16 @@ def test_each_comparison_has_its_own_baseline():
             *runs(taught(*CHOSEN), 7, 7),
             *runs(Variant(start="scratch"), 2, 2),
             *runs(taught(*CHOSEN, start="scratch"), 3, 3),
+            *runs(Variant(balance="sqrt"), 6, 6),
+            *runs(taught(*CHOSEN, balance="sqrt"), 9, 9),
         ]
     )
     found = dict(comparisons(cells, "accuracy", None))
     assert found[taught(*CHOSEN)].value == pytest.approx(0.2)
     assert found[taught(*CHOSEN, start="scratch")].value == pytest.approx(0.1)
-    assert sum(estimate.seeds > 0 for estimate in found.values()) == 2
+    assert found[Variant(balance="sqrt")].value == pytest.approx(0.1), "against the student without weights"
+    assert found[taught(*CHOSEN, balance="sqrt")].value == pytest.approx(0.3), "against the one with them"
+    assert sum(estimate.seeds > 0 for estimate in found.values()) == 4
     assert chosen_verdict(cells, ("resnet50",), "accuracy", None).value == pytest.approx(0.2)
     assert chosen_verdict(cells, ("densenet169",), "accuracy", None).seeds == 0
 
@@ -98,6 +102,7 @@ def test_validation_chooses_the_cell():
 def test_words():
     title = {"resnet50": "ResNet50", "densenet169": "DenseNet169"}.get
     assert described(Variant(), title) == "no teacher"
+    assert described(Variant(balance="sqrt"), title) == "no teacher, class weights"
     both = taught(4.0, 0.5, ("resnet50", "densenet169"), share=0.1)
     assert described(both, title) == "ResNet50 and DenseNet169, T = 4, alpha = 0.5, 10% of the lesions"
     assert (

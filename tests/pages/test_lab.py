@@ -105,7 +105,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 
 
 def all_runs() -> list[Variant]:
-    return [*plan("collapse"), *plan("grid", [1, 2, 3]), *plan("hints"), *plan("data")]
+    return [*plan("collapse"), *plan("grid", [1, 2, 3]), *plan("hints"), *plan("weights"), *plan("data")]
 
 
 def texts(elements) -> str:
@@ -190,7 +190,7 @@ def test_without_runs_cells_are_empty_and_commands_named(models: Path, use, open
     app = sound(open_page("lab"))
     drawn = " ".join(figure.proto.id for figure in app.get("plotly_chart"))
     assert not any(f"chart-{key}" in drawn for key in ("plane", "data", "comparisons", "epochs", "collapse"))
-    for group in ("collapse", "grid", "hints", "data"):
+    for group in ("collapse", "grid", "hints", "weights", "data"):
         assert f"python -m core ablate --group {group}" in texts(app.caption)
     assert "runs, or those without, are missing" in texts(app.info)
 
