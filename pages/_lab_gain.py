@@ -49,9 +49,9 @@ def _plane(
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _verdict(
-    table: str, teachers: tuple[str, ...], figure: str, _cells: Cells, _test: TestPart | None
+    table: str, teachers: tuple[str, ...], figure: str, balance: str, _cells: Cells, _test: TestPart | None
 ) -> Estimate:
-    return chosen_verdict(_cells, teachers, figure, _test)
+    return chosen_verdict(_cells, teachers, figure, _test, balance)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -80,10 +80,7 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         )
     teachers, title = names[key], " and ".join(_shared.title(t) for t in names[key])
     some = of_cell(cells, TAUGHT) or of_cell(cells, ALONE)
-    estimate = _verdict(version(), teachers, figure, cells, test)
-    said = verdict(estimate, figure, f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})")
-    gains = estimate.seeds > 1 and estimate.is_clear and estimate.value > 0
-    (st.success if gains else st.info)(said, icon=":material/gavel:")
+    _show_verdict(cells, teachers, title, figure, test)
     if not cells:  # figures of nothing would have axes of nothing
         for group in ("grid", "hints", "weights"):
             say_missing(cells, group)
@@ -92,10 +89,6 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         st.caption(
             f":material/science: MobileNetV2, {budget(some[0])}. This T and alpha were fixed before any run was made."
         )
-    st.caption(
-        ":material/balance: The teachers learned with square-root class weights, these students without: their soft "
-        "labels hand on some of the balance. What the weights alone give stands below, as “no teacher, class weights”."
-    )
     _show_plane(cells, teachers, figure, test, against)
     best = best_by_validation(cells, teachers, figure)
     if best is not None:
@@ -110,6 +103,23 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         _show_epochs(cells, figure)
     for group in ("grid", "hints", "weights"):
         say_missing(cells, group)
+
+
+def _show_verdict(
+    cells: Cells, teachers: tuple[str, ...], title: str, figure: str, test: TestPart | None
+) -> None:
+    """What the teachers give to a student without class weights, and to one that has them as its teachers had."""
+    plain, weighted = (
+        _verdict(version(), teachers, figure, balance, cells, test) for balance in ("none", "sqrt")
+    )
+    what = f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})"
+    gains = all(e.seeds > 1 and e.is_clear and e.value > 0 for e in (plain, weighted))
+    said = [
+        verdict(plain, figure, what),
+        "The teachers learned with square-root class weights, and their soft labels hand these on. "
+        f"Where both students have them, too: {verdict(weighted, figure, what)}",
+    ]
+    (st.success if gains else st.info)("\n\n".join(said), icon=":material/gavel:")
 
 
 def _show_plane(
@@ -228,7 +238,11 @@ def _show_data(cells: Cells) -> None:
         say_missing(cells, "data")
         return
     with_teacher = any(one.name == "with the teacher" for one in series)
-    about = "The teacher was trained on all of the lesions. " if with_teacher else ""
+    about = (
+        "The teacher was trained on all of the lesions, and with class weights, which neither student has. "
+        if with_teacher
+        else ""
+    )
     _shared.chart(
         lines(
             series, x="Share of the training lesions", y=f"{FIGURES[figure]} on the test part", share=True,

@@ -165,7 +165,18 @@ def best_by_validation(cells: Cells, teachers: tuple[str, ...], figure: str) -> 
     return max(scored, key=lambda pair: pair[0])[1] if len(scored) > 1 else None
 
 
-def chosen_verdict(cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None) -> Estimate:
-    """What teachers give at the T and alpha that were named before any run was made."""
-    runs, alone = of_cell(cells, taught(*CHOSEN, teachers)), of_cell(cells, Variant())
+def chosen_verdict(
+    cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None, balance: str = "none"
+) -> Estimate:
+    """What teachers give at the T and alpha that were named before any run was made.
+
+    Args:
+        cells: the runs.
+        teachers: who taught.
+        figure: key of `core.lab.findings.FIGURES`.
+        test: what the answers belong to.
+        balance: class weights of both students, with teachers and without.
+    """
+    runs = of_cell(cells, taught(*CHOSEN, teachers, balance=balance))
+    alone = of_cell(cells, Variant(balance=balance))
     return difference(runs, alone, figure, test) if runs and alone else NOTHING

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from core.evaluation.metrics import confusion
 from core.evaluation.predictions import Predictions
 from core.lab.plan import CHOSEN, SHARES, plan, taught
 from core.lab.table import FILE, KEY, Outcome, to_csv
-from core.lab.variants import ALL_MISTAKES, Variant
+from core.lab.variants import ALL_MISTAKES, SEEDS, Variant
 from pages import _lab_live
 
 N = 210
@@ -215,6 +216,17 @@ def test_verdict_and_collapse_follow_from_the_runs(models: Path, use, open_page)
     assert f"T = {CHOSEN[0]:g}" in said
     use(models, [taught(*CHOSEN, seed=1), Variant(seed=1)])
     assert "too few runs for a verdict" in texts(sound(open_page("lab")).info)
+
+
+def test_a_gain_that_class_weights_explain_is_no_success(models: Path, use, open_page) -> None:
+    plain = [one for seed in SEEDS for one in (taught(*CHOSEN, seed=seed), Variant(seed=seed))]
+    use(models, plain)
+    app = sound(open_page("lab"))
+    assert "balanced accuracy" not in texts(app.success)
+    assert "square-root class weights" in texts(app.info)
+    assert "Nothing can be said of distillation from ResNet50 (T = 4, alpha = 0.5) yet" in texts(app.info)
+    use(models, [*plain, *(replace(v, balance="sqrt") for v in plain)])
+    assert texts(sound(open_page("lab")).success).count("adds") == 2
 
 
 def test_another_mistake_is_looked_at(models: Path, use, open_page) -> None:
