@@ -70,7 +70,7 @@ models: install ## Make every shipped model anew from HAM10000 (thirteen hours o
 	$(CORE) soup student-fourth student-third --name student
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
-	$(CORE) prune --ship 0.4
+	$(CORE) prune --ship 0.5
 	$(CORE) evaluate
 	$(CORE) gate fit
 	$(CORE) gate report

@@ -25,7 +25,7 @@ def show_compression(models: list[Contestant], guest: Guest | None) -> None:
         return
     if curves is None or curves.whole is None or len(curves.points) < 2:
         st.info(
-            f"Nothing was pruned yet. `{COMMAND} --multiply-adds 0.4 --sparsity 0.8` makes the first points."
+            f"Nothing was pruned yet. `{COMMAND} --multiply-adds 0.5 --sparsity 0.8` makes the first points."
         )
         return
     _show(curves)

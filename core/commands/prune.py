@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 CALIBRATION, CHECK = 30, 256
 """Images of each class, and validation images, as `compress` takes them."""
 
-SIZE = 0.65
-"""Share of the int8 weights that may be left where nobody says: time is spent in early layers, whose weights are few,
-so that a smaller file costs accuracy and brings no speed."""
-
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
@@ -44,8 +40,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
                         help="publish the network with this share of the multiply-adds, in int8")  # fmt: skip
     parser.add_argument("--name", default="student-pruned", help="of what is shipped (default: %(default)s)")
     parser.add_argument("--size", type=float, metavar="SHARE",
-                        help=f"share of the int8 weights that may be left (default: {SIZE:g}, or more where more of "
-                        "the multiply-adds is left)")  # fmt: skip
+                        help="share of the int8 weights that may be left (default: the same share)")  # fmt: skip
     parser.add_argument(
         "--score", default="taylor", help="how channels are judged: taylor or scale (default: %(default)s)"
     )
@@ -95,7 +90,7 @@ def _targets(options: argparse.Namespace) -> list[Target]:
 
     shares = [*options.multiply_adds, *([] if options.ship is None else [options.ship])]
     channels = [
-        Target("channels", share, options.size or max(share, SIZE), options.score, options.images)
+        Target("channels", share, options.size or share, options.score, options.images)
         for share in dict.fromkeys(shares)
     ]
     return channels + [Target("magnitude", share) for share in dict.fromkeys(options.sparsity)]

@@ -30,7 +30,7 @@ from core.training.loop import TrainingData
 from core.training.publish import publish
 from core.training.recipes import Recipe, Stage
 
-STAGES = (Stage(8, 224),)
+STAGES = (Stage(6, 224),)
 """Of the fine-tuning, unless other ones are asked for: at full size, as the parent was trained last."""
 
 PLAN = "pruning.json"

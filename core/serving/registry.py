@@ -37,7 +37,7 @@ KNOWN: dict[str, Known] = {
         "Student, dynamic int8", "variant", "python -m core compress --model student --all"
     ),
     "student-int8": Known("Student, int8", "variant", "python -m core compress"),
-    "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.4"),
+    "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.5"),
     "baseline": Known("Baseline", "baseline", "python -m core train --network mobilenetv2 --init imagenet"),
     "ensemble": Known("Ensemble", "ensemble", "python -m core evaluate"),
 }

@@ -24,7 +24,7 @@ from core.training import launch, taught_by
 TINY = Path(__file__).parents[1] / "networks" / "tiny_network.py"
 QUICK = ["--stages", "1x32", "--workers", "0", "--set", "batch_size=16", "--set", "ema=null"]
 PRUNE = ["prune", "--images", "3", *QUICK]
-FOLDER = "student-channels-600-650-taylor"
+FOLDER = "student-channels-600-600-taylor"
 
 
 @pytest.fixture(scope="module")
