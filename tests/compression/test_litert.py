@@ -1,7 +1,5 @@
 """LiteRT files: their inputs and outputs, and how near they are to Keras."""
 
-import time
-
 import keras
 import numpy as np
 import pytest
@@ -155,42 +153,19 @@ def test_a_network_of_any_size_is_refused(tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_real_student_is_small_and_fast(tiny, tmp_path):
-    """The bars: int8 with maps and embedding at most 4.2 MB and 0.75 of float32's time, explaining at most 1.15 of
-    plain. Rounds are interleaved and the fastest counts, so that other work on the machine does not."""
+def test_the_real_student_is_small_and_answers_as_keras_does(tiny, tmp_path):
+    """The bar: int8 with maps and embedding at most 4.2 MB. Its time is the benchmark's business."""
     keras.utils.set_random_seed(0)
     network = build("mobilenetv2")
     rng = np.random.default_rng(12)
     tiny.liven(network, rng, size=96)
     pixels = tiny.images(4, rng, 224)
-    plain, graph = fixed_size(network), explaining_graph(network)
+    graph = explaining_graph(network)
     paths = {
-        "plain float32": convert(plain, tmp_path / "plain32.tflite"),
         "float32": convert(graph, tmp_path / "32.tflite"),
-        "plain int8": convert(plain, tmp_path / "plain8.tflite", "int8", pixels),
         "int8": convert(graph, tmp_path / "8.tflite", "int8", pixels),
     }
     assert paths["int8"].stat().st_size <= 4.2e6
     expected = graph.predict(pixels.astype(np.float32), verbose=0)
     for name, found in litert_answers(paths["float32"], pixels).items():
         np.testing.assert_allclose(found, expected[name], atol=1e-4 * max(1, np.abs(expected[name]).max()))
-    fastest = _fastest(paths, pixels[0])
-    assert fastest["int8"] <= 0.75 * fastest["float32"]
-    assert fastest["float32"] <= 1.15 * fastest["plain float32"]
-    assert fastest["int8"] <= 1.15 * fastest["plain int8"]
-
-
-def _fastest(paths, pixels, rounds=80):
-    interpreters = {
-        name: Interpreter(model_content=path.read_bytes(), num_threads=1) for name, path in paths.items()
-    }
-    fastest = dict.fromkeys(interpreters, float("inf"))
-    for interpreter in interpreters.values():
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[None])
-    for _ in range(rounds):
-        for name, interpreter in interpreters.items():
-            start = time.perf_counter()
-            interpreter.invoke()
-            fastest[name] = min(fastest[name], time.perf_counter() - start)
-    return fastest
