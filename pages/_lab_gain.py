@@ -114,12 +114,18 @@ def _show_verdict(
     )
     what = f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})"
     gains = all(e.seeds > 1 and e.is_clear and e.value > 0 for e in (plain, weighted))
-    said = [
-        verdict(plain, figure, what),
-        "The teachers learned with square-root class weights, and their soft labels hand these on. "
-        f"Where both students have them, too: {verdict(weighted, figure, what)}",
-    ]
-    (st.success if gains else st.info)("\n\n".join(said), icon=":material/gavel:")
+    beside = "With square-root class weights for both students: "
+    if have_weights(teachers):
+        beside = f"{title} learned with square-root class weights, which soft labels may hand on. {beside}"
+    said = f"{verdict(plain, figure, what)}\n\n{beside}{verdict(weighted, figure, what)}"
+    (st.success if gains else st.info)(said, icon=":material/gavel:")
+
+
+def have_weights(teachers: tuple[str, ...]) -> bool:
+    """Whether all of these teachers learned with square-root class weights, as the manifest has their recipes."""
+    manifest = _shared.registry().manifest
+    known = manifest.models if manifest else {}
+    return all(name in known and known[name].recipe.get("balance") == "sqrt" for name in teachers)
 
 
 def _show_plane(
@@ -238,11 +244,9 @@ def _show_data(cells: Cells) -> None:
         say_missing(cells, "data")
         return
     with_teacher = any(one.name == "with the teacher" for one in series)
-    about = (
-        "The teacher was trained on all of the lesions, and with class weights, which neither student has. "
-        if with_teacher
-        else ""
-    )
+    about = "The teacher was trained on all of the lesions. " if with_teacher else ""
+    if with_teacher and have_weights(TAUGHT.teachers):
+        about += "It learned with class weights, which neither student has. "
     _shared.chart(
         lines(
             series, x="Share of the training lesions", y=f"{FIGURES[figure]} on the test part", share=True,

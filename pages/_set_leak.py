@@ -18,9 +18,9 @@ from core.evaluation.leak import (
     REPORT,
     Pair,
     leak_table,
-    read_pairs,
     sentence,
 )
+from core.evaluation.leak_file import read_pairs
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import NEUTRAL, model_colour
 from core.reported import BY_COUNTERPART, MARK

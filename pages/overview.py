@@ -85,7 +85,8 @@ def show_table(models: list[Contestant]) -> None:
 
 def say_what_leaks() -> None:
     """What the report's split alone adds, where it was measured."""
-    from core.evaluation.leak import read_pairs, sentence
+    from core.evaluation.leak import sentence
+    from core.evaluation.leak_file import read_pairs
 
     manifest = _shared.registry().manifest
     try:

@@ -12,7 +12,7 @@ from core.artifacts import load_manifest
 from core.data.splits import SPLITS
 from core.evaluation.contestants import read_predictions
 from core.evaluation.ensemble import MEMBERS, combine
-from core.evaluation.leak import read_pairs
+from core.evaluation.leak_file import read_pairs
 from core.evaluation.metrics import confusion, from_confusion
 from core.settings import ROOT
 from core.training.recipes import Recipe, recipe_for

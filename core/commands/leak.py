@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """Ask, measure, print; with `--save` store."""
     from core.data.ham10000 import open_dataset
     from core.errors import UserError
-    from core.evaluation.leak import save_pairs, sentence
+    from core.evaluation.leak import sentence
+    from core.evaluation.leak_file import save_pairs
     from core.settings import artifacts_dir, runs_dir
 
     dataset = open_dataset()

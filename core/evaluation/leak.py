@@ -7,24 +7,18 @@ recipe on both splits tells how much of a figure that is. Two things are measure
   resampled apart;
 - where it comes from: accuracy on lesions of which the dataset has several images, which can leak, and on those with a
   single one, which cannot. What is easier or harder about them shows on our split as well.
-
-The shared file `leak` is JSON: `{"version": 1, "pairs": [{"name": "student", "lesion": {...}, "report": {...},
-"gain": {"accuracy": {"value", "low", "high"}, ...}}]}`, a side as `Side` has it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.artifacts import store_json
 from core.data.splits import SPLITS, assign
 from core.errors import UserError
 from core.evaluation.intervals import (
@@ -38,11 +32,8 @@ from core.evaluation.intervals import (
 )
 from core.evaluation.metrics import classification, divide, majority_share, ranking, together
 from core.evaluation.predictions import Predictions
-from core.manifest import Manifest
 
-KEY, FILE = "leak", "leak.json"
 COMMAND = "python -m core leak"
-VERSION = 1
 OURS, REPORT = SPLITS
 FIGURES: dict[str, str] = {
     "accuracy": "Accuracy",
@@ -58,7 +49,7 @@ GROUPS: dict[str, str] = {
 
 
 class LeakError(UserError):
-    """Runs that are no pair, or a file that holds no pairs."""
+    """Runs that are no pair, or a file that holds no pairs (`core.evaluation.leak_file`)."""
 
 
 @dataclass(frozen=True)
@@ -235,70 +226,6 @@ def _measure(
         facts=dict(facts),
     )
     return side, found
-
-
-def read_pairs(manifest: Manifest) -> list[Pair]:
-    """The pairs that the manifest knows of; none where nobody measured any.
-
-    Raises:
-        FileRefused: the file is not the one that was listed.
-        LeakError: it holds no pairs.
-    """
-    path = manifest.shared.get(KEY)
-    if path is None:
-        return []
-    try:
-        raw = json.loads(manifest.read(path))
-        if raw["version"] != VERSION:
-            raise ValueError(f"version {raw['version']!r}")
-        return [_pair(stored) for stored in raw["pairs"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LeakError(
-            f"{path}: expected runs on both splits, found none ({error!r}); run {COMMAND}"
-        ) from error
-
-
-def save_pairs(folder: Path, pairs: list[Pair]) -> Path:
-    """Replace the pairs of an artifacts folder.
-
-    Raises:
-        ArtifactError: the file cannot be written.
-    """
-    content = {"version": VERSION, "pairs": [_plain(pair) for pair in pairs]}
-    return store_json(folder, KEY, FILE, content)
-
-
-def _plain(pair: Pair) -> dict[str, Any]:
-    def side(one: Side) -> dict[str, Any]:
-        groups = {
-            key: {**asdict(group), "accuracy": group.accuracy.to_dict()} for key, group in one.groups.items()
-        }
-        figures = {key: interval.to_dict() for key, interval in one.figures.items()}
-        return {**vars(one), "figures": figures, "groups": groups}
-
-    gain = {key: interval.to_dict() for key, interval in pair.gain.items()}
-    return {"name": pair.name, **{split: side(one) for split, one in pair.sides.items()}, "gain": gain}
-
-
-def _pair(stored: Mapping[str, Any]) -> Pair:
-    def side(raw: Mapping[str, Any]) -> Side:
-        groups = {key: _group(raw["groups"][key]) for key in GROUPS}
-        figures = {key: _interval(raw["figures"][key]) for key in FIGURES}
-        return Side(**{**raw, "figures": figures, "groups": groups})
-
-    gain = {key: _interval(stored["gain"][key]) for key in (*FIGURES, *GROUPS)}
-    return Pair(str(stored["name"]), {split: side(stored[split]) for split in SPLITS}, gain)
-
-
-def _group(raw: Mapping[str, Any]) -> Group:
-    return Group(**{**raw, "accuracy": _interval(raw["accuracy"])})
-
-
-def _interval(raw: Mapping[str, Any]) -> Interval:
-    interval = Interval.from_dict(raw)
-    if not math.isfinite(interval.value):
-        raise ValueError(f"a figure {raw!r}")
-    return interval
 
 
 def sentence(pairs: list[Pair], figure: str = "accuracy", title: Callable[[str], str] = str) -> str:

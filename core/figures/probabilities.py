@@ -1,7 +1,6 @@
 """Probabilities of the seven classes, of several models side by side, as HTML.
 
-As with the verdict nobody should wait for it: Plotly takes a browser a tenth of a second for these dots, and a server
-longer than a teacher takes for the image.
+As with the verdict nobody should wait for it: Plotly takes a browser a tenth of a second for these marks.
 """
 
 from __future__ import annotations

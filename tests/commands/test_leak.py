@@ -11,7 +11,7 @@ from core.__main__ import main
 from core.artifacts import load_manifest
 from core.data.ham10000 import open_dataset
 from core.data.splits import SPLITS, assign
-from core.evaluation.leak import read_pairs
+from core.evaluation.leak_file import read_pairs
 from core.networks.weights import load_weights
 from core.training import launch, tested
 

@@ -13,17 +13,14 @@ from core.artifacts import load_manifest, update_shared
 from core.data.splits import SPLITS, assign
 from core.evaluation.intervals import bootstrap, resample, unpaired_difference
 from core.evaluation.leak import (
-    FILE,
     GROUPS,
-    KEY,
     LeakError,
     Pair,
     leak_table,
     measure_pair,
-    read_pairs,
-    save_pairs,
     sentence,
 )
+from core.evaluation.leak_file import FILE, KEY, read_pairs, save_pairs
 from core.evaluation.metrics import classification
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES, N_CLASSES

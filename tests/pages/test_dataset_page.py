@@ -21,7 +21,8 @@ from core.data.ham10000 import open_dataset
 from core.data.splits import SPLITS, assign, crossing_lesions
 from core.data.summary import KEY, summarise
 from core.data.synthetic import make_dataset
-from core.evaluation.leak import Pair, measure_pair, save_pairs
+from core.evaluation.leak import Pair, measure_pair
+from core.evaluation.leak_file import save_pairs
 from core.evaluation.predictions import Predictions
 from core.lesions import BY_CODE, CODES, INDEX, N_CLASSES
 from core.serving.projection import Projection, map_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -226,7 +227,22 @@ def test_a_gain_that_class_weights_explain_is_no_success(models: Path, use, open
     assert "square-root class weights" in texts(app.info)
     assert "Nothing can be said of distillation from ResNet50 (T = 4, alpha = 0.5) yet" in texts(app.info)
     use(models, [*plain, *(replace(v, balance="sqrt") for v in plain)])
-    assert texts(sound(open_page("lab")).success).count("adds") == 2
+    said = texts(sound(open_page("lab")).success)
+    assert said.count("adds") == 2
+    assert "learned with" not in said, "nothing is known of these teachers' recipes"
+
+
+@pytest.mark.parametrize("balance", ["sqrt", "none"])
+def test_what_teachers_learned_with_comes_from_their_recipe(
+    models: Path, tmp_path: Path, use, open_page, balance: str
+) -> None:
+    shutil.copytree(models, tmp_path / "artifacts")
+    update_model(tmp_path / "artifacts", "resnet50", {"recipe": {"balance": balance}}, {})
+    use(tmp_path / "artifacts", all_runs())
+    app = sound(open_page("lab"))
+    learned = balance == "sqrt"
+    assert ("ResNet50 learned with square-root class weights" in texts(app.success)) == learned
+    assert ("It learned with class weights" in texts(app.caption)) == learned
 
 
 def test_another_mistake_is_looked_at(models: Path, use, open_page) -> None:
