@@ -165,6 +165,7 @@ def _trace(bubble: Bubble, largest: float) -> go.Scatter:
         y=[bubble.gain],
         mode="markers",
         name=bubble.title,
+        cliponaxis=False,  # on a phone the largest bubble is wider than the room beside it
         marker={
             "color": colour,
             "symbol": symbol,
