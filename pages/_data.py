@@ -5,16 +5,18 @@ Caches of what was uploaded belong to one session, key on the sha256 of the byte
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.runtime import exists as is_served
 
 from core.data.browse import fingerprint as fingerprint_of
 from core.data.ham10000 import Dataset, open_dataset
 from core.data.samples import Sample, synthetic_sample, test_images, test_sample
 from core.data.watch import Watch
 from core.errors import UserError
-from core.serving.panel import Reading, ask, fingerprint
+from core.serving.panel import Reading, ask, fingerprint, make_ready
 from core.settings import MAX_DISPLAY_SIDE, MAX_FILES, data_dir
 from pages import _shared
 
@@ -33,6 +35,25 @@ def _read(
     sha256: str, name: str, models: tuple[str, ...], orientations: int, version: str, _data: bytes
 ) -> Reading:
     return ask(_shared.registry(), models, _data, name, orientations=orientations)
+
+
+def get_ready(models: Sequence[str]) -> None:
+    """On a server, load in the background what a first upload would wait for; once for these files and models."""
+    if is_served():
+        _getting_ready(fingerprint(_shared.registry()), tuple(models))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _getting_ready(version: str, models: tuple[str, ...]) -> threading.Thread:
+    registry = _shared.registry()
+
+    def load() -> None:
+        make_ready(registry, models)
+        dataset()
+
+    thread = threading.Thread(target=load, name="get-ready", daemon=True)
+    thread.start()
+    return thread
 
 
 def forget() -> None:

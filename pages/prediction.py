@@ -176,6 +176,7 @@ def main() -> None:
     _memory.forget_removed({(item.name, item.sha256) for item in items if item.notice is None})
     if not items:
         show_classes()
+        _data.get_ready(models)
         return
     readings = read_all(items, models, orientations)
     index = pick(items, readings)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.errors import UserError
 from core.serving.answer import OK, REJECTED, Diagnoser
 from core.serving.classifier import Diagnosis, ModelOutputError
 from core.serving.gate import Verdict
 from core.serving.intake import Upload, display_name
+from core.serving.overlay import encode_png
 from core.serving.registry import ModelUnavailable, Registry
 from core.serving.runtime import cores
+from core.serving.similar import load_index
+from core.settings import INPUT_SIZE
 
 PREFERRED = ("student", "resnet50", "densenet169")
 """Asked unless somebody chooses others: the student leads, its teachers stand beside it."""
@@ -74,6 +79,26 @@ def fingerprint(registry: Registry) -> str:
         (e.name, e.files, e.members, e.calibration, e.operating_point) for e in manifest.models.values()
     ]
     return hashlib.sha256(repr((manifest.files, models)).encode()).hexdigest()
+
+
+def make_ready(registry: Registry, models: Sequence[str]) -> None:
+    """Load what an answer needs, and ask once about nothing, so that nobody waits for that with a first upload.
+
+    What cannot be loaded is left to whoever asks for it, who is told why.
+
+    Args:
+        registry: where the models are.
+        models: as for `ask`.
+    """
+    blank = np.zeros((INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+    for name in models:
+        with suppress(UserError):
+            registry.get(name).classify(blank)
+    for lead in models[:1]:
+        with suppress(UserError):
+            Diagnoser.open(registry, lead, advice=True).answer(encode_png(blank))
+        with suppress(UserError):
+            load_index(registry, lead)
 
 
 def ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -20,6 +21,7 @@ from core.lesions import BY_CODE, CODES, LESIONS
 from core.serving.gate import Verdict
 from core.serving.panel import Reading
 from core.serving.similar import SimilarLesion, SimilarUnavailable
+from pages import _data
 from pages._images import Item
 
 
@@ -54,6 +56,21 @@ def page(make_models, open_page) -> AppTest:
     app = open_page()
     assert not app.exception
     return app
+
+
+def test_a_server_loads_models_before_anybody_uploads(
+    make_models: Callable, open_page: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_models(student=None, resnet50=None)
+    made, done = [], threading.Event()
+    monkeypatch.setattr(_data, "is_served", lambda: True)
+    monkeypatch.setattr(_data, "make_ready", lambda registry, models: made.append(models))
+    monkeypatch.setattr(_data, "dataset", done.set)
+    page = open_page()
+    assert done.wait(10)
+    page.run()
+    assert not page.exception
+    assert made == [("student", "resnet50")], "once, however often the page runs"
 
 
 def test_it_opens_with_an_uploader_a_promise_and_the_seven_classes(page: AppTest) -> None:

@@ -12,8 +12,8 @@ from core.artifacts import update_model
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
 from core.serving.gate import Verdict
 from core.serving.overview import overview, overview_csv, thumbnail
-from core.serving.panel import FAILED, ask, choose_models, fingerprint
-from core.serving.registry import Registry
+from core.serving.panel import FAILED, ask, choose_models, fingerprint, make_ready
+from core.serving.registry import ModelUnavailable, Registry
 
 
 def png(rgb: np.ndarray) -> bytes:
@@ -50,6 +50,22 @@ def test_the_members_of_a_leading_ensemble_are_its_own(make_artifacts: Callable,
     registry = Registry.open(make_artifacts("student", "resnet50", "densenet169", "ensemble"))
     reading = ask(registry, ("ensemble", "student"), png(images[1]))
     assert reading.of("student") is reading.diagnoses[0].members[2]
+
+
+def test_what_is_ready_is_not_loaded_again(make_artifacts: Callable, images, monkeypatch) -> None:
+    registry = Registry.open(make_artifacts("student", "resnet50"))
+    make_ready(registry, ("student", "resnet50"))
+    monkeypatch.setattr(registry, "_load", None)
+    assert ask(registry, ("student", "resnet50"), png(images[0])).status == OK
+
+
+def test_what_cannot_be_made_ready_is_left_to_who_asks(make_artifacts: Callable, images: np.ndarray) -> None:
+    registry = Registry.open(make_artifacts("student"))
+    make_ready(registry, ("resnet50", "student"))
+    with pytest.raises(ModelUnavailable):
+        registry.get("resnet50")
+    assert list(ask(registry, ("resnet50", "student"), png(images[0])).failures) == ["resnet50"]
+    make_ready(Registry.open(make_artifacts()), ())
 
 
 def test_the_display_keeps_the_original_s_aspect(make_artifacts: Callable, images: np.ndarray) -> None:
