@@ -46,6 +46,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--images", type=whole_number(1), default=64, metavar="N",
                         help="training images of each class to judge by (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--teachers", metavar="NAME,...",
+                        help="trained models that teach, the network itself say (default: its teachers)")  # fmt: skip
     add_running_options(parser)
     parser.set_defaults(run=run)
 
@@ -68,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("expected what to prune to, found nothing: --multiply-adds 0.5 or --sparsity 0.8")
     check_name(options.name)
     manifest = load_manifest()
-    recipe = customised(recipe_for_tuning(manifest.model(options.model)), options.set, options.stages)
+    recipe = recipe_for_tuning(manifest.model(options.model), options.teachers)
+    recipe = customised(recipe, options.set, options.stages)
     teachers = load_teachers(recipe.distillation.teachers) if recipe.distillation else None
     data = load_training_data(recipe.split, options.limit)
     images = images_for(open_dataset(), recipe.split, CALIBRATION, CHECK)

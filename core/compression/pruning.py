@@ -28,7 +28,7 @@ from core.networks.trained import load_trained
 from core.training.launch import Run, Start
 from core.training.loop import TrainingData
 from core.training.publish import publish
-from core.training.recipes import Recipe, Stage
+from core.training.recipes import Distillation, Recipe, Stage
 
 STAGES = (Stage(6, 224),)
 """Of the fine-tuning, unless other ones are asked for: at full size, as the parent was trained last."""
@@ -66,15 +66,25 @@ class Target:
         return f"{parent}-{self.method}-{1000 * self.share:.0f}{size}"
 
 
-def recipe_for_tuning(entry: ModelEntry) -> Recipe:
+def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None) -> Recipe:
     """The parent's recipe with the stages of a fine-tuning.
+
+    Args:
+        entry: of the parent.
+        teachers: names of others than the parent's teachers, by comma; the parent itself may be one.
 
     Raises:
         UserError: the manifest has no recipe of it.
     """
     if "weights" not in entry.files or not entry.recipe:
         raise UserError(f"model {entry.name}: expected a trained model with its recipe, found a {entry.role}")
-    return dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
+    recipe = dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
+    if not teachers:
+        return recipe
+    names = tuple(teachers.split(","))
+    known = recipe.distillation
+    taught = dataclasses.replace(known, teachers=names) if known else Distillation(teachers=names)
+    return dataclasses.replace(recipe, distillation=taught)
 
 
 def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Start:

@@ -125,6 +125,14 @@ def test_a_try_with_a_limit_leaves_the_artifacts_alone(place, capsys):
     assert (place / "artifacts/manifest.json").read_bytes() == before
 
 
+def test_the_network_itself_may_teach_what_is_left_of_it(place):
+    assert main([*PRUNE, "--ship", "0.6", "--teachers", "student,resnet50"]) == 0
+    entry = load_manifest(place / "artifacts").model("student-pruned")
+    assert entry.recipe["distillation"]["teachers"] == ["student", "resnet50"]
+    assert entry.recipe["distillation"]["temperature"] == 2.0, "everything else as its parent learned"
+    assert entry.provenance["teachers"] == ["student", "resnet50"]
+
+
 def test_a_run_of_other_weights_is_not_gone_on_with(place, capsys):
     assert main([*PRUNE, "--multiply-adds", "0.6"]) == 0
     manifest = load_manifest(place / "artifacts")
@@ -147,6 +155,7 @@ def test_a_run_of_other_weights_is_not_gone_on_with(place, capsys):
         (["--sparsity", "0"], "magnitude: expected a share between 0 and 1"),
         (["--multiply-adds", "0.5", "--score", "luck"], "score: expected one of taylor, scale"),
         (["--multiply-adds", "0.5", "--model", "nobody"], "expected one of the models"),
+        (["--multiply-adds", "0.5", "--teachers", "student,nobody"], "expected one of the models"),
         (["--multiply-adds", "0.001", "--restart"], "ask for more"),
         (["--ship", "0.6", "--name", "My Model"], "--name: expected"),
     ],
