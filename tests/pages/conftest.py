@@ -17,6 +17,7 @@ from core.lesions import CODES
 from core.serving import classifier
 from core.serving.classifier import ModelOutputError
 from core.settings import ROOT
+from pages import _data
 
 TITLES = {"resnet50": "ResNet50", "densenet169": "DenseNet169", "student": "Student", "baseline": "Baseline",
           "student-int8": "Student, int8"}  # fmt: skip
@@ -81,6 +82,8 @@ def make_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 def open_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
     """A function that opens one of the dashboard's pages, without HAM10000 unless the test has set it."""
     monkeypatch.setenv("DERMDISTILL_DATA", str(tmp_path / "nothing"))
+    # AppTest looks like a server: what it loads in the background would outlive the test, with the folders of this one.
+    monkeypatch.setattr(_data, "is_served", lambda: False)
     st.cache_data.clear()
     st.cache_resource.clear()
 
