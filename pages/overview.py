@@ -79,8 +79,27 @@ def show_table(models: list[Contestant]) -> None:
         f"commonest. Columns marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours "
         "are on lesions that were never trained on, so the two differ in more than the model."
     )
+    say_who_leads(models)
     say_what_leaks()
     _shared.download(table, "headline.csv")
+
+
+def say_who_leads(models: list[Contestant]) -> None:
+    """Where the student is more accurate than its teachers, what that means and where the reasons stand."""
+    manifest = _shared.registry().manifest
+    of_role = {
+        role: [
+            m.interval("accuracy").value for m in models if manifest and manifest.model(m.name).role == role
+        ]
+        for role in ("student", "teacher")
+    }
+    students, teachers = of_role["student"], of_role["teacher"]
+    if students and teachers and max(students) > max(teachers):
+        st.caption(
+            f":material/trending_up: The student ({max(students):.1%}) leads its large teachers "
+            f"({' and '.join(f'{value:.1%}' for value in teachers)}), which says more of their training than of their "
+            "size: the model cards tell what each began with, for how many epochs it learned, and on which machine."
+        )
 
 
 def say_what_leaks() -> None:

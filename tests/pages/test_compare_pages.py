@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.artifacts import ModelEntry, update_model, update_shared
+from core.artifacts import ModelEntry, load_manifest, update_model, update_shared
 from core.evaluation.brought import template
 from core.evaluation.cohorts import Cohort
 from core.evaluation.compare import compare_all
@@ -104,6 +104,21 @@ def test_the_overview_is_the_default_page_and_has_table_figure_and_doors(
     for who in ("Clinician", "Instructor", "Researcher"):
         assert who in texts(app.markdown)
     assert "No benchmark was run" in texts(app.caption)
+
+
+@pytest.mark.parametrize(("student", "said"), [(0.81, True), (0.74, False), (0.75, False)])
+def test_a_student_that_leads_its_teachers_is_explained(
+    finished: Path, tmp_path: Path, use, open_page, student: float, said: bool
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "artifacts")
+    for name, accuracy in (("student", student), ("resnet50", 0.75)):
+        figures = dict(load_manifest(folder).model(name).figures)
+        figures["test"] = dict(figures["test"]) | {"accuracy": Interval(accuracy, 0.7, 0.9).to_dict()}
+        update_model(folder, name, {"figures": figures})
+    use(folder)
+    found = texts(sound(open_page("overview")).caption)
+    assert ("The student (81.0%) leads its large teachers (75.0%)" in found) == said
+    assert ("leads its large teachers" in found) == said
 
 
 @pytest.mark.parametrize("page", ["overview", "comparison", "models"])
