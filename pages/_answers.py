@@ -215,10 +215,8 @@ def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, 
 
 def compare(found: Found, guest: Guest | None, figures: tuple[str, ...]) -> list[Comparison]:
     """Every two, by some of `DIFFERENCES`; remembered for all sessions, with a guest for this one only."""
-    manifest = _shared.registry().manifest
     key = tuple(
-        guest.sha256 if guest is not None and model.name == NAME
-        else manifest.files[manifest.models[model.name].files["predictions"]].sha256 if manifest else ""
+        guest.key if guest is not None and model.name == NAME else _shared.predictions_sha256(model.name)
         for model, _ in found
     )  # fmt: skip
     temperatures = tuple((model.name, model.temperature) for model, _ in found)
@@ -267,8 +265,8 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         key="cohorts",
         alt=f"{COHORT_FIGURES[name]} by {DIMENSIONS[dimension].lower()}",
         reading="Hollow marks and the word “thin” stand for fewer than 30 lesions, or for fewer than 30 images of the "
-        "kind that a sensitivity or specificity is a share of: read nothing into them. Groups differ in what they "
-        "have as well as in how the model does.",
+        "kind that a sensitivity or specificity is a share of, or that an AUC tells apart: read nothing into them. "
+        "Groups differ in what they have as well as in how the model does.",
     )
     config = {
         n: st.column_config.ProgressColumn(label, **_shared.PERCENT) for n, label in COHORT_FIGURES.items()

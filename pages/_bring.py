@@ -22,23 +22,28 @@ from pages import _data, _shared
 
 @dataclass(frozen=True, eq=False)
 class Guest:
-    """A model brought along: what it answered, and its figures."""
+    """A model brought along: what it answered, and its figures.
+
+    Attributes:
+        key: of the file and of the answers of ours that it was read against, for caches.
+    """
 
     brought: Brought
     contestant: Contestant
-    sha256: str
+    key: str
 
 
 def bring(models: list[Contestant]) -> Guest | None:
     """The uploader, the template, the errors by row; the guest, once its file is in order."""
     with st.expander("Bring your own model", icon=":material/upload_file:"):
-        reference = find_reference(models)
-        if reference is None:
+        ours = find_reference(models)
+        if ours is None:
             st.info(
                 f"A model of ours with predictions is needed to know the test images; none is here. `{EVALUATE}` "
                 "makes them."
             )
             return None
+        reference = _shared.predictions(ours.name)
         counts = {part: int((reference.part == part).sum()) for part in ("test", "validation")}
         st.markdown(
             f"A CSV with the columns `{'`, `'.join(COLUMNS)}`, one row for each of the {counts['test']:,} test images, "
@@ -61,7 +66,7 @@ def bring(models: list[Contestant]) -> Guest | None:
         data = file.getvalue()
         sha256 = hashlib.sha256(data).hexdigest()
         try:
-            guest = invite(data, sha256, reference)
+            guest = invite(data, sha256, ours)
         except BroughtError as error:
             show_errors(error)
             return None
@@ -73,38 +78,39 @@ def bring(models: list[Contestant]) -> Guest | None:
         return replace(guest, contestant=replace(guest.contestant, bytes=int(size * 1e6) or None))
 
 
-def find_reference(models: list[Contestant]) -> Predictions | None:
-    """The first model's predictions that can be read: they know ids, lesions and classes of the default split."""
+def find_reference(models: list[Contestant]) -> Contestant | None:
+    """The first model whose answers can be read, of the default split if any: they know ids, lesions and classes."""
     for model in sorted(models, key=lambda m: m.split != "lesion"):
         try:
-            return _shared.predictions(model.name)
+            _shared.predictions(model.name)
         except UserError:
             continue  # the figures say of each model why it is left out
+        return model
     return None
 
 
-def invite(data: bytes, sha256: str, reference: Predictions) -> Guest:
-    """Read, measure; remembered for this session by the file's hash."""
-    brought = _read(sha256, reference.model, data, reference)
-    figures = _measure(sha256, reference.model, brought)
+def invite(data: bytes, sha256: str, ours: Contestant) -> Guest:
+    """Read against the answers of a model of ours, measure; remembered for this session by both files' hashes."""
+    key = f"{sha256} {_shared.predictions_sha256(ours.name)}"
+    brought = _read(key, data, _shared.predictions(ours.name))
     contestant = Contestant(
-        NAME, "Your model", figures, "lesion", brought.temperature, cohorts=_cohorts(sha256, brought)
-    )
-    return Guest(brought, contestant, sha256)
+        NAME, "Your model", _measure(key, brought), ours.split, brought.temperature, cohorts=_cohorts(key, brought)
+    )  # fmt: skip
+    return Guest(brought, contestant, key)
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Reading your CSV ...")
-def _read(sha256: str, reference: str, _data: bytes, _reference: Predictions) -> Brought:
+def _read(key: str, _data: bytes, _reference: Predictions) -> Brought:
     return read_brought(_data, _reference)
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Measuring your model ...")
-def _measure(sha256: str, reference: str, _brought: Brought) -> dict:
+def _measure(key: str, _brought: Brought) -> dict:
     return measure(_brought.predictions, _brought.temperature).to_dict()
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Measuring your model by cohort ...")
-def _cohorts(sha256: str, _brought: Brought) -> list[dict]:
+def _cohorts(key: str, _brought: Brought) -> list[dict]:
     """By age, sex, site and confirmation where HAM10000 is at hand, otherwise none."""
     found = _data.dataset()
     if not isinstance(found, Dataset) or found.is_synthetic:

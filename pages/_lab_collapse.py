@@ -43,9 +43,12 @@ def show(cells: Cells) -> None:
     for column, (figure, name) in zip(st.columns(2, gap="medium"), reversed(FIGURES.items()), strict=True):
         with column:
             _show_figure(runs, figure, name)
+    by_image = [run for variant, found in runs.items() if IMAGE_SPLIT in variant.mistakes for run in found]
+    share = mean_of(by_image, "majority_share").value
     st.caption(
         f":material/call_split: Runs with “{BY_KEY[IMAGE_SPLIT].title.lower()}” are measured on the test part of that "
-        "split, the others on lesions that nobody was trained on."
+        f"split{f', whose majority line is at {share:.2%}' if by_image else ''}, the others on lesions that nobody was "
+        "trained on."
     )
     _show_mistake(runs)
     say_missing(cells, "collapse")
@@ -56,11 +59,11 @@ def _show_figure(runs: dict[Variant, tuple[Outcome, ...]], figure: str, name: st
     for variant, found in runs.items():
         estimate, label = mean_of(found, figure), mistakes_of(variant)
         says = mean_of(found, "says_majority").value
-        note = "" if np.isnan(says) else f"{estimate.seeds} seeds; answers nevus to {says:.1%}"
+        note = "" if np.isnan(says) else f"seeds: {estimate.seeds}; answers nevus to {says:.1%}"
         colour = BROKEN_COLOUR if variant.mistakes else REPAIRED_COLOUR
         mark = Mark(
             label, estimate.value, estimate.value - estimate.half, estimate.value + estimate.half, colour,
-            "diamond" if variant.mistakes else "circle", note=note,
+            "diamond" if variant.mistakes else "circle", hollow=estimate.seeds == 1, note=note,
         )  # fmt: skip
         rows.append(Row(label if found else f"{label}: no runs yet", (mark,)))
         said.append(f"{label} {'no runs' if not found else f'{estimate.value:.1%}'}")
@@ -69,7 +72,7 @@ def _show_figure(runs: dict[Variant, tuple[Outcome, ...]], figure: str, name: st
     _shared.chart(
         interval_rows(rows, axis=f"{name} on the test part", reference=line, ink=_shared.ink()),
         key=f"collapse-{figure}", alt=f"{name}: " + "; ".join(said),
-        reading=f"{name}, mean over the seeds; whiskers hold 95 % of what other seeds would give."
+        reading=f"{name}, mean over the seeds; whiskers are that mean's 95 % interval. Hollow: one seed, so none."
         + (" On the line a student has learnt only which class is the commonest." if line else ""),
     )  # fmt: skip
 

@@ -128,6 +128,11 @@ def have_weights(teachers: tuple[str, ...]) -> bool:
     return all(name in known and known[name].recipe.get("balance") == "sqrt" for name in teachers)
 
 
+def _seeds(count: int) -> str:
+    """`3 seeds`; empty for none."""
+    return f"{count} seed{'s' * (count > 1)}" if count else ""
+
+
 def _show_plane(
     cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None, against: bool
 ) -> None:
@@ -138,8 +143,7 @@ def _show_plane(
     names = [f"{alpha:g}" for alpha in found.alphas]
     hover = [
         [
-            f"T = {t:g}, alpha = {alpha:g}<br>"
-            + (f"{found.seeds[r, c]} seeds" if found.seeds[r, c] else "no runs yet")
+            f"T = {t:g}, alpha = {alpha:g}<br>" + (_seeds(found.seeds[r, c]) or "no runs yet")
             for c, t in enumerate(TEMPERATURES)
         ]
         for r, alpha in enumerate(found.alphas)
@@ -152,8 +156,8 @@ def _show_plane(
         ),
         key="plane",
         alt=f"{what}, for each T and alpha: {int((found.seeds > 0).sum())} of {found.seeds.size} cells have runs",
-        reading=f"{what}, mean over the seeds, beneath it half of the 95 % interval (of seeds and test lesions"
-        + ("" if against else "; here of the seeds alone, none with one seed") + "). Empty: no runs yet.",
+        reading=f"{what}, mean over the seeds, beneath it half of the 95 % interval of the seeds"
+        + (" and the test lesions" if against else "") + "; without one: a single seed. Empty: no runs yet.",
     )  # fmt: skip
     frame = pd.DataFrame(
         [
@@ -181,7 +185,8 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
             e.value - e.half,
             e.value + e.half,
             MODEL_COLOURS["student"],
-            note=f"{e.seeds} seeds",
+            hollow=e.seeds < 2,
+            note=_seeds(e.seeds),
         )
         rows.append(Row(label if e.seeds else f"{label}: no runs yet", (mark,)))
         said.append(f"{label}: {points(e) if e.seeds else 'no runs'}")
@@ -192,7 +197,7 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
         key="comparisons", alt="; ".join(said),
         reading="Each against the same student, start, weights and seeds without a teacher, the last against the same "
         "without weights. A hint asks the student to tell the teacher's embedding from its own. Whiskers that cross "
-        "the line show nothing.",
+        "the line show nothing, nor does a hollow mark: one seed.",
     )  # fmt: skip
 
 

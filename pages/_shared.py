@@ -145,9 +145,14 @@ def predictions(name: str, part: str | None = None) -> Predictions:
     manifest = registry().manifest
     if manifest is None:
         raise UserError("expected trained models, found none")
-    path = manifest.model(name).files.get("predictions", "")
-    sha256 = manifest.files[path].sha256 if path else ""
-    return _predictions(str(manifest.folder), name, sha256, part, manifest)
+    return _predictions(str(manifest.folder), name, predictions_sha256(name), part, manifest)
+
+
+def predictions_sha256(name: str) -> str:
+    """Of the file with a model's answers, for keys of caches; empty without one."""
+    manifest = registry().manifest
+    path = manifest.model(name).files.get("predictions", "") if manifest else ""
+    return manifest.files[path].sha256 if path else ""
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -24,7 +24,7 @@ TRAINED = [
 
 
 @pytest.mark.parametrize("entry", TRAINED, ids=lambda entry: entry.name)
-def test_a_model_was_trained_by_the_recipe_that_its_command_uses(entry):
+def test_a_model_was_trained_by_the_recipe_that_its_command_uses_but_for_its_teachers(entry):
     recipe = Recipe.from_dict(entry.recipe)
     documented = recipe_for("tuned", entry.network, taught=recipe.distillation is not None)
     assert recipe.to_dict() | {"distillation": None} == documented.to_dict()

@@ -26,8 +26,7 @@ class Protocol:
         batch_size: images a step.
         learning_rate: peak of warm-up and cosine.
         views: fixed augmented views of each image, used in turn.
-        view_seed: of these views; one for all runs, so that the teachers answer each view once. It is that of the
-            shipped student's recipe, whose cached answers are used again.
+        view_seed: of these views; one for all runs, so that the teachers answer each view once.
         teacher_size: side of the teachers' view of the same pixels.
         starved_size: the same for the teacher that is starved on purpose, whose answers nobody has cached.
         limit: images of each part, to try the command out; None is all of them.

@@ -79,6 +79,7 @@ class Desk:
         self._process: subprocess.Popen[str] | None = None
         self._preparing: subprocess.Popen[str] | None = None
         self._prepared: set[tuple] = set()
+        self._in_hand: tuple = ()
         self._lock = threading.RLock()
         self._watch: threading.Thread | None = None
 
@@ -114,13 +115,17 @@ class Desk:
 
     def prepare(self, order: Order) -> None:
         """Have what a lesson will need made in the background, once, unless there is something better to do."""
-        material = (order.source, order.teacher, order.size)
+        material = _material(order)
         with self._lock:
             busy = self._preparing is not None and self._preparing.poll() is None
             if self._queue or busy or material in self._prepared:
                 return
             self._prepared.add(material)
             self._preparing = self._start(order, "--prepare", stdout=subprocess.DEVNULL)
+            self._in_hand = material
+            threading.Thread(
+                target=self._preparing.wait, daemon=True
+            ).start()  # nobody else asks it for its end
 
     def _keep_watch(self) -> None:
         """Until nobody is left."""
@@ -145,9 +150,12 @@ class Desk:
     def _begin(self, ticket: Ticket) -> None:
         ticket.state, ticket.begun = RUNNING, time.monotonic()
         if self._preparing is not None:
-            self._preparing.kill()  # what it has finished is in the cache
-            self._preparing.wait()
+            if self._preparing.poll() is None:
+                self._preparing.kill()  # what it has finished is in the cache
+                self._prepared.discard(self._in_hand)  # and the rest may be made later
+                self._preparing.wait()
             self._preparing = None
+        self._prepared.add(_material(ticket.order))  # as the lesson makes it itself
         self._process = self._start(ticket.order, stdout=subprocess.PIPE)
         threading.Thread(target=self._listen, args=(ticket, self._process), daemon=True).start()
 
@@ -214,3 +222,8 @@ class Desk:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _material(order: Order) -> tuple[str, str, int]:
+    """What has to be made before a lesson: images of one size, and a teacher's answers to them."""
+    return order.source, order.teacher, order.size

@@ -97,11 +97,6 @@ def confidence_bins(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
     return np.clip(np.ceil(np.asarray(confidence) * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
-    """Mean over images of |accuracy - mean confidence| of their bin; NaN for no images."""
-    return reliability(probabilities, labels, bins).ece
-
-
 @dataclass(frozen=True, eq=False)
 class Reliability:
     """The reliability diagram of the top class, bin by bin.

@@ -37,10 +37,11 @@ GAP_FIGURES: dict[str, str] = {
 }
 
 USE: dict[str, str] = {
-    "teacher": "A large network that teaches the student; also there to show what size buys.",
-    "student": "The small network that this project is about, distilled from the teachers for phones and browsers.",
+    "teacher": "A large network that taught students, and learned from them, in rounds; its recipe says from which.",
+    "student": "The small network that this project is about, distilled for phones and browsers; its recipe says "
+    "from which teachers.",
     "variant": "A smaller or faster form of its parent, for devices.",
-    "baseline": "The student's network, start and budget without teachers: what the student has to beat.",
+    "baseline": "The student's network and budget, taught by labels alone: what the student has to beat.",
     "ensemble": "The mean of its members' calibrated probabilities, as a yardstick.",
 }
 FOR_ALL = (

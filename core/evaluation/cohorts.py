@@ -19,12 +19,13 @@ from core.lesions import INDEX
 THIN = 30
 """A cohort with fewer lesions is marked: its intervals are wide and its neighbours not comparable."""
 
-COUNTED: dict[str, str] = {
-    "melanoma_sensitivity": "n_melanomas",
-    "malignant_sensitivity": "n_malignant",
-    "malignant_auc": "n_malignant",
+COUNTED: dict[str, tuple[str, ...]] = {
+    "melanoma_sensitivity": ("n_melanomas",),
+    "malignant_sensitivity": ("n_malignant",),
+    "malignant_specificity": ("n_benign",),
+    "malignant_auc": ("n_malignant", "n_benign"),
 }
-"""Figures that rest on some of a cohort's images only -> how many these are. Lesions of a kind are not stored; they are
+"""Figures that rest on some of a cohort's images only -> the kinds of these. Lesions of a kind are not stored; they are
 never more than its images."""
 
 AGE_EDGES: tuple[int, ...] = (30, 45, 60, 75)
@@ -72,7 +73,9 @@ def is_thin(cohort: Mapping[str, Any], figure: str) -> bool:
     """
     if cohort.get("thin", True):
         return True
-    return figure in COUNTED and cohort.get(COUNTED[figure], 0) < THIN
+    malignant = cohort.get("n_malignant", 0)
+    counts = dict(cohort) | {"n_benign": cohort.get("n_images", malignant) - malignant}
+    return any(counts.get(kind, 0) < THIN for kind in COUNTED.get(figure, ()))
 
 
 def age_band(age: pd.Series) -> pd.Series:

@@ -175,13 +175,6 @@ def measure(
     )
 
 
-def figures_of_merit(
-    predictions: Predictions, temperature: float, *, resamples: int = RESAMPLES, seed: int = SEED
-) -> dict[str, Any]:
-    """`measure`, JSON-ready: `{"accuracy": {"value", "low", "high"}, ..., "classes": {"mel": {...}}, ...}`."""
-    return measure(predictions, temperature, resamples=resamples, seed=seed).to_dict()
-
-
 def _only_part(predictions: Predictions) -> str:
     parts = sorted(set(predictions.part.tolist()))
     if len(parts) != 1:

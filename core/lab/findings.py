@@ -2,7 +2,8 @@
 
 A difference between two kinds of run has two sources of doubt, which are added as variances: the seeds (Student's t
 over the differences of runs with the same seed) and the test lesions (bootstrap over lesions of the mean over the
-seeds, the same draws for both kinds). With a single seed only the second is known, and that is said.
+seeds, the same draws for both kinds). With a single seed the first is unknown, so there is no interval: one of the
+lesions alone would look surer than what three seeds show.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Estimate:
 
     Attributes:
         value: mean over the seeds; NaN without runs.
-        half: half of its 95 % interval; NaN where nothing is known of it.
+        half: half of its 95 % interval; NaN for fewer than two seeds.
         seeds: how many.
     """
 
@@ -108,7 +109,7 @@ def difference(
     Args:
         first, second: runs of two cells.
         figure: key of `FIGURES`.
-        test: what the answers belong to; without it, or where they do not fit, only the seeds are known.
+        test: what the answers belong to; without it, or where they do not fit, the interval is of the seeds alone.
     """
     by_seed = {run.variant.seed: run for run in second}
     pairs = [(run, by_seed[run.variant.seed]) for run in first if run.variant.seed in by_seed]
@@ -116,11 +117,9 @@ def difference(
         return NOTHING
     name = f"test_{figure}"
     values = [one.figures[name] - other.figures[name] for one, other in pairs]
-    halves = [seed_half(values)]
-    if test is not None and all(test.fits(run) for pair in pairs for run in pair):
-        halves.append(_lesion_half(pairs, figure, test))
-    known = [half for half in halves if np.isfinite(half)]
-    half = float(np.sqrt(np.square(known).sum())) if known else float("nan")
+    half = seed_half(values)
+    if np.isfinite(half) and test is not None and all(test.fits(run) for pair in pairs for run in pair):
+        half = float(np.hypot(half, _lesion_half(pairs, figure, test)))
     return Estimate(float(np.mean(values)), half, len(pairs))
 
 

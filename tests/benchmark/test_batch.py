@@ -167,8 +167,9 @@ def test_a_family_is_a_process_and_its_children() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinities")
 def test_a_command_gets_two_cores(monkeypatch) -> None:
-    assert two_cores(["x"]) == ["x"] or len(os.sched_getaffinity(0)) > 2
     cores = sorted(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {901, 902})
+    assert two_cores(["x"]) == ["x"]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*cores, 901, 902, 903})
     command = two_cores([sys.executable, "-c", "print(1)"])
     assert command[-3:] == [sys.executable, "-c", "print(1)"]

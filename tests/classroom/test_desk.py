@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -147,5 +148,26 @@ def test_preparing_is_done_once_and_gives_way_to_a_lesson(tmp_path):
     assert preparing.poll() is not None
     until(ticket, DONE, one)
     one.prepare(ORDER)
-    assert one._preparing is None
+    assert one._preparing is None, "the lesson has made it"
     assert (tmp_path / "prepared").read_text() == "x"
+
+
+def test_what_gave_way_to_a_lesson_on_other_images_is_prepared_afterwards():
+    one = desk("import sys, time\nif '--prepare' in sys.argv: time.sleep(60)\n" + QUICK)
+    other = replace(ORDER, size=64)
+    assert other.size != ORDER.size
+    one.prepare(other)
+    until(one.ask(ORDER), DONE, one)
+    one.prepare(other)
+    assert one._preparing is not None
+    assert one._preparing.poll() is None
+    one._preparing.kill()
+
+
+def test_a_finished_preparation_is_no_zombie():
+    one = desk("import sys")
+    one.prepare(ORDER)
+    begun = time.monotonic()
+    while one._preparing.returncode is None and time.monotonic() - begun < 10:
+        time.sleep(0.02)
+    assert one._preparing.returncode == 0, "without anybody asking"

@@ -5,7 +5,7 @@ import pytest
 
 from core.evaluation.assess import assess
 from core.evaluation.calibration import fit_temperature
-from core.evaluation.evaluate import figures_of_merit
+from core.evaluation.evaluate import measure
 from core.evaluation.predictions import PredictionsError
 
 BOTH = ("validation", "test")
@@ -32,7 +32,7 @@ def test_what_the_manifest_gets(simulate):
     stored = found.to_dict()
     assert stored["calibration"] == {"temperature": found.temperature, "fitted_on": "validation"}
     for part in BOTH:
-        expected = figures_of_merit(predictions.part_only(part), found.temperature, resamples=200)
+        expected = measure(predictions.part_only(part), found.temperature, resamples=200).to_dict()
         assert stored["figures"][part] == expected
     point = stored["operating_point"]
     assert point["sensitivity_target"] == 0.95

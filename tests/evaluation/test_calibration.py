@@ -12,7 +12,6 @@ from core.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     CalibrationError,
-    expected_calibration_error,
     fit_temperature,
     log_softmax,
     negative_log_likelihood,
@@ -139,24 +138,24 @@ def test_calibration_error_follows_its_definition(seed, n, bins):
     rng = np.random.default_rng(seed)
     probabilities = softmax(rng.normal(scale=2, size=(n, 7)))
     labels = rng.integers(0, 7, n)
-    assert expected_calibration_error(probabilities, labels, bins) == pytest.approx(
+    assert reliability(probabilities, labels, bins).ece == pytest.approx(
         plain_ece(probabilities, labels, bins)
     )
 
 
 def test_calibration_errors_that_can_be_told_by_hand():
     certain = np.eye(7)[[0, 0, 0, 0]]
-    assert expected_calibration_error(certain, [0, 0, 0, 0]) == 0
-    assert expected_calibration_error(certain, [0, 1, 0, 1]) == pytest.approx(0.5)
-    assert np.isnan(expected_calibration_error(np.zeros((0, 7)), np.zeros(0, int)))
+    assert reliability(certain, [0, 0, 0, 0]).ece == 0
+    assert reliability(certain, [0, 1, 0, 1]).ece == pytest.approx(0.5)
+    assert np.isnan(reliability(np.zeros((0, 7)), np.zeros(0, int)).ece)
 
 
 def test_temperature_mends_an_overconfident_model():
     calibrated = np.random.default_rng(3).normal(scale=1.5, size=(4000, 7))
     labels = draw_labels(softmax(calibrated))
     overconfident = calibrated * 3
-    before = expected_calibration_error(softmax(overconfident), labels)
-    after = expected_calibration_error(softmax(overconfident, fit_temperature(overconfident, labels)), labels)
+    before = reliability(softmax(overconfident), labels).ece
+    after = reliability(softmax(overconfident, fit_temperature(overconfident, labels)), labels).ece
     assert before > 0.2
     assert after < 0.03
 
@@ -175,4 +174,4 @@ def test_reliability_diagram():
     assert diagram.ece <= diagram.mce
     stored = diagram.to_dict()
     assert stored["accuracy"][0] is None, "no top class of seven has a probability below 1 / 15"
-    assert stored["ece"] == pytest.approx(expected_calibration_error(probabilities, labels))
+    assert stored["ece"] == pytest.approx(reliability(probabilities, labels).ece)

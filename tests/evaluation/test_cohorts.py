@@ -96,13 +96,16 @@ def test_thin_cohorts_are_marked_by_lesions(simulate, records):
         ("accuracy", False),
         ("melanoma_sensitivity", True),
         ("malignant_sensitivity", False),
-        ("malignant_auc", False),
+        ("malignant_specificity", True),
+        ("malignant_auc", True),
     ],
 )
-def test_a_figure_of_one_melanoma_is_thin_in_a_large_cohort(figure, thin):
-    cohort = {"thin": False, "n_lesions": 400, "n_melanomas": 1, "n_malignant": THIN}
+def test_a_figure_of_few_images_is_thin_in_a_large_cohort(figure, thin):
+    """One melanoma, and one image that is benign."""
+    cohort = {"thin": False, "n_lesions": 400, "n_images": THIN + 1, "n_melanomas": 1, "n_malignant": THIN}
     assert is_thin(cohort, figure) is thin
     assert is_thin(cohort | {"thin": True}, figure)
+    assert not is_thin(cohort | {"n_images": 2 * THIN, "n_melanomas": THIN}, figure)
 
 
 def test_a_single_lesion_and_no_threshold(simulate, records):

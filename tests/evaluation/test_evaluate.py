@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from core.evaluation.evaluate import HEADLINES, PER_CLASS, figures_of_merit, measure
+from core.evaluation.evaluate import HEADLINES, PER_CLASS, measure
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.lesions import CODES
 
@@ -25,7 +25,7 @@ def constant(labels, answer=5, lesion=None) -> Predictions:
 
 def test_figures_are_scikit_learns(simulate):
     predictions = simulate(150)
-    found = figures_of_merit(predictions, 1.4, resamples=200)
+    found = measure(predictions, 1.4, resamples=200).to_dict()
     y, z, p = predictions.label, predictions.predicted, predictions.probabilities(1.4)
     expected = {
         "accuracy": sk.accuracy_score(y, z),
@@ -49,7 +49,7 @@ def test_figures_are_scikit_learns(simulate):
 
 
 def test_every_figure_lies_in_its_interval_and_the_whole_is_json(simulate):
-    found = figures_of_merit(simulate(100), 1.0, resamples=200)
+    found = measure(simulate(100), 1.0, resamples=200).to_dict()
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again == found
     intervals = [found[name] for name in HEADLINES]
@@ -60,7 +60,7 @@ def test_every_figure_lies_in_its_interval_and_the_whole_is_json(simulate):
 
 def test_temperature_changes_confidence_and_no_decision(simulate):
     predictions = simulate(100)
-    plain, hot = (figures_of_merit(predictions, t, resamples=200) for t in (1.0, 3.0))
+    plain, hot = (measure(predictions, t, resamples=200).to_dict() for t in (1.0, 3.0))
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "confusion", "ece_before"):
         assert plain[name] == hot[name], name
     assert plain["ece_before"] == plain["ece_after"]
@@ -90,9 +90,9 @@ def test_images_of_one_lesion_widen_the_interval(simulate):
 
 
 def test_a_collapsed_model_is_marked():
-    found = figures_of_merit(
+    found = measure(
         constant([5] * 67 + [4] * 11 + [2] * 11 + [0, 1, 3, 6] * 2 + [1, 1, 6]), 1.0, resamples=200
-    )
+    ).to_dict()
     assert found["collapsed"] is True
     assert found["majority"]["predicted_share"] == 1
     # A resample without some rare class is a task of fewer classes.
@@ -108,7 +108,7 @@ def test_a_collapsed_model_is_marked():
 
 
 def test_an_absent_class_is_undefined_and_the_others_are_not():
-    found = figures_of_merit(constant([5, 5, 5, 4, 4, 1, 1]), 1.0, resamples=200)
+    found = measure(constant([5, 5, 5, 4, 4, 1, 1]), 1.0, resamples=200).to_dict()
     assert found["classes"]["df"]["n_images"] == 0
     for name in ("sensitivity", "f1", "auc", "average_precision"):
         assert found["classes"]["df"][name]["value"] is None, name
@@ -117,7 +117,7 @@ def test_an_absent_class_is_undefined_and_the_others_are_not():
 
 
 def test_a_single_lesion_has_figures_and_few_intervals():
-    found = figures_of_merit(constant([4, 4, 4], answer=4, lesion=["x"] * 3), 1.0, resamples=100)
+    found = measure(constant([4, 4, 4], answer=4, lesion=["x"] * 3), 1.0, resamples=100).to_dict()
     assert found["n_lesions"] == 1
     assert found["accuracy"]["value"] == 1
     assert found["accuracy"]["low"] == pytest.approx(0.2065, abs=1e-3)  # Wilson, one of one

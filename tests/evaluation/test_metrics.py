@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from core.evaluation.calibration import expected_calibration_error, softmax
+from core.evaluation.calibration import reliability, softmax
 from core.evaluation.intervals import bootstrap, resample
 from core.evaluation.metrics import (
     Ranking,
@@ -145,7 +145,7 @@ def test_weighted_calibration_error_and_log_loss_are_those_of_the_repeated_image
     probabilities = softmax(logits, 1.4)
     again = np.repeat(np.arange(40), weights)
     found = calibration_error(probabilities, labels, weights[None].astype(float))[0]
-    assert found == pytest.approx(expected_calibration_error(probabilities[again], labels[again]))
+    assert found == pytest.approx(reliability(probabilities[again], labels[again]).ece)
     found = log_loss(logits, labels, weights[None].astype(float), 1.4)[0]
     assert found == pytest.approx(sk.log_loss(labels[again], probabilities[again], labels=CLASSES))
 

@@ -81,6 +81,8 @@ def test_lesions_add_to_the_doubt_of_seeds():
 def test_only_seeds_that_both_have_count_and_one_is_too_few_for_a_verdict():
     found = difference(cell(taught(4.0, 0.5), 0.9, (1, 2)), cell(Variant(), 0.5, (2, 3)), "accuracy", TEST)
     assert found.seeds == 1
+    assert np.isnan(found.half), "what another seed would give is unknown"
+    assert not found.is_clear
     assert "too few" in verdict(found, "accuracy", "distillation")
     nothing = difference([], cell(Variant(), 0.5), "accuracy", TEST)
     assert "missing" in verdict(nothing, "accuracy", "distillation")
