@@ -8,8 +8,9 @@ from core.errors import UserError
 from core.evaluation.brought import NAME
 from core.evaluation.calibration import reliability
 from core.evaluation.cohorts import is_thin
-from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, Comparison, compare_all
+from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, STUDENT, Comparison, compare_all
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, on_same_images, to_interval
+from core.evaluation.gain import gain_sentence, read_gain
 from core.evaluation.operating import precision_recall, roc
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import COHORT_FIGURES, cohort_table, difference_table, figure_table
@@ -17,6 +18,7 @@ from core.figures.curves import Line, precision_recall_curves, reliability_diagr
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
+from core.manifest import Manifest
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
@@ -174,6 +176,7 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         reading="Right of the line the named model is the better one. Whiskers that do not cross the line: a "
         "difference of 95 % confidence, since both answered the same lesions.",
     )  # fmt: skip
+    _say_whether_distillation_pays()
     table = difference_table(comparisons, titles)
     config = {n: st.column_config.NumberColumn(HEADLINE_NAMES[n], format="%+.3f") for n in DIFFERENCES}
     config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:].capitalize(), format="%+.3f") for n in DIFFERENCES
@@ -199,6 +202,36 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "Table as CSV", lambda: to_csv(difference_table(compare(found, guest, DIFFERENCES), titles)), "differences.csv",
         "text/csv", key="csv-differences.csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
+
+
+def _say_whether_distillation_pays() -> None:
+    """The student and the baseline on validation as well, and in what else they differ."""
+    manifest = _shared.registry().manifest
+    key = tuple(
+        _shared.predictions_sha256(n) if manifest and n in manifest.models else ""
+        for n in (STUDENT, BASELINE)
+    )
+    try:
+        said = _gain(key, manifest) if all(key) else ""
+    except UserError:
+        return  # the view says of each model why it is left out
+    if not said:
+        return
+    kinds = [
+        f"{_shared.title(n)} is the mean of {len(mean)} trainings' weights"
+        for n in (STUDENT, BASELINE)
+        if (mean := manifest.models[n].provenance.get("mean_of"))
+    ]
+    st.caption(
+        f":material/balance: {said}"
+        + (f" They differ in more than teachers: {' and '.join(kinds)}." if kinds else "")
+        + " With everything else equal, and several seeds, the distillation lab asks the same."
+    )
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _gain(key: tuple[str, ...], _manifest: Manifest) -> str:
+    return gain_sentence(read_gain(_manifest))
 
 
 def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, str]) -> Row | None:
@@ -271,9 +304,14 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
     config = {
         n: st.column_config.ProgressColumn(label, **_shared.PERCENT) for n, label in COHORT_FIGURES.items()
     }
-    config |= {"n_images": "Images", "n_lesions": "Lesions", "n_melanomas": "Melanomas", "thin": "Thin"}
+    config |= {
+        "n_images": "Images",
+        "n_lesions": "Lesions",
+        "n_melanomas": "Melanomas",
+        "too_few_for": st.column_config.TextColumn("Too few for", width=200),
+    }
     config |= {"model": "Model", "group": DIMENSIONS[dimension]}
-    order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "thin", *COHORT_FIGURES]
+    order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "too_few_for", *COHORT_FIGURES]
     st.dataframe(
         _shared.in_percent(table, COHORT_FIGURES), hide_index=True, column_order=order, column_config=config,
         placeholder="", key="cohort-table", alt="Figures of each model in each cohort",

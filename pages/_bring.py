@@ -73,7 +73,8 @@ def bring(models: list[Contestant]) -> Guest | None:
         for note in guest.brought.notes:
             st.caption(f":material/info: {_shared.plain_text(note[:1].upper() + note[1:])}.")
         st.success(
-            f"“{guest.contestant.title}” stands in every figure below.", icon=":material/check_circle:"
+            f"“{guest.contestant.title}” stands in every figure below but Training and Compression.",
+            icon=":material/check_circle:",
         )
         return replace(guest, contestant=replace(guest.contestant, bytes=int(size * 1e6) or None))
 

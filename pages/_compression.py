@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from math import isclose
 
 import streamlit as st
 
+from core.benchmark.bars import read_bars
 from core.errors import UserError
-from core.evaluation.compressed import COMMAND, METHODS, Curves, read_curves
+from core.evaluation.compressed import COMMAND, MAGNITUDE, METHODS, Curves, read_curves
 from core.evaluation.contestants import Contestant, to_interval
 from core.evaluation.intervals import Interval
+from core.evaluation.latency import COMMAND as BENCHMARK
 from core.figures.compression import COSTS, GAINS, compression_curves, described
+from core.serving.registry import KNOWN
 from pages import _shared
 from pages._bring import Guest
 
@@ -60,12 +64,14 @@ def _show(curves: Curves) -> None:
             if band
             else ""
         )
-        + ". Every point is an int8 file, fine-tuned with the teachers after "
-        "pruning. Taking whole channels out makes a network smaller and faster; setting single weights to zero shrinks "
-        "its zipped file alone, since a zero is multiplied like any other number.",
+        + ". Every pruned network was fine-tuned with teachers, and every point is measured as an int8 file. Taking "
+        "whole channels out makes a network smaller and faster; setting single weights to zero shrinks its zipped "
+        "file alone, since a zero is multiplied like any other number."
+        + ("" if curves.of(MAGNITUDE) else " No point of the latter was made yet."),
     )
     st.caption(
-        f"Of {_shared.plain_text(_shared.title(curves.parent))}, on {curves.images:,} validation images: points are "
+        f"Of {_shared.plain_text(_shared.title(curves.parent))}, whatever models are chosen above, on "
+        f"{curves.images:,} validation images: points are "
         f"chosen by these, test images are not touched. Times on {_shared.plain_text(curves.hardware)}, each beside "
         "the whole network."
     )
@@ -88,3 +94,38 @@ def _show(curves: Curves) -> None:
         },
     )  # fmt: skip
     _shared.download(table, "compression.csv")
+    _show_demands()
+
+
+def _in_words(what: str) -> str:
+    """A demand with the models' names for people."""
+    return re.sub(r"[\w-]+", lambda m: _shared.title(m[0]) if m[0] in KNOWN else m[0], what)
+
+
+def _show_demands() -> None:
+    """What was asked of the small files beside what they reach, the missed ones first."""
+    manifest = _shared.registry().manifest
+    try:
+        bars = read_bars(manifest) if manifest else []
+    except UserError as error:
+        st.warning(f"The benchmark cannot be read: {_shared.plain_text(str(error))}")
+        return
+    if not bars:
+        return
+    st.markdown("**What was asked of the small files**")
+    words = {True: "met", False: "missed", None: "not measured"}
+    rows = [
+        {
+            "asked": _in_words(bar.what),
+            "bar": bar.bound,
+            "measured": "" if bar.measured is None else f"{bar.measured:.3g}{bar.unit}",
+            "": words[bar.met],
+        }
+        for bar in sorted(bars, key=lambda bar: bar.met is not False)
+    ]
+    st.dataframe(rows, hide_index=True, key="demands", height="content", alt="Demands, bars, what was measured",
+                 column_config={"asked": "Asked", "bar": "Bar", "measured": "Measured"})  # fmt: skip
+    st.caption(
+        ":material/info: On test images, and by the stored benchmark's times; ratios of times differ from one kind of "
+        f"processor to another. `{BENCHMARK} models` measures them on this one."
+    )

@@ -98,7 +98,7 @@ def gather_sample() -> list[Item]:
     ids = _data.test_image_ids()
     kinds = [SYNTHETIC, *([TEST] if ids else [])]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox("Kind", kinds, key="kind", bind="query-params", width=230, on_change=_start_anew)
+        kind = _links.selectbox("Kind", kinds, 0, key="kind", width=230, on_change=_start_anew)
         codes = list(ids) if kind == TEST else list(CODES)
         first = codes.index("mel") if "mel" in codes else 0
         code = _links.selectbox(

@@ -9,7 +9,7 @@ from core.evaluation.confusions import row_shares
 from core.figures.confusion import confusion_matrix
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import BROUGHT, MODEL_COLOURS
-from core.lab.findings import FIGURES, Cells, budget, collapse_says, mean_of, of_cell
+from core.lab.findings import FIGURES, Cells, budget, collapse_says, mean_of, mistakes_say, of_cell
 from core.lab.plan import plan
 from core.lab.table import Outcome
 from core.lab.tables import runs_table
@@ -43,6 +43,11 @@ def show(cells: Cells) -> None:
     for column, (figure, name) in zip(st.columns(2, gap="medium"), reversed(FIGURES.items()), strict=True):
         with column:
             _show_figure(runs, figure, name)
+    said = mistakes_say(
+        runs[variants[0]], {mistakes_of(v): found for v, found in runs.items() if len(v.mistakes) == 1}
+    )
+    if said:
+        st.markdown(said)
     by_image = [run for variant, found in runs.items() if IMAGE_SPLIT in variant.mistakes for run in found]
     share = mean_of(by_image, "majority_share").value
     st.caption(

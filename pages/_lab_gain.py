@@ -82,8 +82,7 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
     some = of_cell(cells, TAUGHT) or of_cell(cells, ALONE)
     _show_verdict(cells, teachers, title, figure, test)
     if not cells:  # figures of nothing would have axes of nothing
-        for group in ("grid", "hints", "weights"):
-            say_missing(cells, group)
+        say_missing(cells, "grid", "hints", "weights")
         return
     if some:
         st.caption(
@@ -92,17 +91,17 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
     _show_plane(cells, teachers, figure, test, against)
     best = best_by_validation(cells, teachers, figure)
     if best is not None:
+        reached = mean_of(of_cell(cells, best), figure).value
         st.caption(
-            f":material/star: Validation would choose T = {best.temperature:g}, alpha = {best.alpha:g}; on the test "
-            f"part that is {points(mean_of(of_cell(cells, best), figure), signed=False)} of {FIGURES[figure].lower()}."
+            f":material/star: Validation would choose T = {best.temperature:g}, alpha = {best.alpha:g}: "
+            f"{reached:.1%} of {FIGURES[figure].lower()} on the test part."
         )
     left, right = st.columns(2, gap="medium")
     with left:
         _show_comparisons(cells, figure, test)
     with right:
         _show_epochs(cells, figure)
-    for group in ("grid", "hints", "weights"):
-        say_missing(cells, group)
+    say_missing(cells, "grid", "hints", "weights")
 
 
 def _show_verdict(
@@ -130,7 +129,7 @@ def have_weights(teachers: tuple[str, ...]) -> bool:
 
 def _seeds(count: int) -> str:
     """`3 seeds`; empty for none."""
-    return f"{count} seed{'s' * (count > 1)}" if count else ""
+    return f"{count} {'seed' if count == 1 else 'seeds'}" if count else ""
 
 
 def _show_plane(

@@ -65,12 +65,13 @@ def show_all(found: list[Outcome]) -> None:
             _shared.download(history_table(found), "lab-histories.csv", "Histories as CSV")
 
 
-def say_missing(cells: Cells, group: str) -> None:
-    """How many of a group's runs nobody made yet, and the command that makes them."""
-    wanted = plan(group)
-    left = missing(cells, wanted)
+def say_missing(cells: Cells, *groups: str) -> None:
+    """How many of some groups' runs nobody made yet, and the commands that make them."""
+    wanted = {variant.name: variant for group in groups for variant in plan(group)}
+    left = missing(cells, list(wanted.values()))
     if left:
+        commands = [f"`{command_for(group)}`" for group in groups if missing(cells, plan(group))]
         st.caption(
-            f":material/pending: {len(left)} of {len(wanted)} runs of this experiment are not there; "
-            f"`{command_for(group)}` makes them. Cells without runs stay empty."
+            f":material/pending: {len(left)} of the {len(wanted)} runs planned for this chapter were not made yet, and "
+            f"their cells are empty; {', '.join(commands)} {'makes' if len(commands) == 1 else 'make'} them."
         )

@@ -13,6 +13,9 @@ from pages._images import Item
 
 COLUMNS = ["picture", "image", "verdict", "diagnosis", "confidence", "malignancy", "suspicious", "reason"]
 
+ROW_HEIGHT, HEADER_HEIGHT, ROWS_SHOWN = 56, 40, 12
+"""In pixels, of a row with its picture and of the table's head; more rows than these are scrolled."""
+
 
 def pick(items: list[Item], readings: list[Reading]) -> int:
     """The table of many readings; the chosen row, at first the one with the largest malignancy score."""
@@ -27,11 +30,17 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
         hide_index=True,
         column_order=COLUMNS,
         column_config={
-            "picture": st.column_config.ImageColumn(""),
-            "confidence": st.column_config.ProgressColumn(**_shared.PERCENT),
-            "malignancy": st.column_config.ProgressColumn("malignancy score", **_shared.SCORE),
+            "picture": st.column_config.ImageColumn("", width=70),
+            "image": st.column_config.TextColumn("Image", width=150),
+            "verdict": st.column_config.TextColumn("Verdict", width=150),
+            "diagnosis": st.column_config.TextColumn("Diagnosis", width=170),
+            "confidence": st.column_config.ProgressColumn("Confidence", width=130, **_shared.PERCENT),
+            "malignancy": st.column_config.ProgressColumn("Malignancy score", width=130, **_shared.SCORE),
+            "suspicious": st.column_config.TextColumn("Suspicious", width=90),
+            "reason": st.column_config.TextColumn("Reason", width=360),
         },
-        row_height=56,
+        row_height=ROW_HEIGHT,
+        height=ROW_HEIGHT * min(len(readings), ROWS_SHOWN) + HEADER_HEIGHT,
         placeholder="",
         on_select="rerun",
         selection_mode="single-row",

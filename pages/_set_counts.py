@@ -183,7 +183,7 @@ def show_leaks(images: Shown) -> None:
         "leak",
     )
     st.caption(
-        ":material/info: All images of one lesion. A model that has trained on one of them knows the others."
+        ":material/info: All images of one lesion. A model that has trained on one of them may know the others."
     )
 
 

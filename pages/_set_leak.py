@@ -29,9 +29,9 @@ from pages._set_images import SPLIT_TITLES
 
 COLOURS = {OURS: model_colour("student"), REPORT: NEUTRAL}
 HOW_IT_LEAKS = (
-    " A lesion with a single image cannot leak, one with several can: where the marks lie further apart on the lesions "
-    "with several images, the difference is memory. What is between them on single images is chance, another training "
-    "run, and that the report's split trains on more lesions."
+    " A lesion with a single image cannot leak, one with several can: memory would lift the report's mark above ours "
+    "on the lesions with several images, and not on the others. What else lies between two marks is chance, another "
+    "training run, and that the report's split trains on more lesions."
 )
 SYMBOLS = {OURS: "circle", REPORT: "diamond"}
 

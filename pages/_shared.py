@@ -176,7 +176,7 @@ def say_what_is_missing() -> None:
         else:
             continue
         command = EVALUATE if entry is not None else state.command
-        rows.append({"model": state.title, "state": what, "command that makes it": command or "not known"})
+        rows.append({"model": state.title, "state": what, "command that makes one": command or "not known"})
     if rows:
         with st.expander(f"What is missing ({len(rows)})", icon=":material/inventory_2:"):
             st.dataframe(rows, hide_index=True, key="missing-models")

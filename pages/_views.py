@@ -44,7 +44,7 @@ from pages._bring import Guest
 
 COSTS = {
     "Size": ("megabytes", "Size, MB (logarithmic)"),
-    "Latency": ("milliseconds", "One image, one thread, ms"),
+    "Latency": ("milliseconds", "One image, one thread, ms (logarithmic)"),
 }
 
 
@@ -181,7 +181,8 @@ def show_this_machine(names: Sequence[str]) -> None:
         st.markdown(
             "Times one image with every model chosen above, on one and on two threads, on the computer that runs this "
             "dashboard. It takes some seconds. Times depend on the machine and on what else it does; how many times as "
-            "long as the student a model takes hardly does."
+            "long as the student a model takes depends less on them, but not little: processors differ in what they "
+            "have for int8."
         )
         if st.button("Measure", icon=":material/play_arrow:", key="measure", disabled=not usable):
             bar = st.progress(0.0, "Loading the models ...")
@@ -205,17 +206,17 @@ def show_measured(found: dict[str, dict[str, dict[str, float]]]) -> None:
     table = beside(found, shipped)
     table["model"] = table["model"].map(_shared.title)
     time = st.column_config.NumberColumn
-    columns = {"model": st.column_config.TextColumn("Model")}
+    columns = {
+        "model": st.column_config.TextColumn("Model"),
+        "times_here": time("Times the student, here", format="%.2f"),
+        "times_shipped": time("Times the student, shipped", format="%.2f"),
+    }
     for threads, label in (("1", "one thread"), ("2", "two threads")):
         columns |= {
             f"here_{threads}": time(f"Here, {label}, ms", format="%.2f"),
             f"here_{threads}_p95": time("95th percentile", format="%.2f"),
             f"shipped_{threads}": time(f"Shipped, {label}, ms", format="%.2f"),
         }
-    columns |= {
-        "times_here": time("Times the student, here", format="%.2f"),
-        "times_shipped": time("Times the student, shipped", format="%.2f"),
-    }
     shown = [name for name in columns if table[name].notna().any()]
     st.dataframe(table, hide_index=True, column_order=shown, column_config=columns, placeholder="", key="here",
                  height="content", alt="Latency of each model on this machine beside the shipped figures")  # fmt: skip

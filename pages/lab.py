@@ -5,7 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from core.lab.findings import in_cells
+from core.lesions import LESIONS
 from pages import _lab_collapse, _lab_gain, _lab_live, _lab_loss, _lab_soft, _lab_table, _shared
+
+CHAPTERS = (
+    ("Soft labels", "soft-labels"),
+    ("Temperature", "temperature"),
+    ("Dark knowledge", "dark-knowledge"),
+    ("The loss", "loss"),
+    ("The collapse", "collapse"),
+    ("What it gives", "gain"),
+    ("How much data", "data"),
+    ("Live", "live"),
+)
+"""Title and anchor of each chapter, in order."""
 
 
 def main() -> None:
@@ -16,6 +29,14 @@ def main() -> None:
         "Distillation hands that on to a small student. Going down this page once tells how, why an earlier report's "
         "student learnt nothing, and what it takes to repair it. Every figure comes from real logits of the shipped "
         "models and from real, logged training runs."
+    )
+    st.markdown(
+        " · ".join(f"[{number} {title}](#{anchor})" for number, (title, anchor) in enumerate(CHAPTERS, 1))
+    )
+    st.caption(
+        ":material/label: Classes stand by their codes in figures: "
+        + ", ".join(f"{lesion.code} {lesion.name[0].lower()}{lesion.name[1:]}" for lesion in LESIONS)
+        + ". Each chapter's temperature is its own."
     )
     chosen = _lab_soft.choose()
     if chosen is not None:

@@ -50,7 +50,7 @@ def show_card(state: ModelState) -> None:
     if state.reason is not None:
         st.warning(
             f"**It cannot be asked now.** {_shared.plain_text(state.reason)}"
-            + (f" `{state.command}` makes it." if state.command else ""),
+            + (f" `{state.command}` makes one." if state.command else ""),
             icon=":material/block:",
         )
     if manifest is None or state.entry is None:

@@ -19,9 +19,10 @@ def say_what_this_is() -> None:
     """Three sentences."""
     st.title("DermDistill")
     st.markdown(
-        "Two large networks teach a small one to tell seven kinds of pigmented skin lesions apart, small enough for a "
-        "phone. This dashboard carries out, corrects and goes beyond a student report on that idea, and everything "
-        "it shows of its own models was measured by its own code on lesions that they had never seen. "
+        "Large and small networks teach each other, in rounds, to tell seven kinds of pigmented skin lesions apart, "
+        "until one is left that fits a phone. This dashboard carries out, corrects and goes beyond a student's project "
+        "report on distillation (“the report” on all pages), whose small network learned to answer “nevus” to "
+        "everything; its own models' figures below were measured by its own code on lesions that they never saw. "
         "Try the models on an image, compare them with intervals and tests, or follow how the small one was made."
     )
 
@@ -54,17 +55,21 @@ def show_table(models: list[Contestant]) -> None:
     display = _shared.in_percent(table, shares)
     display["interval"] = _shared.ranges(table, "accuracy")
     columns = {
-        "model": st.column_config.TextColumn("Model"),
-        "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
-        "interval": st.column_config.TextColumn("95 % interval, %"),
+        "model": st.column_config.TextColumn("Model", width=150),
+        "accuracy": st.column_config.ProgressColumn("Accuracy", width=125, **_shared.PERCENT),
+        "interval": st.column_config.TextColumn("95 % interval, %", width=105),
         "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
-        "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
-        "melanoma_sensitivity": st.column_config.ProgressColumn("Melanoma sensitivity", **_shared.PERCENT),
-        "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
-        "numbers": st.column_config.TextColumn("Numbers in the file"),
+        "balanced_accuracy": st.column_config.ProgressColumn(
+            "Balanced accuracy", width=130, **_shared.PERCENT
+        ),
+        "melanoma_sensitivity": st.column_config.ProgressColumn(
+            "Melanoma sensitivity", width=140, **_shared.PERCENT
+        ),
+        "megabytes": st.column_config.NumberColumn("MB", width=60, format="%.1f"),
+        "numbers": st.column_config.TextColumn("Numbers in the file", width=130),
         "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", format="%.1f"),
-        "milliseconds": st.column_config.NumberColumn("ms per image", format="%.1f"),
-        "note": st.column_config.TextColumn("Note", width="large"),
+        "milliseconds": st.column_config.NumberColumn("ms per image", width=90, format="%.1f"),
+        "note": st.column_config.TextColumn("Note", width=170),
     }
     shown = [name for name in columns if name == "note" or display[name].notna().any()]
     st.dataframe(
@@ -78,6 +83,11 @@ def show_table(models: list[Contestant]) -> None:
         f":material/info: A model whose accuracy is near the last row ({ours}) has learnt only which class is the "
         f"commonest. Columns marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours "
         "are on lesions that were never trained on, so the two differ in more than the model."
+    )
+    st.caption(
+        ":material/list: The baseline is the student's network taught by labels alone; the ensemble is the mean of "
+        "several models. Below the student stand smaller forms of it: its numbers in 16 or 8 bits (dynamic: only the "
+        "weights), or pruned of channels as well. 95 % interval: what other test lesions would be expected to give."
     )
     say_who_leads(models)
     say_what_leaks()
@@ -98,7 +108,8 @@ def say_who_leads(models: list[Contestant]) -> None:
         st.caption(
             f":material/trending_up: The student ({max(students):.1%}) leads its large teachers "
             f"({' and '.join(f'{value:.1%}' for value in teachers)}), which says more of their training than of their "
-            "size: the model cards tell what each began with, for how many epochs it learned, and on which machine."
+            "size: the model cards tell what each began with, for how many epochs it learned, and on which machine. "
+            "Whether being taught paid at all stands under Comparison, Differences, and in the lab."
         )
 
 

@@ -37,7 +37,7 @@ def choose() -> tuple[tuple[str, ...], int]:
         for state in states.values():
             if not state.usable:
                 what = "not here" if state.absent else "refused"
-                st.caption(f"{_shared.title(state.name)} is {what}: `{state.command}` makes it.")
+                st.caption(f"{_shared.title(state.name)} is {what}: `{state.command}` makes one.")
                 if not state.absent:
                     st.text(state.reason)
         models = tuple(chosen) or choose_models(usable)
@@ -89,13 +89,12 @@ def show_checks(reading: Reading) -> None:
     if reading.verdict is not None:
         distance = percent(reading.verdict.score / reading.verdict.threshold)
         st.caption(
-            ":material/verified: Looks like a dermatoscopic image: its distance from those that the models learned "
-            f"from is {distance} of what is accepted."
+            ":material/check: Looks enough like a dermatoscopic image to be accepted: its distance from those that the "
+            f"models learned from is {distance} of the limit. That does not rule out a photograph by a bare camera."
         )
     if reading.advice:
-        st.info(
-            "  \n".join(f"**Photograph:** {sentence}" for sentence in reading.advice),
-            icon=":material/photo_camera:",
+        st.warning(
+            "  \n".join(["**Do not rely on what follows.**", *reading.advice]), icon=":material/photo_camera:"
         )
 
 
@@ -119,13 +118,19 @@ def show_verdict(reading: Reading) -> None:
     with st.container(border=True):
         words, score = st.columns([3, 2], gap="large")
         with words:
-            st.subheader(f"{headline(lead)}, {percent(lead.confidence)}")
+            st.subheader(f"{headline(lead, poor=bool(reading.advice))}, {percent(lead.confidence)}")
+            verdict = agreement(reading.diagnoses) if len(reading.diagnoses) > 1 else None
             if lead.suspicious:
                 st.badge("Suspicious: have it looked at", icon=":material/priority_high:", color="red")
+            elif verdict is not None and verdict.suspicious:
+                who = " and ".join(_shared.title(model) for model in verdict.suspicious)
+                st.badge(
+                    f"Suspicious to {who}: have it looked at", icon=":material/priority_high:", color="orange"
+                )
             st.markdown(f"**{malignant_sentence(lead)}**" if lead.suspicious else malignant_sentence(lead))
-            if len(reading.diagnoses) > 1:
-                verdict = agreement(reading.diagnoses)
-                icon = ":material/check_circle:" if verdict.unanimous else ":material/call_split:"
+            if verdict is not None:
+                at_one = verdict.unanimous and not verdict.divided
+                icon = ":material/check_circle:" if at_one else ":material/call_split:"
                 st.markdown(
                     f"{icon} {verdict.sentence({d.model: _shared.title(d.model) for d in reading.diagnoses})}"
                 )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from core.evaluation.latency import COMMAND, KEY, BenchmarkError, is_current
+from core.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,43 @@ class Bar:
 
     def text(self) -> str:
         """One line for people."""
-        bound = f"at {'most' if self.at_most else 'least'} {self.limit:g}{self.unit}"
         note = f" ({self.note})" if self.note else ""
         if self.measured is None:
-            return f"not measured  {self.what}: {bound}{note}"
+            return f"not measured  {self.what}: {self.bound}{note}"
         verdict = "met         " if self.met else "NOT MET     "
-        return f"{verdict}  {self.what}: {self.measured:.3g}{self.unit}, {bound}{note}"
+        return f"{verdict}  {self.what}: {self.sides()}{note}"
+
+    @property
+    def bound(self) -> str:
+        """`at most 0.65`."""
+        unit = self.unit.removesuffix("s") if self.limit == 1 else self.unit
+        return f"at {'most' if self.at_most else 'least'} {self.limit:g}{unit}"
+
+    def sides(self) -> str:
+        """What was measured and what was asked for: `0.756, at most 0.65`."""
+        return f"{self.measured:.3g}{self.unit}, {self.bound}"
+
+
+def read_bars(manifest: Manifest) -> list[Bar]:
+    """What the stored benchmark of the models says of them; none of a model whose file is another one by now.
+
+    Raises:
+        ArtifactError: the benchmark's file is missing or damaged.
+        BenchmarkError: it holds no bars.
+    """
+    if KEY not in manifest.shared:
+        return []
+    path = manifest.shared[KEY]
+    try:
+        raw = json.loads(manifest.read(path))
+        rows = dict(raw.get("models", {}))
+        bars = [Bar(**{f.name: one[f.name] for f in fields(Bar)}) for one in raw.get("bars", [])]
+        old = [name for name, row in rows.items() if not is_current(manifest, name, row)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BenchmarkError(
+            f"{path}: expected a benchmark's JSON, found a damaged file; run {COMMAND}"
+        ) from error
+    return [bar for bar in bars if not any(name in re.findall(r"[\w-]+", bar.what) for name in old)]
 
 
 def table(bars: Sequence[Bar]) -> str:

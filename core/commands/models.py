@@ -56,8 +56,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _headline(registry: Registry) -> str:
-    """The models of `KNOWN` that are there, as the README shows them, the machine and the ensemble's members below."""
+    """The models of `KNOWN` that are there, as the README shows them; below the machine, the ensemble's members, what
+    distillation gave, and which demands were missed."""
+    from core.benchmark.bars import read_bars
     from core.evaluation.contestants import contestant
+    from core.evaluation.gain import gain_sentence, read_gain
     from core.evaluation.latency import read_benchmark
     from core.evaluation.tables import markdown_table
     from core.serving.registry import KNOWN
@@ -73,7 +76,10 @@ def _headline(registry: Registry) -> str:
     if ensemble:
         members = ", ".join(KNOWN[name].title if name in KNOWN else name for name in ensemble.members)
         notes.append(f"The ensemble is the mean of {members}.")
-    return "\n\n".join([table, *([" ".join(notes)] if notes else [])])
+    missed = [f"{bar.what} {bar.sides()}" for bar in read_bars(manifest) if bar.met is False]
+    paragraphs = [" ".join(notes), gain_sentence(read_gain(manifest))]
+    paragraphs.append(f"Of what was asked of the small files, missed: {'; '.join(missed)}." if missed else "")
+    return "\n\n".join([table, *filter(None, paragraphs)])
 
 
 def _facts(state: ModelState, registry: Registry) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from core.evaluation.predictions import Predictions
 from core.lesions import CODES
 
 STUDENT, BASELINE = "student", "baseline"
-"""Whose difference is what distillation gives."""
+"""One network at one budget, with teachers and without; what else differs between them, their recipes say."""
 
 COUNTED: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1")
 """Figures that follow from a confusion matrix, and so come at once."""

@@ -67,8 +67,19 @@ def read_benchmark(manifest: Manifest) -> Benchmark | None:
         if not isinstance(models, Mapping):
             raise BenchmarkError(f"{path}: expected an object 'models', found none; run {COMMAND}")
         hardware = str(raw.get("hardware") or "")
-        stored |= {name: _inside(row, "latency_ms") for name, row in models.items()}
+        current = {name: row for name, row in models.items() if is_current(manifest, name, row)}
+        stored |= {name: _inside(row, "latency_ms") for name, row in current.items()}
     return Benchmark(hardware, stored) if stored else None
+
+
+def is_current(manifest: Manifest, name: str, row: object) -> bool:
+    """Whether a stored row is of the file that is shipped now, as far as it says; an ensemble's says nothing."""
+    measured = _inside(row, "sha256")
+    if not measured:
+        return True
+    entry = manifest.models.get(name)
+    file = manifest.files.get(entry.files.get("litert", "")) if entry else None
+    return file is not None and file.sha256 == measured
 
 
 def _inside(value: object, *keys: str) -> Any:

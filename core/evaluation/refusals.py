@@ -56,8 +56,9 @@ def refusal_section(manifest: Manifest, name: str) -> tuple[str, tuple[str, ...]
     if file is None or stored.get("model_sha256") != file.sha256:
         return TITLE, (f"What was measured is of another file of this model; run {COMMAND} again.",), None
     text = (
-        "Pictures that are no dermatoscopic images are refused and get no diagnosis. Shares with 95 % intervals, from "
-        "a file's bytes to its outcome; an interval says nothing of kinds of pictures that were not tried."
+        "Pictures unlike dermatoscopic images are to be refused and get no diagnosis. Shares with 95 % intervals, from "
+        "a file's bytes to its outcome; an interval says nothing of kinds of pictures that were not tried, such as "
+        "close-ups of skin by a bare camera."
     )
     return TITLE, (text,), table
 

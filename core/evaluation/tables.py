@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from core.evaluation.cohorts import is_thin
 from core.evaluation.compare import Comparison
 from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line, to_interval
 from core.evaluation.intervals import Interval
@@ -191,6 +192,8 @@ def cohort_table(models: Sequence[Contestant], dimension: str) -> pd.DataFrame:
                 continue
             row: dict[str, object] = {"model": model.title, "group": cohort["group"]}
             row |= {k: cohort.get(k) for k in ("n_images", "n_lesions", "n_melanomas", "n_malignant", "thin")}
+            few = [title for name, title in COHORT_FIGURES.items() if is_thin(cohort, name)]
+            row["too_few_for"] = "any figure" if row["thin"] else ", ".join(few)
             for name in COHORT_FIGURES:
                 interval = to_interval(cohort.get(name))
                 row |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -178,6 +178,57 @@ def verdict(found: Estimate, figure: str, what: str) -> str:
     return f"At this budget {what} {way} {size} of {name} ({seeds})."
 
 
+def mistakes_say(repaired: Sequence[Outcome], single: Mapping[str, Sequence[Outcome]]) -> str | None:
+    """Which mistakes, made alone, end at the majority line, and where accuracy alone would mislead.
+
+    Args:
+        repaired: runs without a mistake.
+        single: title of a mistake -> runs with it alone; those without runs are not spoken of.
+    """
+    found = {title: runs for title, runs in single.items() if runs}
+    if not found or not repaired:
+        return None
+    fallen = [title for title, runs in found.items() if _at_majority(runs)]
+    others = [title for title in found if title not in fallen]
+    said = ["No mistake, made alone, ends at the majority line."]
+    if fallen:
+        said = [
+            f"Made alone, {'each of ' * (len(fallen) > 1)}{_quoted(fallen)} is enough to end at the majority line."
+        ]
+        if others:
+            said.append(
+                f"{_quoted(others)} {'does' if len(others) == 1 else 'do'} not: the labels' term still teaches."
+            )
+    misleading = [words for title in others if (words := _misleads(title, found[title], repaired))]
+    if misleading:
+        said.append(f"Accuracy alone misleads, since most test images are nevi: {'; '.join(misleading)}.")
+    return " ".join(said)
+
+
+NEAR_MAJORITY = 0.015
+"""Of accuracy: within it of the commonest class' share a student has learnt no more than that class."""
+
+
+def _at_majority(runs: Sequence[Outcome]) -> bool:
+    return mean_of(runs, "accuracy").value <= mean_of(runs, "majority_share").value + NEAR_MAJORITY
+
+
+def _misleads(title: str, runs: Sequence[Outcome], repaired: Sequence[Outcome]) -> str:
+    """Of a mistake with more accuracy and less balanced accuracy than none; empty for others."""
+    change = {name: 100 * (mean_of(runs, name).value - mean_of(repaired, name).value) for name in FIGURES}
+    if change["accuracy"] <= 0 or change["balanced_accuracy"] >= 0:
+        return ""
+    return (
+        f"“{title}” has {change['accuracy']:.1f} points more of it than the repaired recipe and "
+        f"{-change['balanced_accuracy']:.1f} fewer of balanced accuracy"
+    )
+
+
+def _quoted(titles: Sequence[str]) -> str:
+    names = [f"“{title}”" for title in titles]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def collapse_says(repaired: Sequence[Outcome], broken: Sequence[Outcome]) -> str | None:
     """How near the report's recipe with its mistakes is to always answering "nevus", and what repairing it gains."""
     if not repaired or not broken:

@@ -21,7 +21,15 @@ VERDICTS = {
     REJECTED: "rejected",
     FAILED: "no answer",
 }
+POOR = "read, poor picture"
+"""The verdict on an image that can be judged but whose quality speaks against relying on it."""
+
 THUMBNAIL_SIDE = 96
+
+
+def verdict_of(reading: Reading) -> str:
+    """What became of an upload, in a few words."""
+    return POOR if reading.status == OK and reading.advice else VERDICTS[reading.status]
 
 
 def overview(readings: Sequence[Reading]) -> pd.DataFrame:
@@ -29,7 +37,8 @@ def overview(readings: Sequence[Reading]) -> pd.DataFrame:
 
     Returns:
         Columns `image` (text), `verdict`, `diagnosis`, `confidence`, `malignancy` (0 to 1), `suspicious`, one
-        `p_CODE` for each class, `reason`. What was not judged has no diagnosis and no numbers.
+        `p_CODE` for each class, `reason`: why it was not judged, which leaves diagnosis and numbers empty, or what is
+        wrong with the picture.
     """
     return pd.DataFrame([_row(reading) for reading in readings], columns=_COLUMNS)
 
@@ -58,8 +67,8 @@ _COLUMNS = [
 def _row(reading: Reading) -> dict[str, object]:
     row: dict[str, object] = {
         "image": reading.name,
-        "verdict": VERDICTS[reading.status],
-        "reason": reading.reason,
+        "verdict": verdict_of(reading),
+        "reason": reading.reason or " ".join(reading.advice),
     }
     lead = reading.lead
     if lead is None:

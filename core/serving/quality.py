@@ -83,8 +83,14 @@ class Check:
 
 
 CHECKS = (
+    # Of 120 malignant validation images 95 % reached student-int8's operating point, blurred by a Gaussian of 2, 4 and
+    # 6 pixels of 224 only 77, 35 and 9 %.
     Check(
-        "blurred", "sharpness", False, "The picture is blurred: focus again and hold the dermatoscope still."
+        "blurred",
+        "sharpness",
+        False,
+        "The picture is blurred, and blur makes malignant lesions look harmless to these models: focus again and hold "
+        "the dermatoscope still.",
     ),
     Check("dark", "brightness", False, "The picture is dark: use more light or a longer exposure."),
     Check("light", "brightness", True, "The picture is very light: use less light or a shorter exposure."),

@@ -17,7 +17,11 @@ from core.settings import artifacts_dir
 
 @dataclass(frozen=True)
 class Known:
-    """A model that this project ships: its title, its role, and the command that makes it."""
+    """A model that this project ships: its title, its role, and the command that makes one of its kind.
+
+    The shipped ones went through several rounds (`make models`); one command gives a plainer model, in a fraction of
+    the time.
+    """
 
     title: str
     role: str
@@ -56,7 +60,7 @@ class ModelState:
         name, title, role: who it is.
         reason: why it cannot be used; None for a usable model.
         absent: whether it is merely not there, rather than damaged.
-        command: what makes it; None for models that this project does not know.
+        command: what makes one of its kind; None for models that this project does not know.
         entry: its manifest entry, where there is a sound one.
     """
 

@@ -23,7 +23,7 @@ from core.serving.answer import OK
 from core.serving.classifier import Diagnosis
 from core.serving.gate import gate_key
 from core.serving.overlay import draw_overlay, shrink
-from core.serving.overview import VERDICTS, thumbnail
+from core.serving.overview import thumbnail, verdict_of
 from core.serving.panel import Reading
 from core.serving.registry import Registry
 from core.serving.similar import SimilarLesion, index_key
@@ -186,7 +186,7 @@ def _sentences(registry: Registry, reading: Reading) -> list[str]:
         return []
     entry = registry.state(lead.model).entry
     said = [
-        f"{_title(registry, lead.model)}: {headline(lead)}, {percent(lead.confidence)}.",
+        f"{_title(registry, lead.model)}: {headline(lead, poor=bool(reading.advice))}, {percent(lead.confidence)}.",
         malignant_sentence(lead),
         malignancy_sentence(lead, entry.operating_point if entry else None),
     ]
@@ -253,7 +253,7 @@ def _row(reading: Reading) -> dict[str, Any]:
     return {
         "picture": thumbnail(reading.display),
         "name": reading.name,
-        "verdict": VERDICTS[reading.status],
+        "verdict": verdict_of(reading),
         "reason": reading.reason,
         "diagnosis": BY_CODE[lead.label].name if lead else "",
         "confidence": percent(lead.confidence) if lead else "",

@@ -18,9 +18,11 @@ NAMED = 0.01
 """From this probability on a malignant class is named beside the leading one."""
 
 
-def headline(diagnosis: Diagnosis) -> str:
-    """The leading class in a few words."""
+def headline(diagnosis: Diagnosis, *, poor: bool = False) -> str:
+    """The leading class in a few words; of a `poor` picture no more than that it leads, however probable it is."""
     name = BY_CODE[diagnosis.label].name
+    if poor:
+        return f"Poor picture; leading: {name}"
     if diagnosis.confidence >= LIKELY:
         return f"Most likely: {name}"
     return f"Uncertain; leading: {name}"
@@ -66,13 +68,20 @@ class Agreement:
         label: the class that most models lead with (ties: the larger mean probability).
         agreeing: models that lead with it.
         dissenting: model -> the class that it leads with instead.
-        divided: whether some models find the image suspicious and others do not.
+        suspicious, harmless: models for which it is suspicious, and those for which it is not; models without an
+            operating point are in neither.
     """
 
     label: str
     agreeing: tuple[str, ...]
     dissenting: Mapping[str, str]
-    divided: bool
+    suspicious: tuple[str, ...]
+    harmless: tuple[str, ...]
+
+    @property
+    def divided(self) -> bool:
+        """Whether some models find the image suspicious and others do not."""
+        return bool(self.suspicious and self.harmless)
 
     @property
     def unanimous(self) -> bool:
@@ -95,7 +104,15 @@ class Agreement:
         else:
             said = f"{len(self.agreeing)} of {total} models lead with {name}; {others}."
         if self.divided:
-            said += " They are divided on whether it is suspicious."
+            one = len(self.suspicious) == 1
+            who, rest = (
+                " and ".join(titles.get(m, m) for m in these) for these in (self.suspicious, self.harmless)
+            )
+            said += (
+                f" To {who} alone it is suspicious."
+                if one
+                else f" To {who} it is suspicious, to {rest} it is not."
+            )
         return said
 
 
@@ -113,10 +130,10 @@ def agreement(diagnoses: Sequence[Diagnosis]) -> Agreement:
         return votes, sum(float(diagnosis.probabilities[INDEX[label]]) for diagnosis in diagnoses)
 
     label = max({diagnosis.label for diagnosis in diagnoses}, key=support)
-    judged = {diagnosis.suspicious for diagnosis in diagnoses} - {None}
     return Agreement(
         label=label,
         agreeing=tuple(d.model for d in diagnoses if d.label == label),
         dissenting={d.model: d.label for d in diagnoses if d.label != label},
-        divided=len(judged) == 2,
+        suspicious=tuple(d.model for d in diagnoses if d.suspicious),
+        harmless=tuple(d.model for d in diagnoses if d.suspicious is False),
     )

@@ -2,7 +2,9 @@
 
 import pytest
 
-from core.benchmark.bars import Bar, table
+from core.artifacts import load_manifest, store_json
+from core.benchmark.bars import Bar, read_bars, table
+from core.evaluation.latency import BenchmarkError
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,16 @@ def test_words() -> None:
     assert lines[1].startswith("NOT MET")
     assert lines[1].endswith("speed: 100 images/s, at least 150 images/s")
     assert lines[2] == "not measured  pruned: at most 0.65 (not here)"
+
+
+def test_stored_bars_are_read_as_they_were_measured(tmp_path) -> None:
+    bars = [Bar("student: size", 4.1, 4.2, unit=" MB"), Bar("pruned: time", None, 0.65, note="not here")]
+    store_json(tmp_path, "benchmark", "benchmark.json", {"bars": [bar.to_dict() for bar in bars]})
+    assert read_bars(load_manifest(tmp_path)) == bars
+
+
+@pytest.mark.parametrize("content", [[], {"bars": 3}, {"bars": [{"what": "x"}]}, {"models": 3}])
+def test_a_file_without_bars_is_refused(tmp_path, content) -> None:
+    store_json(tmp_path, "benchmark", "benchmark.json", content)
+    with pytest.raises(BenchmarkError, match="expected a benchmark's JSON"):
+        read_bars(load_manifest(tmp_path))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from core.artifacts import update_model
+from core.artifacts import store_json, update_model
+from core.benchmark.bars import Bar
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, WHOLE, Curves, Point, add_points
 
 POINTS = (
@@ -53,3 +54,19 @@ def test_damaged_curves_are_named_and_nothing_else_suffers(folder, open_page):
     path.write_text("{}")
     page = opened(open_page)
     assert any("compression.json" in warning.value.replace("\\", "") for warning in page.warning)
+
+
+def test_demands_are_listed_the_missed_ones_first(folder, open_page):
+    add_points(folder, Curves("student", "abc", 1573, "a machine", POINTS))
+    bars = [
+        Bar("small: size", 4.1, 4.2, unit=" MB"),
+        Bar("small: time", 0.756, 0.65),
+        Bar("small: else", None, 1),
+    ]
+    store_json(folder, "benchmark", "benchmark.json", {"bars": [bar.to_dict() for bar in bars]})
+    table = opened(open_page).dataframe[-1].value
+    assert table["asked"].tolist() == ["small: time", "small: size", "small: else"]
+    assert table[""].tolist() == ["missed", "met", "not measured"]
+    assert table["measured"].tolist() == ["0.756", "4.1 MB", ""]
+    store_json(folder, "benchmark", "benchmark.json", {"bars": 3})
+    assert any("benchmark cannot be read" in warning.value for warning in opened(open_page).warning)

@@ -93,14 +93,14 @@ def test_one_action_gives_the_verdict(page: AppTest, picture: Callable, code: st
     assert "malignancy score" in gauge
     named = [bars.find(escape(lesion.name)) for lesion in LESIONS]
     assert named.index(min(named)) == CODES.index(code), "the leading class is the first bar"
-    assert ("Suspicious" in texts(page.markdown)) == BY_CODE[code].malignant
+    assert ("Suspicious: have it" in texts(page.markdown)) == BY_CODE[code].malignant
 
 
 def test_agreement_is_said(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("mel")))
     said = texts(page.markdown)
     assert "2 of 3 models lead with Melanoma; DenseNet169 with Melanocytic nevus" in said
-    assert "divided" in said
+    assert "it is suspicious" in said
 
 
 def test_the_score_stands_against_its_operating_point(page: AppTest, picture: Callable) -> None:
@@ -382,16 +382,28 @@ def test_checks_come_before_the_verdict(page: AppTest, picture: Callable, monkey
     monkeypatch.setattr("core.serving.answer.load_limits", lambda registry: object())
     monkeypatch.setattr("core.serving.answer.advise", lambda pixels, limits: ("The picture is blurred.",))
     upload(page, ("mine.png", picture("mel")))
-    assert "Looks like a dermatoscopic image" in texts(page.caption)
-    assert "50 % of what is accepted" in texts(page.caption)
-    assert "The picture is blurred." in texts(page.info)
-    order = [element.type for element in page.main if element.type in ("alert", "info", "subheader")]
-    assert order.index("subheader") > 0
+    assert "Looks enough like a dermatoscopic image" in texts(page.caption)
+    assert "50 % of the limit" in texts(page.caption)
+    assert "Do not rely on what follows" in texts(page.warning)
+    assert "The picture is blurred." in texts(page.warning)
+    assert "Poor picture; leading: Melanoma" in texts(page.subheader)
+    order = [element.type for element in page.main if element.type in ("warning", "subheader")]
+    assert order.index("subheader") > order.index("warning")
 
 
 def test_a_good_photograph_gets_no_advice(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("mel")))
-    assert "Photograph:" not in texts(page.info)
+    assert not page.warning
+    assert "Most likely: Melanoma" in texts(page.subheader)
+
+
+def test_one_model_s_suspicion_is_not_outvoted(page: AppTest, picture: Callable) -> None:
+    """DenseNet169 leads with the class after the others': melanoma, where they see a benign one."""
+    upload(page, ("mine.png", picture("df")))
+    said = texts(page.markdown)
+    assert "Suspicious to DenseNet169: have it looked at" in said
+    assert ":material/call_split:" in said
+    assert "To DenseNet169 alone it is suspicious." in said
 
 
 FOUND = (SimilarLesion("ISIC_0000001", "bcc", 0.91), SimilarLesion("ISIC_0000002", "nv", 0.45))

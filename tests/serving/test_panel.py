@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import cv2
@@ -142,6 +143,9 @@ def test_the_overview_has_a_row_for_everything_and_numbers_for_what_was_read(
     assert table.filter(like="p_").loc[0].sum() == pytest.approx(1)
     assert table.loc[1, ["diagnosis", "confidence", "malignancy", "p_mel"]].isna().all()
     assert table["reason"][1] == readings[1].reason
+    poor = overview([dataclasses.replace(readings[0], advice=("It is blurred.", "It is dark."))])
+    assert poor.loc[0, ["verdict", "reason"]].tolist() == ["read, poor picture", "It is blurred. It is dark."]
+    assert poor["malignancy"][0] == lead.malignancy
     assert overview_csv(readings).splitlines()[1].startswith("'=cmd().png,")
 
 

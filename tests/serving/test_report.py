@@ -114,7 +114,8 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
     text = " ".join(found.text.split())
     manifest = registry.manifest
     for wanted in (
-        "Not a medical device", "2030-01-02", f"Most likely: Melanoma, {percent(diagnosis('student').confidence)}",
+        "Not a medical device", "2030-01-02",
+        f"Poor picture; leading: Melanoma, {percent(diagnosis('student').confidence)}",
         "The picture is dark.",
         "0.50 of a limit of 1.00",
         "at or above the operating point of 0.400", "91.7 % (95 % interval 88.5 to 94.7)",

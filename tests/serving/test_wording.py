@@ -128,7 +128,23 @@ def test_a_tie_goes_to_the_larger_probability_whatever_the_order(order: int) -> 
 def test_division_over_suspicion_is_said(suspicions: tuple, divided: bool) -> None:
     pair = [dataclasses.replace(diagnosis(str(i), "nv"), suspicious=s) for i, s in enumerate(suspicions)]
     assert agreement(pair).divided is divided
-    assert ("divided" in agreement(pair).sentence({})) is divided
+    assert ("suspicious" in agreement(pair).sentence({})) is divided
+
+
+def test_who_finds_it_suspicious_is_named() -> None:
+    def said(*suspicions: bool) -> str:
+        found = [
+            dataclasses.replace(diagnosis(n, "nv"), suspicious=s)
+            for n, s in zip("abc", suspicions, strict=True)
+        ]
+        return agreement(found).sentence({"a": "Model A", "b": "Model B", "c": "Model C"})
+
+    assert said(False, True, False).endswith(" To Model B alone it is suspicious.")
+    assert said(True, False, True).endswith(" To Model A and Model C it is suspicious, to Model B it is not.")
+
+
+def test_a_poor_picture_is_said_before_any_diagnosis() -> None:
+    assert headline(diagnosis("a", "nv", 0.999), poor=True) == "Poor picture; leading: Melanocytic nevus"
 
 
 def test_one_model_agrees_with_nobody() -> None:

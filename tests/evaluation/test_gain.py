@@ -1,0 +1,63 @@
+"""What is said of distillation: on both parts, and no more than the intervals bear."""
+
+import pytest
+
+from core.artifacts import ModelEntry, load_manifest, update_model
+from core.evaluation.compare import Comparison, compare
+from core.evaluation.gain import gain_sentence, read_gain
+from core.evaluation.intervals import Interval, mcnemar
+
+PARTS = ("test", "validation")
+
+
+@pytest.fixture
+def folder(simulate, tmp_path):
+    for name, skill in (("student", 3.5), ("baseline", 2.0)):
+        simulate(200, model=name, skill=skill, parts=PARTS).save(tmp_path / f"{name}.parquet")
+        entry = ModelEntry(name, name.title(), name, calibration={"temperature": 1.5})
+        update_model(tmp_path, name, entry, {"predictions": f"{name}.parquet"})
+    return tmp_path
+
+
+def pair(low: float, high: float) -> Comparison:
+    found = Interval((low + high) / 2, low, high)
+    figures = dict.fromkeys(("accuracy", "balanced_accuracy"), found)
+    return Comparison("student", "baseline", 1000, 900, figures, {}, mcnemar([True, False], [False, True]))
+
+
+def test_each_part_is_compared_on_its_own(folder, simulate):
+    found = read_gain(load_manifest(folder), resamples=50)
+    assert list(found) == list(PARTS)
+    for part, one in found.items():
+        models = [
+            simulate(200, model=name, skill=skill, parts=PARTS).part_only(part)
+            for name, skill in (("student", 3.5), ("baseline", 2.0))
+        ]
+        assert one.differences["accuracy"] == compare(*models, {}, resamples=50).differences["accuracy"]
+    assert gain_sentence(found).endswith("Distillation paid on both.")
+
+
+def test_without_one_of_the_two_nothing_is_said(folder):
+    update_model(folder, "other", ModelEntry("other", "Other", "baseline"))
+    manifest = load_manifest(folder)
+    for gone in ("student", "baseline"):
+        models = {name: entry for name, entry in manifest.models.items() if name != gone}
+        assert read_gain(type(manifest)(**{**vars(manifest), "models": models})) == {}
+    assert gain_sentence({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("test", "validation", "verdict"),
+    [
+        ((0.01, 0.05), (0.01, 0.03), "Distillation paid on both."),
+        ((0.01, 0.07), (-0.04, 0.03), "not beyond doubt"),
+        ((-0.01, 0.07), (0.01, 0.03), "not beyond doubt"),
+        ((-0.02, 0.01), (-0.04, 0.03), "That it paid is not shown."),
+        ((-0.05, -0.01), (-0.04, -0.03), "That it paid is not shown."),
+    ],
+)
+def test_the_verdict_follows_from_the_intervals_of_balanced_accuracy(test, validation, verdict):
+    said = gain_sentence({"test": pair(*test), "validation": pair(*validation)})
+    assert verdict in said
+    assert f"({100 * test[0]:+.1f} to {100 * test[1]:+.1f})" in said
+    assert "1,000 validation images, by which the epochs of both were chosen" in said
