@@ -200,8 +200,8 @@ def _show_end(ticket: Ticket) -> None:
         f"{ticket.order.temperature:g}, alpha = {ticket.order.alpha:g}) accuracy differs from that of labels alone "
         f"by {100 * gain['test_accuracy']:+.1f} points, balanced accuracy by "
         f"{100 * gain['test_balanced_accuracy']:+.1f}, cross-entropy by {gain['test_loss']:+.3f} (less is better). "
-        "These can point different ways: balanced accuracy rests on a handful of images of each rare class, accuracy mostly "
-        "on nevi. One run with one seed shows how a student learns, not whether teaching pays; [chapter 6](#gain) asks "
-        "that."
+        "These can point different ways: balanced accuracy rests on a handful of images of each rare class, accuracy "
+        "mostly on nevi. One run of one seed shows how a student learns, not whether teaching pays: [chapter 6](#gain) "
+        "asks that."
     )
     _shared.download(pd.DataFrame(ticket.points), "lesson.csv", "Curves as CSV")
