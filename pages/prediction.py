@@ -129,7 +129,7 @@ def show_verdict(reading: Reading) -> None:
                 )
             st.markdown(f"**{malignant_sentence(lead)}**" if lead.suspicious else malignant_sentence(lead))
             if verdict is not None:
-                at_one = verdict.unanimous and not verdict.divided
+                at_one = verdict.unanimous and not verdict.divided and not reading.advice
                 icon = ":material/check_circle:" if at_one else ":material/call_split:"
                 st.markdown(
                     f"{icon} {verdict.sentence({d.model: _shared.title(d.model) for d in reading.diagnoses})}"

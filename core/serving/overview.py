@@ -24,12 +24,24 @@ VERDICTS = {
 POOR = "read, poor picture"
 """The verdict on an image that can be judged but whose quality speaks against relying on it."""
 
+UNCLEAR = "unclear"
+"""Whether a lesion is suspicious, where nothing suspicious was found in a poor picture."""
+
 THUMBNAIL_SIDE = 96
 
 
 def verdict_of(reading: Reading) -> str:
     """What became of an upload, in a few words."""
     return POOR if reading.status == OK and reading.advice else VERDICTS[reading.status]
+
+
+def suspicion_of(reading: Reading) -> str | None:
+    """Whether the leading model finds an upload suspicious; None where it was not judged or there is no threshold."""
+    if reading.lead is None or reading.lead.suspicious is None:
+        return None
+    if reading.lead.suspicious:
+        return "yes"
+    return UNCLEAR if reading.advice else "no"  # what a poor picture hides is no reason to be calm
 
 
 def overview(readings: Sequence[Reading]) -> pd.DataFrame:
@@ -73,11 +85,10 @@ def _row(reading: Reading) -> dict[str, object]:
     lead = reading.lead
     if lead is None:
         return row
-    judged = {None: None, True: "yes", False: "no"}[lead.suspicious]
     return row | {
         "diagnosis": BY_CODE[lead.label].name,
         "confidence": lead.confidence,
         "malignancy": lead.malignancy,
-        "suspicious": judged,
+        "suspicious": suspicion_of(reading),
         **{f"p_{code}": float(p) for code, p in zip(CODES, lead.probabilities, strict=True)},
     }

@@ -23,7 +23,7 @@ from core.serving.answer import OK
 from core.serving.classifier import Diagnosis
 from core.serving.gate import gate_key
 from core.serving.overlay import draw_overlay, shrink
-from core.serving.overview import thumbnail, verdict_of
+from core.serving.overview import suspicion_of, thumbnail, verdict_of
 from core.serving.panel import Reading
 from core.serving.registry import Registry
 from core.serving.similar import SimilarLesion, index_key
@@ -258,5 +258,5 @@ def _row(reading: Reading) -> dict[str, Any]:
         "diagnosis": BY_CODE[lead.label].name if lead else "",
         "confidence": percent(lead.confidence) if lead else "",
         "malignancy": f"{lead.malignancy:.3f}" if lead else "",
-        "suspicious": {None: "", True: "yes", False: "no"}[lead.suspicious if lead else None],
+        "suspicious": suspicion_of(reading) or "",
     }

@@ -362,7 +362,7 @@ def test_a_lesson_draws_its_curves_and_is_summed_up(models: Path, use, open_page
     assert "seven drawn lesions" in texts(app.caption)
     curves = chart(app, "live-test_accuracy")["data"]
     assert [len(trace["x"]) for trace in curves] == [5, 5]
-    assert "+10.0 points" in texts(app.markdown)
+    assert "balanced accuracy by +10.0," in texts(app.markdown)
 
 
 def test_stop_stops_and_others_are_told_that_they_queue(models: Path, use, open_page, monkeypatch) -> None:

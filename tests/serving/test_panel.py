@@ -146,6 +146,13 @@ def test_the_overview_has_a_row_for_everything_and_numbers_for_what_was_read(
     poor = overview([dataclasses.replace(readings[0], advice=("It is blurred.", "It is dark."))])
     assert poor.loc[0, ["verdict", "reason"]].tolist() == ["read, poor picture", "It is blurred. It is dark."]
     assert poor["malignancy"][0] == lead.malignancy
+    for suspicious, good, bad in ((True, "yes", "yes"), (False, "no", "unclear"), (None, None, None)):
+        judged = (dataclasses.replace(lead, suspicious=suspicious),)
+        said = [
+            overview([dataclasses.replace(readings[0], diagnoses=judged, advice=advice)])["suspicious"][0]
+            for advice in ((), ("It is blurred.",))
+        ]
+        assert said == [good, bad]
     assert overview_csv(readings).splitlines()[1].startswith("'=cmd().png,")
 
 
