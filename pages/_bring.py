@@ -92,26 +92,25 @@ def find_reference(models: list[Contestant]) -> Contestant | None:
 
 def invite(data: bytes, sha256: str, ours: Contestant) -> Guest:
     """Read against the answers of a model of ours, measure; remembered for this session by both files' hashes."""
-    key = f"{sha256} {_shared.predictions_sha256(ours.name)}"
-    brought = _read(key, data, _shared.predictions(ours.name))
-    contestant = Contestant(
-        NAME, "Your model", _measure(key, brought), ours.split, brought.temperature, cohorts=_cohorts(key, brought)
-    )  # fmt: skip
-    return Guest(brought, contestant, key)
+    reference = _shared.predictions_sha256(ours.name)
+    brought = _read(sha256, reference, data, _shared.predictions(ours.name))
+    figures, groups = _measure(sha256, reference, brought), _cohorts(sha256, reference, brought)
+    contestant = Contestant(NAME, "Your model", figures, ours.split, brought.temperature, cohorts=groups)
+    return Guest(brought, contestant, f"{sha256} {reference}")
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Reading your CSV ...")
-def _read(key: str, _data: bytes, _reference: Predictions) -> Brought:
+def _read(sha256: str, reference: str, _data: bytes, _reference: Predictions) -> Brought:
     return read_brought(_data, _reference)
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Measuring your model ...")
-def _measure(key: str, _brought: Brought) -> dict:
+def _measure(sha256: str, reference: str, _brought: Brought) -> dict:
     return measure(_brought.predictions, _brought.temperature).to_dict()
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Measuring your model by cohort ...")
-def _cohorts(key: str, _brought: Brought) -> list[dict]:
+def _cohorts(sha256: str, reference: str, _brought: Brought) -> list[dict]:
     """By age, sex, site and confirmation where HAM10000 is at hand, otherwise none."""
     found = _data.dataset()
     if not isinstance(found, Dataset) or found.is_synthetic:
