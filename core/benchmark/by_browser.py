@@ -146,12 +146,11 @@ def _upload(page: Page, path: Path) -> float:
     if before.count():
         _until_rerun(page, before.first.click)
     chooser = page.get_by_test_id("stFileUploaderDropzoneInput").first
-    seconds = _until_rerun(page, partial(chooser.set_input_files, path))
+    name = page.get_by_test_id("stText").get_by_text(path.name)
+    image = page.get_by_test_id("stImage")
+    seconds = _until_rerun(page, partial(chooser.set_input_files, path), [name, image])
     # The name stands above the verdict; the picture and its map are the last things on the page.
-    if (
-        not page.get_by_test_id("stText").get_by_text(path.name).count()
-        or not page.get_by_test_id("stImage").count()
-    ):
+    if not name.count() or not image.count():
         raise NoVisit(f"{page.url}: expected the verdict on {path.name} and its maps, found neither or one")
     return seconds
 
@@ -199,9 +198,18 @@ def _choose_views(page: Page, address: str) -> list[float]:
     return [_until_rerun(page, views.nth(number).click) for number in order]
 
 
-def _until_rerun(page: Page, act: Callable[[], Any]) -> float:
-    """Seconds from a click or the choice of a file to the last change on the screen that its run makes."""
+def _until_rerun(page: Page, act: Callable[[], Any], shows: Sequence[Locator] = ()) -> float:
+    """Seconds from a click or the choice of a file to the last change on the screen that its run makes.
+
+    Args:
+        page: in which it happens.
+        act: clicks, or chooses.
+        shows: what the run brings. A server that still loads is silent for longer than a run that is not seen, and a
+            browser that draws its first picture for longer than one that has ended.
+    """
     act()
+    for locator in shows:
+        locator.first.wait_for()
     page.wait_for_function(DONE)
     return page.evaluate("() => Math.max(window.ended, window.changed) - window.asked") / 1e3
 
