@@ -9,7 +9,7 @@ from core.evaluation.brought import NAME
 from core.evaluation.calibration import reliability
 from core.evaluation.cohorts import is_thin
 from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, STUDENT, Comparison, compare_all
-from core.evaluation.contestants import HEADLINE_NAMES, Contestant, on_same_images, to_interval
+from core.evaluation.contestants import HEADLINE_NAMES, Contestant, averaged_runs, on_same_images, to_interval
 from core.evaluation.gain import gain_sentence, read_gain
 from core.evaluation.operating import precision_recall, roc
 from core.evaluation.predictions import Predictions
@@ -220,7 +220,7 @@ def _say_whether_distillation_pays() -> None:
     kinds = [
         f"{_shared.title(n)} is the mean of {len(mean)} trainings' weights"
         for n in (STUDENT, BASELINE)
-        if (mean := manifest.models[n].provenance.get("mean_of"))
+        if (mean := averaged_runs(manifest.models[n]))
     ]
     st.caption(
         f":material/balance: {said}"

@@ -79,9 +79,8 @@ def _choose_threshold(found: list[tuple[Contestant, Predictions]], target: str) 
         default = (entry.malignancy_threshold if entry else None) or default
         # Each model has a key of its own, since what is right for one is another decision on the next one's scale.
         key = f"malignancy-threshold-{name}"
-    start = (
-        math.floor(1000 * default) / 1000
-    )  # never up: above the operating point fewer are found than it stands for
+    # Never up: above the operating point fewer are found than it stands for.
+    start = math.floor(1000 * default) / 1000
     return st.slider(
         "Threshold", 0.0, 1.0, start, 0.005, "%.3f", key=key, bind="query-params", width=520,
         help="Lower finds more of the class and raises more false alarms. For the malignancy score it starts at the "

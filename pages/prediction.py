@@ -10,6 +10,7 @@ from core.lesions import BY_CODE, LESIONS
 from core.numbers import percent
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
+from core.serving.quality import WORSE
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
@@ -92,10 +93,11 @@ def show_checks(reading: Reading) -> None:
             ":material/check: Looks enough like a dermatoscopic image to be accepted: its distance from those that the "
             f"models learned from is {distance} of the limit. That does not rule out a photograph by a bare camera."
         )
-    if reading.advice:
-        st.warning(
-            "  \n".join(["**Do not rely on what follows.**", *reading.advice]), icon=":material/photo_camera:"
-        )
+    said = "  \n".join(f"**Photograph:** {sentence}" for sentence in reading.quality.advice)
+    if reading.quality.poor:
+        st.warning(f"**Do not rely on what follows.**  \n{said} {WORSE}", icon=":material/photo_camera:")
+    elif said:
+        st.info(said, icon=":material/photo_camera:")
 
 
 def offer_report(reading: Reading, similar: tuple[_similar.SimilarLesion, ...]) -> None:
@@ -118,7 +120,7 @@ def show_verdict(reading: Reading) -> None:
     with st.container(border=True):
         words, score = st.columns([3, 2], gap="large")
         with words:
-            st.subheader(f"{headline(lead, poor=bool(reading.advice))}, {percent(lead.confidence)}")
+            st.subheader(f"{headline(lead, poor=reading.quality.poor)}, {percent(lead.confidence)}")
             verdict = agreement(reading.diagnoses) if len(reading.diagnoses) > 1 else None
             if lead.suspicious:
                 st.badge("Suspicious: have it looked at", icon=":material/priority_high:", color="red")
@@ -129,7 +131,7 @@ def show_verdict(reading: Reading) -> None:
                 )
             st.markdown(f"**{malignant_sentence(lead)}**" if lead.suspicious else malignant_sentence(lead))
             if verdict is not None:
-                at_one = verdict.unanimous and not verdict.divided and not reading.advice
+                at_one = verdict.unanimous and not verdict.divided and not reading.quality.poor
                 icon = ":material/check_circle:" if at_one else ":material/call_split:"
                 st.markdown(
                     f"{icon} {verdict.sentence({d.model: _shared.title(d.model) for d in reading.diagnoses})}"

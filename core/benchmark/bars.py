@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from core.evaluation.latency import COMMAND, KEY, BenchmarkError, is_current
+from core.evaluation.latency import COMMAND, KEY, BenchmarkError, outdated
 from core.manifest import Manifest
 
 
@@ -74,14 +74,13 @@ def read_bars(manifest: Manifest) -> list[Bar]:
     path = manifest.shared[KEY]
     try:
         raw = json.loads(manifest.read(path))
-        rows = dict(raw.get("models", {}))
         bars = [Bar(**{f.name: one[f.name] for f in fields(Bar)}) for one in raw.get("bars", [])]
-        old = [name for name, row in rows.items() if not is_current(manifest, name, row)]
+        old = outdated(manifest, dict(raw.get("models", {})))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchmarkError(
             f"{path}: expected a benchmark's JSON, found a damaged file; run {COMMAND}"
         ) from error
-    return [bar for bar in bars if not any(name in re.findall(r"[\w-]+", bar.what) for name in old)]
+    return [bar for bar in bars if old.isdisjoint(re.findall(r"[\w-]+", bar.what))]
 
 
 def table(bars: Sequence[Bar]) -> str:

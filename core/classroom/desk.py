@@ -123,9 +123,8 @@ class Desk:
             self._prepared.add(material)
             self._preparing = self._start(order, "--prepare", stdout=subprocess.DEVNULL)
             self._in_hand = material
-            threading.Thread(
-                target=self._preparing.wait, daemon=True
-            ).start()  # nobody else asks it for its end
+            # Nobody else may ever ask it for its end.
+            threading.Thread(target=self._preparing.wait, daemon=True).start()
 
     def _keep_watch(self) -> None:
         """Until nobody is left."""

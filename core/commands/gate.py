@@ -89,7 +89,7 @@ def run_fit(options: argparse.Namespace) -> int:
     for name in names:
         check_origin(manifest, name, dataset)
     parts = assign(dataset.records)
-    if options.again or KEY not in manifest.shared:
+    if options.again or not _has_limits(manifest):
         limits = fit_quality(dataset, dataset.records["image_id"][parts == "validation"][: options.limit])
         print(f"the photograph's limits, from {limits.images} validation images: {FOLDER}/quality.json")
         if not options.limit:
@@ -113,6 +113,18 @@ def run_fit(options: argparse.Namespace) -> int:
     else:
         print(f"everything is in {manifest.folder / FOLDER}; next: python -m core gate report")
     return 0
+
+
+def _has_limits(manifest: Manifest) -> bool:
+    """Whether the photograph's limits are there and can be read."""
+    from core.errors import UserError
+    from core.serving.quality import load_limits
+    from core.serving.registry import Registry
+
+    try:
+        return load_limits(Registry(manifest)) is not None
+    except UserError:
+        return False
 
 
 def run_report(options: argparse.Namespace) -> int:

@@ -47,7 +47,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--images", type=whole_number(1), default=64, metavar="N",
                         help="training images of each class to judge by (default: %(default)s)")  # fmt: skip
     parser.add_argument("--teachers", metavar="NAME,...",
-                        help="trained models that teach, the network itself say (default: its teachers)")  # fmt: skip
+                        help="trained models that teach, such as the network itself "
+                        "(default: its teachers)")  # fmt: skip
     add_running_options(parser)
     parser.set_defaults(run=run)
 

@@ -26,7 +26,7 @@ def read_gain(manifest: Manifest, *, resamples: int = RESAMPLES) -> dict[str, Co
         PredictionsError: the two answered different images.
     """
     names = (STUDENT, BASELINE)
-    if any("predictions" not in manifest.models[n].files if n in manifest.models else True for n in names):
+    if any(n not in manifest.models or "predictions" not in manifest.models[n].files for n in names):
         return {}
     answers = [read_predictions(manifest, name) for name in names]
     temperatures = {name: manifest.model(name).temperature for name in names}

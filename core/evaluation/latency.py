@@ -67,19 +67,27 @@ def read_benchmark(manifest: Manifest) -> Benchmark | None:
         if not isinstance(models, Mapping):
             raise BenchmarkError(f"{path}: expected an object 'models', found none; run {COMMAND}")
         hardware = str(raw.get("hardware") or "")
-        current = {name: row for name, row in models.items() if is_current(manifest, name, row)}
-        stored |= {name: _inside(row, "latency_ms") for name, row in current.items()}
+        old = outdated(manifest, models)
+        stored |= {name: _inside(row, "latency_ms") for name, row in models.items() if name not in old}
     return Benchmark(hardware, stored) if stored else None
 
 
-def is_current(manifest: Manifest, name: str, row: object) -> bool:
-    """Whether a stored row is of the file that is shipped now, as far as it says; an ensemble's says nothing."""
-    measured = _inside(row, "sha256")
-    if not measured:
-        return True
-    entry = manifest.models.get(name)
-    file = manifest.files.get(entry.files.get("litert", "")) if entry else None
-    return file is not None and file.sha256 == measured
+def outdated(manifest: Manifest, rows: Mapping[str, object]) -> frozenset[str]:
+    """Models whose stored row is of another file than is shipped now, and ensembles of which a member is such a one.
+
+    Args:
+        manifest: what is shipped.
+        rows: model -> its row in the benchmark; one without a `sha256` does not say which file it is of.
+    """
+
+    def is_another(name: str) -> bool:
+        measured, entry = _inside(rows[name], "sha256"), manifest.models.get(name)
+        file = manifest.files.get(entry.files.get("litert", "")) if entry else None
+        return bool(measured) and (file is None or file.sha256 != measured)
+
+    others = {name for name in rows if is_another(name)}
+    members = {name: manifest.models[name].members for name in rows if name in manifest.models}
+    return frozenset(others | {name for name, parts in members.items() if others & set(parts)})
 
 
 def _inside(value: object, *keys: str) -> Any:

@@ -9,7 +9,7 @@ from core.artifacts import ArtifactError
 from core.serving.classifier import Diagnosis, Model
 from core.serving.gate import COMMAND, Gate, GateUnavailable, Verdict, load_gate
 from core.serving.intake import Rejection, Upload, read_image
-from core.serving.quality import PhotoLimits, advise, load_limits
+from core.serving.quality import GOOD, PhotoLimits, Quality, judge, load_limits
 from core.serving.registry import ModelUnavailable, Registry
 from core.settings import MAX_UPLOAD_BYTES
 
@@ -26,7 +26,7 @@ class Answer:
         upload: the image; None when rejected.
         diagnosis: what the model says; None when rejected. Not for clinicians' eyes when out of distribution.
         verdict: the gate's; None when there is no gate.
-        advice: what to do about the photograph, sentences of `core.serving.quality`; empty where not asked for.
+        quality: of the photograph; nothing to be said of it where not asked for.
     """
 
     status: str
@@ -34,7 +34,7 @@ class Answer:
     upload: Upload | None = None
     diagnosis: Diagnosis | None = None
     verdict: Verdict | None = None
-    advice: tuple[str, ...] = ()
+    quality: Quality = GOOD
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Diagnoser:
         verdict = self._judge(diagnosis, read)
         if verdict is not None and not verdict.accepted:
             return Answer(OUT_OF_DISTRIBUTION, verdict.reason, read, diagnosis, verdict)
-        advice = advise(read.pixels, self.limits) if self.limits else ()
-        return Answer(OK, "", read, diagnosis, verdict, advice)
+        quality = judge(read.pixels, self.limits) if self.limits else GOOD
+        return Answer(OK, "", read, diagnosis, verdict, quality)
 
     def answer_file(self, path: Path) -> Answer:
         """`answer` for a file; one that cannot be read is a rejection."""

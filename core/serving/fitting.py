@@ -126,11 +126,9 @@ def fit_quality(dataset: Dataset, image_ids: Iterable[str]) -> PhotoLimits:
         check.name: float(np.quantile(table[check.measure], 1 - ADVISED if check.above else ADVISED))
         for check in CHECKS
     }
-    shares = [
-        np.mean((table[c.measure] > limits[c.name]) if c.above else (table[c.measure] < limits[c.name]))
-        for c in CHECKS
-    ]
-    return PhotoLimits(limits, len(ids), float(max(shares)))
+    worst = {c.name: float((np.max if c.above else np.min)(table[c.measure])) for c in CHECKS}
+    shares = [np.mean([check.fails(row, limits) for row in rows]) for check in CHECKS]
+    return PhotoLimits(limits, worst, len(ids), float(max(shares)))
 
 
 @dataclass(frozen=True, eq=False)

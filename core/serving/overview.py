@@ -32,7 +32,7 @@ THUMBNAIL_SIDE = 96
 
 def verdict_of(reading: Reading) -> str:
     """What became of an upload, in a few words."""
-    return POOR if reading.status == OK and reading.advice else VERDICTS[reading.status]
+    return POOR if reading.quality.poor else VERDICTS[reading.status]
 
 
 def suspicion_of(reading: Reading) -> str | None:
@@ -41,7 +41,7 @@ def suspicion_of(reading: Reading) -> str | None:
         return None
     if reading.lead.suspicious:
         return "yes"
-    return UNCLEAR if reading.advice else "no"  # what a poor picture hides is no reason to be calm
+    return UNCLEAR if reading.quality.poor else "no"  # what a poor picture hides is no reason to be calm
 
 
 def overview(readings: Sequence[Reading]) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def _row(reading: Reading) -> dict[str, object]:
     row: dict[str, object] = {
         "image": reading.name,
         "verdict": verdict_of(reading),
-        "reason": reading.reason or " ".join(reading.advice),
+        "reason": reading.reason or " ".join(reading.quality.advice),
     }
     lead = reading.lead
     if lead is None:

@@ -16,6 +16,7 @@ from core.serving.classifier import Diagnosis, ModelOutputError
 from core.serving.gate import Verdict
 from core.serving.intake import Upload, display_name
 from core.serving.overlay import encode_png
+from core.serving.quality import GOOD, Quality
 from core.serving.registry import ModelUnavailable, Registry
 from core.serving.runtime import cores
 from core.serving.similar import load_index
@@ -41,7 +42,7 @@ class Reading:
         diagnoses: one per model that answered, the leading one first. Empty unless the status is "ok": what the
             gate refuses gets no class.
         failures: model -> why it gave no answer.
-        advice: what to do about the photograph, in sentences; empty for a good one.
+        quality: what is to be said of the photograph.
         verdict: what the gate measured; None where the image was rejected or there is no gate.
     """
 
@@ -52,7 +53,7 @@ class Reading:
     display: np.ndarray | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
-    advice: tuple[str, ...] = ()
+    quality: Quality = GOOD
     verdict: Verdict | None = None
 
     @property
@@ -144,7 +145,7 @@ def ask(
             upload.display,
             diagnoses,
             {**failures, **failed},
-            answer.advice,
+            answer.quality,
             answer.verdict,
         )
     reason = "No model could answer." if models else "No model was chosen."

@@ -161,7 +161,7 @@ def _answer(
 
     def answer(file: tuple[str, bytes]) -> tuple[str, Answer]:
         full = diagnoser.answer(file[1], file[0])
-        return file[0], Answer(full.status, full.reason, None, None, full.verdict, full.advice)
+        return file[0], Answer(full.status, full.reason, None, None, full.verdict, full.quality)
 
     bar = tqdm(
         map_bounded(answer, files, cores()), what, total or None, unit="image", leave=False, mininterval=1
@@ -199,5 +199,7 @@ def _turn(
 
 
 def _advice(answers: Sequence[Answer]) -> dict[str, Share]:
-    given = sorted({sentence for answer in answers for sentence in answer.advice})
-    return {sentence: Share.of([sentence in answer.advice for answer in answers]) for sentence in given}
+    given = sorted({sentence for answer in answers for sentence in answer.quality.advice})
+    return {
+        sentence: Share.of([sentence in answer.quality.advice for answer in answers]) for sentence in given
+    }

@@ -25,6 +25,7 @@ from core.serving.gate import gate_key
 from core.serving.overlay import draw_overlay, shrink
 from core.serving.overview import suspicion_of, thumbnail, verdict_of
 from core.serving.panel import Reading
+from core.serving.quality import WORSE
 from core.serving.registry import Registry
 from core.serving.similar import SimilarLesion, index_key
 from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
@@ -65,7 +66,7 @@ def case_report(
         models=[_model(registry, name) for name in _with_members(registry, names)],
         files=_files(registry, names),
         gate=_gate(reading),
-        advice=reading.advice,
+        advice=(*reading.quality.advice, *([WORSE] if reading.quality.poor else [])),
         notes=reading.notes,
         picture=_jpeg(reading.display),
         sentences=_sentences(registry, reading),
@@ -186,7 +187,7 @@ def _sentences(registry: Registry, reading: Reading) -> list[str]:
         return []
     entry = registry.state(lead.model).entry
     said = [
-        f"{_title(registry, lead.model)}: {headline(lead, poor=bool(reading.advice))}, {percent(lead.confidence)}.",
+        f"{_title(registry, lead.model)}: {headline(lead, poor=reading.quality.poor)}, {percent(lead.confidence)}.",
         malignant_sentence(lead),
         malignancy_sentence(lead, entry.operating_point if entry else None),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -148,6 +149,8 @@ def test_the_story_goes_down_the_page(models: Path, use, open_page) -> None:
     app = sound(open_page("lab"))
     heads = [head.value for head in app.header]
     assert [head.split(" ")[0] for head in heads] == [str(i) for i in range(1, 9)]
+    contents = re.findall(r"\]\(#([\w-]+)\)", app.markdown[1].value)
+    assert contents == [head.anchor for head in app.header], "the contents lead to every chapter"
     for key in (
         "soft-resnet50",
         "entropy",

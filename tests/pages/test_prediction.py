@@ -20,6 +20,7 @@ from core.data.ham10000 import open_dataset
 from core.lesions import BY_CODE, CODES, LESIONS
 from core.serving.gate import Verdict
 from core.serving.panel import Reading
+from core.serving.quality import Quality
 from core.serving.similar import SimilarLesion, SimilarUnavailable
 from pages import _data
 from pages._images import Item
@@ -380,7 +381,8 @@ def accept(monkeypatch: pytest.MonkeyPatch, model: str = "student") -> None:
 def test_checks_come_before_the_verdict(page: AppTest, picture: Callable, monkeypatch) -> None:
     accept(monkeypatch)
     monkeypatch.setattr("core.serving.answer.load_limits", lambda registry: object())
-    monkeypatch.setattr("core.serving.answer.advise", lambda pixels, limits: ("The picture is blurred.",))
+    said = Quality(("The picture is blurred.",), poor=True)
+    monkeypatch.setattr("core.serving.answer.judge", lambda pixels, limits: said)
     upload(page, ("mine.png", picture("mel")))
     assert "Looks enough like a dermatoscopic image" in texts(page.caption)
     assert "50 % of the limit" in texts(page.caption)
@@ -391,9 +393,19 @@ def test_checks_come_before_the_verdict(page: AppTest, picture: Callable, monkey
     assert order.index("subheader") > order.index("warning")
 
 
+def test_advice_alone_leaves_the_verdict_as_it_is(page: AppTest, picture: Callable, monkeypatch) -> None:
+    monkeypatch.setattr("core.serving.answer.load_limits", lambda registry: object())
+    monkeypatch.setattr("core.serving.answer.judge", lambda pixels, limits: Quality(("It is blurred.",)))
+    upload(page, ("mine.png", picture("mel")))
+    assert "**Photograph:** It is blurred." in texts(page.info)
+    assert not page.warning
+    assert "Most likely: Melanoma" in texts(page.subheader)
+
+
 def test_a_good_photograph_gets_no_advice(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("mel")))
     assert not page.warning
+    assert "Photograph:" not in texts(page.info)
     assert "Most likely: Melanoma" in texts(page.subheader)
 
 

@@ -16,7 +16,7 @@ from core.serving.classifier import Classifier
 from core.serving.fitting import _Residuals, altered, fit
 from core.serving.gate import Verdict, load_gate
 from core.serving.intake import Upload, read_image
-from core.serving.quality import KEY, load_limits
+from core.serving.quality import KEY, Quality, load_limits
 from core.serving.rates import Share, measure_rates
 from core.serving.registry import Registry
 from core.serving.similar import load_index
@@ -218,5 +218,5 @@ def test_the_share_of_nothing_is_unknown():
 def test_advice_of_an_answer_is_counted():
     from core.serving.rates import _advice
 
-    answers = [Answer(OK, advice=("a", "b")), Answer(OK, advice=("a",)), Answer(OK)]
+    answers = [Answer(OK, quality=Quality(("a", "b"))), Answer(OK, quality=Quality(("a",))), Answer(OK)]
     assert {sentence: share.count for sentence, share in _advice(answers).items()} == {"a": 2, "b": 1}

@@ -14,6 +14,7 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
 from core.serving.gate import Verdict
 from core.serving.overview import overview, overview_csv, thumbnail
 from core.serving.panel import FAILED, ask, choose_models, fingerprint, make_ready
+from core.serving.quality import Quality
 from core.serving.registry import ModelUnavailable, Registry
 
 
@@ -143,14 +144,16 @@ def test_the_overview_has_a_row_for_everything_and_numbers_for_what_was_read(
     assert table.filter(like="p_").loc[0].sum() == pytest.approx(1)
     assert table.loc[1, ["diagnosis", "confidence", "malignancy", "p_mel"]].isna().all()
     assert table["reason"][1] == readings[1].reason
-    poor = overview([dataclasses.replace(readings[0], advice=("It is blurred.", "It is dark."))])
+    poor = overview(
+        [dataclasses.replace(readings[0], quality=Quality(("It is blurred.", "It is dark."), True))]
+    )
     assert poor.loc[0, ["verdict", "reason"]].tolist() == ["read, poor picture", "It is blurred. It is dark."]
     assert poor["malignancy"][0] == lead.malignancy
     for suspicious, good, bad in ((True, "yes", "yes"), (False, "no", "unclear"), (None, None, None)):
         judged = (dataclasses.replace(lead, suspicious=suspicious),)
         said = [
-            overview([dataclasses.replace(readings[0], diagnoses=judged, advice=advice)])["suspicious"][0]
-            for advice in ((), ("It is blurred.",))
+            overview([dataclasses.replace(readings[0], diagnoses=judged, quality=quality)])["suspicious"][0]
+            for quality in (Quality(("It is blurred.",)), Quality(("It is blurred.",), True))
         ]
         assert said == [good, bad]
     assert overview_csv(readings).splitlines()[1].startswith("'=cmd().png,")

@@ -1,23 +1,27 @@
 """Advice on photographs: each fault gets its sentence, a good picture none, and the limits are measured."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from core.artifacts import ArtifactError, load_manifest, update_shared
-from core.data.pixels import turn
+from core.data.pixels import decode, turn
 from core.serving.answer import Diagnoser
 from core.serving.fitting import ADVISED, fit_quality
 from core.serving.overlay import encode_png
 from core.serving.panel import ask
-from core.serving.quality import CHECKS, KEY, TOO_SMALL, PhotoLimits, advise, load_limits, measure
+from core.serving.quality import CHECKS, KEY, TOO_SMALL, PhotoLimits, Quality, judge, load_limits, measure
 from core.serving.registry import Registry
 
 SENTENCE = {check.name: check.sentence for check in CHECKS}
 LIMITS = PhotoLimits(
-    {"blurred": 1.0, "dark": 60.0, "light": 215.0, "flat": 15.0, "glare": 0.05, "shadow": 0.2}, 100, 0.02
+    {"blurred": 1.0, "dark": 60.0, "light": 215.0, "flat": 15.0, "glare": 0.05, "shadow": 0.2},
+    {"blurred": 0.3, "dark": 30.0, "light": 240.0, "flat": 4.0, "glare": 0.3, "shadow": 0.3},
+    100,
+    0.02,
 )
 
 
@@ -45,8 +49,22 @@ def spoil(name):
     return image
 
 
+def advise(image, limits=LIMITS):
+    return judge(image, limits).advice
+
+
 def test_a_good_picture_gets_no_advice():
-    assert advise(picture(), LIMITS) == ()
+    assert judge(picture(), LIMITS) == Quality()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_worse_than_the_worst_is_poor_and_the_worst_itself_is_not(check):
+    value = measure(spoil(check.name))[check.measure]
+    for worst, poor in ((value, False), (value * (0.999 if check.above else 1.001), True)):
+        far = {c.name: 1e9 if c.above else -1e9 for c in CHECKS}
+        found = judge(spoil(check.name), replace(LIMITS, worst=far | {check.name: worst}))
+        assert found.poor is poor
+        assert check.sentence in found.advice
 
 
 @pytest.mark.parametrize("name", list(SENTENCE))
@@ -88,6 +106,9 @@ def test_limits_advise_on_few_of_the_pictures_they_come_from(small_folder):
     assert 0 < limits.share <= ADVISED + 1 / len(ids)
     assert set(limits.limits) == set(SENTENCE)
     assert limits == fit_quality(dataset, ids)
+    assert not any(judge(decode(dataset.read_bytes(name), name), limits).poor for name in ids), (
+        "none is worse than the worst"
+    )
 
 
 def store(folder, content):
@@ -110,10 +131,12 @@ def test_limits_are_stored_and_read(make_artifacts):
         b"[]",
         b"{",
         b'{"version": 2}',
+        json.dumps({**LIMITS.to_json(), "version": 1}).encode(),
+        json.dumps({**LIMITS.to_json(), "worst": {"blurred": 1}}).encode(),
         json.dumps({**LIMITS.to_json(), "limits": {"blurred": 1}}).encode(),
         json.dumps({**LIMITS.to_json(), "limits": {**LIMITS.limits, "dark": "x"}}).encode(),
-        b'{"version": 1, "images": 1, "share": 0, "limits": ' + json.dumps(dict.fromkeys(SENTENCE, 0)).encode()[:-1]
-        + b', "dark": NaN}}',
+        json.dumps({**LIMITS.to_json(), "limits": {**LIMITS.limits, "dark": float("nan")}}).encode(),
+        json.dumps({**LIMITS.to_json(), "worst": {**LIMITS.worst, "dark": float("nan")}}).encode(),
     ],
 )  # fmt: skip
 def test_damaged_limits_are_refused_and_the_model_works(make_artifacts, content):
@@ -123,7 +146,7 @@ def test_damaged_limits_are_refused_and_the_model_works(make_artifacts, content)
         load_limits(Registry.open())
     diagnoser = Diagnoser.open(Registry.open(), "student", advice=True)
     assert "the photograph's quality is not looked at" in diagnoser.note
-    assert diagnoser.answer(encode_png(spoil("dark"))).advice == ()
+    assert diagnoser.answer(encode_png(spoil("dark"))).quality == Quality()
 
 
 def test_advice_reaches_the_reading_and_refuses_nothing(make_artifacts):
@@ -131,7 +154,7 @@ def test_advice_reaches_the_reading_and_refuses_nothing(make_artifacts):
     store(folder, json.dumps(LIMITS.to_json()).encode())
     reading = ask(Registry.open(), ["student"], encode_png(spoil("dark")), "a.png")
     assert reading.status == "ok"
-    assert SENTENCE["dark"] in reading.advice
-    assert ask(Registry.open(), ["student"], encode_png(picture()), "a.png").advice == ()
+    assert SENTENCE["dark"] in reading.quality.advice
+    assert ask(Registry.open(), ["student"], encode_png(picture()), "a.png").quality == Quality()
     unasked = Diagnoser.open(Registry.open(), "student").answer(encode_png(spoil("dark")))
-    assert unasked.advice == ()
+    assert unasked.quality == Quality()

@@ -20,6 +20,7 @@ from core.serving.classifier import Diagnosis, _diagnosis
 from core.serving.gate import Verdict
 from core.serving.intake import display_name, read_image
 from core.serving.panel import Reading
+from core.serving.quality import Quality
 from core.serving.registry import Registry
 from core.serving.report import BATCH_FILE, CASE_FILE, batch_report, case_report
 from core.serving.similar import SimilarLesion
@@ -109,14 +110,16 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
         SimilarLesion("ISIC_2", "nv", 0.5),
     ]
     found = check_self_contained(
-        case_report(registry, reading(advice=("The picture is dark.",)), similar, made=MADE)
+        case_report(
+            registry, reading(quality=Quality(("The picture is dark.",), poor=True)), similar, made=MADE
+        )
     )
     text = " ".join(found.text.split())
     manifest = registry.manifest
     for wanted in (
         "Not a medical device", "2030-01-02",
         f"Poor picture; leading: Melanoma, {percent(diagnosis('student').confidence)}",
-        "The picture is dark.",
+        "The picture is dark.", "worse than every picture that the models were checked on",
         "0.50 of a limit of 1.00",
         "at or above the operating point of 0.400", "91.7 % (95 % interval 88.5 to 94.7)",
         "Student <i>", "Baseline", "ISIC_0000001", "0.83",
@@ -140,7 +143,9 @@ def test_a_case_does_not_name_its_file_and_a_table_escapes_it(registry: Registry
 @pytest.mark.parametrize("text", [*HOSTILE, "</style><script>", "<!--", "&lt;b&gt;"])
 def test_every_text_is_escaped(registry: Registry, text: str) -> None:
     text = text.replace("\0", "")
-    one = reading(name=text, notes=(text,), advice=(text,), failures={text: text}, reason=text, verdict=None)
+    one = reading(
+        name=text, notes=(text,), quality=Quality((text,)), failures={text: text}, reason=text, verdict=None
+    )
     similar = [SimilarLesion(text, "mel", 0.8, None, text, text)]
     assert text in check_self_contained(case_report(registry, one, similar)).text
     assert text in check_self_contained(batch_report(registry, [one])).text
