@@ -5,7 +5,7 @@ The limits are measured, not chosen: each is what the worst few of HAM10000's va
 others: 85.5 % of the 173 validation images that get advice were named rightly by student-int8, 82.8 % of the others.
 A picture that is worse than all of them is another matter, since nothing is known of those. Of 120 malignant validation
 images student-int8 found 95 % suspicious; blurred by a Gaussian of 2 and 4 pixels of 224 only 77 and 35 %, darkened to
-three tenths 63 %, with a fifth of the width overexposed 68 %. 95 % and more of these were worse than every original, and
+three tenths 63 %, a fifth of the width overexposed 68 %. 95 % and more of these were worse than every original, and
 so were 5 of the 2,012 test images. Lost contrast is caught less well: at three tenths of it 44 % were found suspicious,
 and 43 % were worse than every original.
 """
