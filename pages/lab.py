@@ -31,7 +31,11 @@ def main() -> None:
         "models and from real, logged training runs."
     )
     st.markdown(
-        " · ".join(f"[{number} {title}](#{anchor})" for number, (title, anchor) in enumerate(CHAPTERS, 1))
+        # Without a break within a title, which on a phone would leave its number at the end of a line.
+        " · ".join(
+            f"[{number} {title}](#{anchor})".replace(" ", "\N{NO-BREAK SPACE}")
+            for number, (title, anchor) in enumerate(CHAPTERS, 1)
+        )
     )
     st.caption(
         ":material/label: Classes stand by their codes in figures: "
