@@ -7,13 +7,13 @@ def percent(share: float) -> str:
     """A probability in whole per cent, and never a certainty that the model does not have.
 
     >>> [percent(p) for p in (0.634, 0.9991, 1.0, 0.0, 0.0004)]
-    ['63 %', '> 99 %', '> 99 %', '< 1 %', '< 1 %']
+    ['63%', '> 99%', '> 99%', '< 1%', '< 1%']
     """
     if share > 0.99:
-        return "> 99 %"
+        return "> 99%"
     if share < 0.01:
-        return "< 1 %"
-    return f"{share * 100:.0f} %"
+        return "< 1%"
+    return f"{share * 100:.0f}%"
 
 
 def percent_range(low: float, high: float) -> str:

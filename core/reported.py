@@ -37,7 +37,7 @@ RESULTS: tuple[Reported, ...] = (
     Reported("ResNet50", "resnet50", 0.6786, 94.77, 631.0, "table of results"),
     Reported("DenseNet169", "densenet169", 0.8776, 51.88, 631.0, "table of results"),
     Reported(
-        "MobileNetV2 student", "student", 0.6695, 34.65, 517.0, "table of results (test; validation 66.94 %)"
+        "MobileNetV2 student", "student", 0.6695, 34.65, 517.0, "table of results (test; validation 66.94%)"
     ),
 )
 BY_COUNTERPART: dict[str, Reported] = {row.counterpart: row for row in RESULTS}

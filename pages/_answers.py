@@ -174,7 +174,7 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         key="differences",
         alt="; ".join(f"{row.label}: {row.marks[0].value:+.3f}" for row in rows),
         reading="Right of the line the named model is the better one. Whiskers that do not cross the line: a "
-        "difference of 95 % confidence, since both answered the same lesions.",
+        "difference of 95% confidence, since both answered the same lesions.",
     )  # fmt: skip
     _say_whether_distillation_pays()
     table = difference_table(comparisons, titles)

@@ -60,7 +60,7 @@ def _show(curves: Curves) -> None:
         ),
         reading="The dashed line is the whole network"
         + (
-            ", the band its own 95 % interval; a point within it is not thereby equal, since all answer the same images"
+            ", the band its own 95% interval; a point within it is not thereby equal, since all answer the same images"
             if band
             else ""
         )

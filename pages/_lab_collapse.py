@@ -77,7 +77,7 @@ def _show_figure(runs: dict[Variant, tuple[Outcome, ...]], figure: str, name: st
     _shared.chart(
         interval_rows(rows, axis=f"{name} on the test part", reference=line, ink=_shared.ink()),
         key=f"collapse-{figure}", alt=f"{name}: " + "; ".join(said),
-        reading=f"{name}, mean over the seeds; whiskers are that mean's 95 % interval. Hollow: one seed, so none."
+        reading=f"{name}, mean over the seeds; whiskers are that mean's 95% interval. Hollow: one seed, so none."
         + (" On the line a student has learnt only which class is the commonest." if line else ""),
     )  # fmt: skip
 

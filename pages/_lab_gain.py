@@ -155,7 +155,7 @@ def _show_plane(
         ),
         key="plane",
         alt=f"{what}, for each T and alpha: {int((found.seeds > 0).sum())} of {found.seeds.size} cells have runs",
-        reading=f"{what}, mean over the seeds, beneath it half of the 95 % interval of the seeds"
+        reading=f"{what}, mean over the seeds, beneath it half of the 95% interval of the seeds"
         + (" and the test lesions" if against else "") + "; without one: a single seed. Empty: no runs yet.",
     )  # fmt: skip
     frame = pd.DataFrame(
@@ -255,13 +255,13 @@ def _show_data(cells: Cells) -> None:
         lines(
             series, x="Share of the training lesions", y=f"{FIGURES[figure]} on the test part", share=True,
             ink=_shared.ink(),
-            x_axis={"type": "log", "tickvals": [0.1, 0.25, 0.5, 1], "ticktext": ["10 %", "25 %", "50 %", "100 %"],
+            x_axis={"type": "log", "tickvals": [0.1, 0.25, 0.5, 1], "ticktext": ["10%", "25%", "50%", "100%"],
                     "range": [-1.08, 0.08]},
         ),
         key="data",
         alt="; ".join(f"{s.name} at {x:.0%}: {y:.1%}" for s in series for x, y in zip(s.x, s.y, strict=True)),
         reading=f"{about}The student sees the share as often as the full set would be seen, so that only the variety "
-        "of lesions differs. Whiskers: 95 % over the seeds.",
+        "of lesions differs. Whiskers: 95% over the seeds.",
     )  # fmt: skip
     _shared.download(pd.concat(frames), f"data-{figure}.csv")
     say_missing(cells, "data")

@@ -140,7 +140,7 @@ def _show_figures(
         interval_rows(rows, axis="Share", ink=_shared.ink()),
         key="one-class-figures",
         alt="; ".join(f"{label}: {getattr(decisions[0], n).text()}" for n, label in FIGURES.items()),
-        reading=f"Dots are the figures, whiskers hold 95 % over lesions. PPV and NPV are for a prevalence of {among}; "
+        reading=f"Dots are the figures, whiskers hold 95% over lesions. PPV and NPV are for a prevalence of {among}; "
         "F1 is always that of these images.",
     )
 

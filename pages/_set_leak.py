@@ -57,7 +57,7 @@ def show_worth() -> None:
         interval_rows(rows, axis=FIGURES[figure], ink=_shared.ink()),
         key="leak-worth",
         alt="; ".join(f"{row.label}, {mark.name}: {mark.value:.1%}" for row in rows for mark in row.marks),
-        reading="Each pair of marks is one recipe, trained and tested twice; whiskers hold 95 % over lesions."
+        reading="Each pair of marks is one recipe, trained and tested twice; whiskers hold 95% over lesions."
         + (HOW_IT_LEAKS if figure == "accuracy" else ""),
     )
     show_table(pairs)
@@ -106,7 +106,7 @@ def show_table(pairs: list[Pair]) -> None:
         "model": "Model",
         "split": "Trained and tested on",
         "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
-        "interval": "95 % interval, %",
+        "interval": "95% interval, %",
         "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
         "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
         "macro_f1": st.column_config.ProgressColumn("Macro F1", **_shared.PERCENT),

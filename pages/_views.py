@@ -88,7 +88,7 @@ def show_figures(models: list[Contestant], guest: Guest | None) -> None:
         ),
         key="figures",
         alt="; ".join(f"{m.title}: {m.interval(name).text()}" for m in models),
-        reading="A dot is the figure on all test images, its whiskers hold 95 %. Overlapping whiskers do not mean that "
+        reading="A dot is the figure on all test images, its whiskers hold 95%. Overlapping whiskers do not mean that "
         "two models are equal: see Differences.",
     )  # fmt: skip
     show_figure_table(models, reported)
@@ -109,7 +109,7 @@ def show_figure_table(models: list[Contestant], reported: bool) -> None:
             config[name] = st.column_config.NumberColumn(label, format="%.1f %%")
         else:
             config[name] = st.column_config.ProgressColumn(label, **_shared.PERCENT)
-        config[f"{name}_interval"] = st.column_config.TextColumn("95 % interval, %")
+        config[f"{name}_interval"] = st.column_config.TextColumn("95% interval, %")
         shown += [name, f"{name}_interval"]
     config |= {
         "parameters": st.column_config.NumberColumn("Parameters", format="compact"),

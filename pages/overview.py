@@ -57,7 +57,7 @@ def show_table(models: list[Contestant]) -> None:
     columns = {
         "model": st.column_config.TextColumn("Model", width=150),
         "accuracy": st.column_config.ProgressColumn("Accuracy", width=125, **_shared.PERCENT),
-        "interval": st.column_config.TextColumn("95 % interval, %", width=105),
+        "interval": st.column_config.TextColumn("95% interval, %", width=105),
         "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
         "balanced_accuracy": st.column_config.ProgressColumn(
             "Balanced accuracy", width=130, **_shared.PERCENT
@@ -87,7 +87,7 @@ def show_table(models: list[Contestant]) -> None:
     st.caption(
         ":material/list: The baseline is the student's network taught by labels alone; the ensemble is the mean of "
         "several models. Below the student stand smaller forms of it: its numbers in 16 or 8 bits (dynamic: only the "
-        "weights), or pruned of channels as well. 95 % interval: what other test lesions would be expected to give."
+        "weights), or pruned of channels as well. 95% interval: what other test lesions would be expected to give."
     )
     say_who_leads(models)
     say_what_leaks()
@@ -154,7 +154,7 @@ def show_tradeoff(models: list[Contestant]) -> None:
         key="overview-tradeoff",
         alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost:.3g}" for b in found),
         reading="Better is up and to the left; the area of a bubble is the size of its file as it is shipped, in the "
-        "format that the table names. Whiskers hold 95 %. Nothing "
+        "format that the table names. Whiskers hold 95%. Nothing "
         f"beats the models on the dotted front in both. Hollow: {REPORTED_NOTE}.",
     )  # fmt: skip
     if not timed:

@@ -1,6 +1,6 @@
 """The report's starved teacher: a head on frozen ImageNet features that were fed pixels from 0 to 1.
 
-Its ResNet50 reached 67.86 %, hardly more than the share of nevi. Here it is made again, as a teacher.
+Its ResNet50 reached 67.86%, hardly more than the share of nevi. Here it is made again, as a teacher.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SOME_REFUSED = 3
 
 LEAST_RESAMPLES = 100
-"""Fewer have no 2.5 % tail to speak of."""
+"""Fewer have no 2.5% tail to speak of."""
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="recompute the figures of the trained models from their predictions",
         description="Asks the shipped files of models that have no predictions yet (with HAM10000 at hand). Then, from "
         "the predictions in the artifacts folder: temperature and operating point on "
-        "validation, figures of merit of validation and test with 95 % intervals over lesions, cohorts (with "
+        "validation, figures of merit of validation and test with 95% intervals over lesions, cohorts (with "
         "HAM10000 at hand), the ensemble. Writes them into the manifest.",
         epilog="exit status: 0 every model was evaluated, 3 some were refused, 2 misused",
     )
@@ -173,7 +173,7 @@ def _table(part: str, models: dict[str, Figures]) -> list[str]:
         rows.append([name, *(cell(figures) for cell in columns.values()), *mark])
     rows.append([f"always {first.majority}", f"{first.majority_share:.3f}"])
     widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
-    heading = f"{part}: {first.n_images} images of {first.n_lesions} lesions, 95 % intervals over lesions"
+    heading = f"{part}: {first.n_images} images of {first.n_lesions} lesions, 95% intervals over lesions"
     body = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows)
     return [heading, *(line.rstrip() for line in body)]
 

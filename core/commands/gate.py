@@ -181,7 +181,7 @@ def describe(rates: Rates) -> str:
     lines = [
         f"{rates.model}: test images kept {_text(rates.test)}",
         f"  refused: drawn {_text(rates.drawn)}, photographs {_text(rates.photographs)}",
-        f"  refused by a limit that keeps 98 % of the test images: {_text(rates.at_98)}",
+        f"  refused by a limit that keeps 98% of the test images: {_text(rates.at_98)}",
         f"  by kind: {worst}",
         f"  accepted though foreign: {', '.join(rates.missed) or 'none'}",
         f"  turned, mirrored, saved as PNG: same status {_text(rates.turned)}; changed: "

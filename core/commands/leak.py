@@ -18,7 +18,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "leak",
         help="measure what the report's split adds to a recipe's figures",
         description="Takes the finished runs NAME-lesion and NAME-report of one recipe, asks each about the test "
-        "images of its own split, and compares them, with 95 % intervals over lesions: as a whole, and apart for "
+        "images of its own split, and compares them, with 95% intervals over lesions: as a whole, and apart for "
         "lesions of which the dataset has several images, which leak, and for those with one. Needs HAM10000.",
         epilog="the runs: python -m core train --network mobilenetv2 --name NAME-report --split report --no-publish, "
         "and the same with lesion; distilled ones with core distill and the teachers TEACHER-report and "

@@ -130,7 +130,7 @@ def _try(registry: Registry, name: str) -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """The rows as aligned text."""
-    head = ("model", "role", "parameters", "size", "accuracy (95 %)", "balanced accuracy (95 %)", "state")
+    head = ("model", "role", "parameters", "size", "accuracy (95%)", "balanced accuracy (95%)", "state")
     cells = [head, *(_cells(row) for row in rows)]
     widths = [max(len(row[k]) for row in cells) for k in range(len(head))]
     return "\n".join(

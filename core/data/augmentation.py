@@ -24,7 +24,7 @@ class Augmentation:
         rotation: largest angle either way, degrees.
         shear: largest shear angle either way, degrees.
         zoom: smallest and largest magnification.
-        stretch: largest change of one axis against the other (0.1 = 10 %).
+        stretch: largest change of one axis against the other (0.1 = 10%).
         shift: largest shift either way, as a share of the side.
         brightness: smallest and largest factor on all channels.
         contrast: largest relative change about the image's mean.

@@ -1,4 +1,4 @@
-"""What is done about 67 % of one class: which images an epoch shows, and how much each class weighs."""
+"""What is done about 67% of one class: which images an epoch shows, and how much each class weighs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def assign(records: pd.DataFrame, split: str = "lesion") -> np.ndarray:
 
     Args:
         records: columns `image_id`, `lesion_id` and `dx`, one row an image.
-        split: `lesion` keeps all images of a lesion in one part (64/16/20 % of the lesions of each diagnosis);
+        split: `lesion` keeps all images of a lesion in one part (64/16/20% of the lesions of each diagnosis);
             `report` splits by image, twice 80/20 (6,409/1,603/2,003 of HAM10000), as the report did, so that images
             of one lesion leak between the parts.
 

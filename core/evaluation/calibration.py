@@ -106,7 +106,7 @@ class Reliability:
         count: (B,) images in the bin.
         confidence: (B,) their mean top-class probability, NaN in an empty bin.
         accuracy: (B,) the share whose top class is the true one, NaN in an empty bin.
-        low, high: (B,) Wilson's 95 % interval of `accuracy`, NaN in an empty bin.
+        low, high: (B,) Wilson's 95% interval of `accuracy`, NaN in an empty bin.
         ece: expected calibration error.
         mce: the largest gap of any bin.
     """

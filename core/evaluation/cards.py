@@ -49,7 +49,7 @@ FOR_ALL = (
     "It is no medical device: it must not be used to diagnose, to treat, or to decide who is seen by a doctor."
 )
 SPLITS: dict[str, str] = {
-    "lesion": "by lesion: all images of a lesion lie in one part, 64/16/20 % of the lesions of each class",
+    "lesion": "by lesion: all images of a lesion lie in one part, 64/16/20% of the lesions of each class",
     "report": "by image, as the report did: images of one lesion can lie on both sides, which flatters the figures",
 }
 LIMITS: tuple[str, ...] = (
@@ -233,7 +233,7 @@ def _figures(manifest: Manifest, entry: ModelEntry) -> Section:
     rows = [(label, *_numbers(found.interval(name))) for name, label in HEADLINE_NAMES.items()]
     rows.append(("Log loss", *_numbers(to_interval(found.figures.get("log_loss")))))
     majority = found.figures.get("majority")
-    text = ["Intervals hold 95 % and come from resampling lesions, not images."]
+    text = ["Intervals hold 95% and come from resampling lesions, not images."]
     if isinstance(majority, Mapping) and "share" in majority:
         text.append(
             f"Always answering {majority.get('class')} would reach an accuracy of {majority['share']:.3f}."

@@ -130,7 +130,7 @@ class Figures:
 def measure(
     predictions: Predictions, temperature: float, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Figures:
-    """Every figure of one model on one part, with 95 % intervals by bootstrap over lesions.
+    """Every figure of one model on one part, with 95% intervals by bootstrap over lesions.
 
     Args:
         predictions: of one part; `predictions.part_only("test")` gives one.

@@ -26,14 +26,14 @@ def on_test(point: Mapping[str, Any] | None) -> str:
 
 
 def _share(stored: object) -> str:
-    """`91.7 % (95 % interval 88.5 to 94.7)`; empty for what is no figure."""
+    """`91.7% (95% interval 88.5 to 94.7)`; empty for what is no figure."""
     if not isinstance(stored, Mapping):
         return ""
     value, low, high = (stored.get(key) for key in ("value", "low", "high"))
     if not _is_number(value):
         return ""
-    ends = f" (95 % interval {percent_range(low, high)})" if _is_number(low) and _is_number(high) else ""
-    return f"{value * 100:.1f} %{ends}"
+    ends = f" (95% interval {percent_range(low, high)})" if _is_number(low) and _is_number(high) else ""
+    return f"{value * 100:.1f}%{ends}"
 
 
 def _is_number(value: object) -> bool:

@@ -34,7 +34,7 @@ Statistic = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its 95 % interval; NaN for what is undefined.
+    """A figure and its 95% interval; NaN for what is undefined.
 
     Attributes:
         value: the figure on all images.
@@ -236,7 +236,7 @@ def unpaired_difference(first: Estimates, second: Estimates) -> Estimates:
 
 
 def wilson_bounds(share: np.ndarray | float, n: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's 95 % score interval for a share of n independent cases (Wilson 1927, equation 4).
+    """Wilson's 95% score interval for a share of n independent cases (Wilson 1927, equation 4).
 
     Args:
         share: in [0, 1], any shape; NaN gives NaN.

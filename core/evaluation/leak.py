@@ -240,7 +240,7 @@ def sentence(pairs: list[Pair], figure: str = "accuracy", title: Callable[[str],
     for pair in pairs:
         gain = pair.gain[figure]
         ends = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-        said.append(f"{100 * gain.value:+.1f} points for {title(pair.name)} (95 % interval {ends})")
+        said.append(f"{100 * gain.value:+.1f} points for {title(pair.name)} (95% interval {ends})")
     if not said:
         return ""
     what = FIGURES[figure].lower()

@@ -37,7 +37,7 @@ def refusals_key(name: str) -> str:
 def refusal_section(manifest: Manifest, name: str) -> tuple[str, tuple[str, ...], pd.DataFrame | None]:
     """Title, paragraphs and table of a card's section on images that a model was not made for.
 
-    The table has the columns kind, images, value, low, high: shares with their 95 % intervals.
+    The table has the columns kind, images, value, low, high: shares with their 95% intervals.
     """
     path = manifest.shared.get(refusals_key(name))
     if path is None and f"gate-{name}" not in manifest.shared and "gate-student" in manifest.shared:
@@ -56,7 +56,7 @@ def refusal_section(manifest: Manifest, name: str) -> tuple[str, tuple[str, ...]
     if file is None or stored.get("model_sha256") != file.sha256:
         return TITLE, (f"What was measured is of another file of this model; run {COMMAND} again.",), None
     text = (
-        "Pictures unlike dermatoscopic images are to be refused and get no diagnosis. Shares with 95 % intervals, from "
+        "Pictures unlike dermatoscopic images are to be refused and get no diagnosis. Shares with 95% intervals, from "
         "a file's bytes to its outcome; an interval says nothing of kinds of pictures that were not tried, such as "
         "close-ups of skin by a bare camera."
     )

@@ -55,7 +55,7 @@ def compression_curves(
         curves: with the whole network among its points.
         cost: a key of `COSTS`.
         gain: a key of `GAINS`.
-        band: the whole network's figure with its own 95 % interval. A point within it is not thereby equal: all answer
+        band: the whole network's figure with its own 95% interval. A point within it is not thereby equal: all answer
             the same images, so only a paired comparison tells two of them apart.
         ink: colour of text; None leaves it to the page's theme.
 

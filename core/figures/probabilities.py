@@ -48,7 +48,7 @@ def _line(index: int, shares: Mapping[str, float], named: Mapping[str, str]) -> 
     said = ", ".join(f"{named[model]} {percent(share)}" for model, share in shares.items())
     track = f"position:absolute;left:0;right:0;top:50%;border-top:1px solid {NEUTRAL};opacity:0.5"
     marks = "".join(
-        f'<div title="{escape(f"{named[model]}: {name} {100 * share:.1f} %")}" '
+        f'<div title="{escape(f"{named[model]}: {name} {100 * share:.1f}%")}" '
         f'style="position:absolute;left:{100 * min(max(share, 0), 1):.2f}%;top:50%;transform:translate(-50%,-50%)">'
         f'<div style="{mark_box(model)}"></div></div>'
         for model, share in shares.items()
@@ -63,7 +63,7 @@ def _line(index: int, shares: Mapping[str, float], named: Mapping[str, str]) -> 
 def _scale() -> str:
     ticks = "".join(
         f'<span style="position:absolute;left:{tick}%;white-space:nowrap;'
-        f'transform:translateX({"-50%" if tick < 100 else "calc(-100% + 7px)"})">{tick} %</span>'
+        f'transform:translateX({"-50%" if tick < 100 else "calc(-100% + 7px)"})">{tick}%</span>'
         for tick in TICKS
     )
     return f'<div aria-hidden="true" style="position:relative;height:22px;margin:0 {MARK_PX // 2}px">{ticks}</div>'

@@ -43,7 +43,7 @@ def _row(index: int, share: float, chosen: str | None) -> str:
     name = f"<b>{name}</b>" if lesion.code == chosen else name
     kind = " · malignant" if lesion.malignant else ""
     return (
-        f'<div role="listitem" title="{escape(f"{lesion.name}: {100 * share:.1f} %. {lesion.note}")}" '
+        f'<div role="listitem" title="{escape(f"{lesion.name}: {100 * share:.1f}%. {lesion.note}")}" '
         'style="margin-bottom:7px">'
         '<div style="display:flex;justify-content:space-between;gap:8px">'
         f'<span>{name}{kind}</span><span style="white-space:nowrap">{escape(percent(share))}</span></div>'

@@ -55,7 +55,7 @@ class Estimate:
 
     Attributes:
         value: mean over the seeds; NaN without runs.
-        half: half of its 95 % interval; NaN for fewer than two seeds.
+        half: half of its 95% interval; NaN for fewer than two seeds.
         seeds: how many.
     """
 
@@ -86,7 +86,7 @@ def of_cell(cells: Cells, variant: Variant) -> tuple[Outcome, ...]:
 
 
 def seed_half(values: Sequence[float]) -> float:
-    """Half of Student's 95 % interval of the mean of (S,) values; NaN for fewer than two."""
+    """Half of Student's 95% interval of the mean of (S,) values; NaN for fewer than two."""
     if len(values) < 2:
         return float("nan")
     from scipy.special import stdtrit
@@ -124,7 +124,7 @@ def difference(
 
 
 def _lesion_half(pairs: Sequence[tuple[Outcome, Outcome]], figure: str, test: TestPart) -> float:
-    """Half of the bootstrap's 95 % interval of the mean difference over the seeds."""
+    """Half of the bootstrap's 95% interval of the mean difference over the seeds."""
     draws = []
     for weights in resample(test.lesion, RESAMPLES).blocks():
         pair_draws = [

@@ -24,7 +24,7 @@ GROUPS: dict[str, str] = {
     "grid": "T x alpha, from ImageNet; with which teachers, and from scratch, where it matters",
     "hints": "the student's embedding regressed onto the teacher's, with and without soft labels",
     "weights": "square-root class weights, which the teachers learned with, without a teacher and with one",
-    "data": "10, 25, 50 and 100 % of the training lesions, with teachers and without",
+    "data": "10, 25, 50 and 100% of the training lesions, with teachers and without",
 }
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 20.0, 50.0)

@@ -28,8 +28,8 @@ from core.serving.subspace import Subspace
 from core.serving.survey import answers
 
 KEPT = 0.99
-"""Share of the validation images that the gate keeps: 98 %, and three standard errors of such a share of 1,600 images,
-so that other images of the kind keep 98 % too."""
+"""Share of the validation images that the gate keeps: 98%, and three standard errors of such a share of 1,600 images,
+so that other images of the kind keep 98% too."""
 
 EMBEDDING_SHARE = 0.001
 """What of the rest the embedding may refuse; the appearance, which an orientation cannot change, refuses the others."""

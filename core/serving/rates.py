@@ -27,7 +27,7 @@ Read = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many, with a 95 % interval (Wilson) where the images are a sample of something.
+    """So many of so many, with a 95% interval (Wilson) where the images are a sample of something.
 
     Attributes:
         count, images: so many, of so many.
@@ -59,7 +59,7 @@ class Rates:
         advice: sentence -> share of the test images that get it.
         foreign: group of foreign pictures -> refused.
         drawn, photographs: refused, over the groups.
-        at_98: all foreign pictures refused by a limit moved so that 98 % of the test images are kept.
+        at_98: all foreign pictures refused by a limit moved so that 98% of the test images are kept.
         missed: foreign pictures that were accepted.
         unread: foreign pictures that intake rejected already; they count nowhere.
         turned: views of test images, turned, mirrored and saved as PNG, whose status is that of the image itself.

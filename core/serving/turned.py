@@ -39,7 +39,7 @@ class Gain:
         model_sha256: of its file.
         part: of the split, "validation": what is chosen by it must not be chosen by test images.
         images, lesions: so many.
-        differences: figure of `FIGURES` -> value, low, high (95 %, over lesions).
+        differences: figure of `FIGURES` -> value, low, high (95%, over lesions).
         times: how many times as long it took, the median over the images.
     """
 

@@ -232,7 +232,7 @@ def customised(
 
     Args:
         recipe: where to begin.
-        changes: `FIELD=VALUE`, the value in JSON (bare words are taken as text).
+        changes: `FIELD=VALUE`, the value in JSON or as Python writes it (other bare words are taken as text).
         stages: `EPOCHSxSIZE,...`, each with `head` before it for the head alone.
         split, seed: replacements, None to keep.
 
@@ -259,7 +259,7 @@ def _parse_field(recipe: Recipe, key: str, text: str) -> Any:
     if key not in plain:
         raise UserError(f"--set: expected one of the fields {', '.join(plain)}, found {key!r}")
     try:
-        value = json.loads(text)
+        value = json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
     except json.JSONDecodeError:
         value = text
     current = getattr(recipe, key)

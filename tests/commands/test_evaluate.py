@@ -135,4 +135,4 @@ def test_help(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", "--help"])
     assert caught.value.code == 0
-    assert "95 % intervals" in " ".join(capsys.readouterr().out.split())
+    assert "95% intervals" in " ".join(capsys.readouterr().out.split())

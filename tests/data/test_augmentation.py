@@ -84,7 +84,7 @@ def test_all_eight_orientations_are_equally_likely():
     seen = Counter(names[view(only, number, of=source, size=32).tobytes()] for number in range(2 * DRAWS))
     assert sorted(seen) == list(range(8))
     chi_squared = sum((count - DRAWS / 4) ** 2 / (DRAWS / 4) for count in seen.values())
-    assert chi_squared < 24.3  # The 99.9 % point with 7 degrees of freedom.
+    assert chi_squared < 24.3  # The 99.9% point with 7 degrees of freedom.
 
 
 def test_a_horizontal_flip_shows_half_of_the_images_mirrored():

@@ -80,7 +80,7 @@ def test_a_card_says_what_was_not_measured_and_by_which_command(folder: Path) ->
 
 def test_a_card_has_what_the_operating_point_gives_on_test(folder: Path) -> None:
     model = make_card(load_manifest(folder), "student").section("Model")
-    assert "91.7 % (95 % interval 88.5 to 94.7) of the malignant" in value(model, "at the operating point")
+    assert "91.7% (95% interval 88.5 to 94.7) of the malignant" in value(model, "at the operating point")
     chosen_on_validation = {"malignancy_threshold": 0.2, "validation_sensitivity": 0.951}
     update_model(folder, "student", {"operating_point": chosen_on_validation})
     model = make_card(load_manifest(folder), "student").section("Model")

@@ -73,7 +73,7 @@ def test_the_interval_is_that_of_a_plain_loop():
 
 
 def test_intervals_cover_the_truth_with_clustered_images_and_a_plain_one_does_not():
-    """100 lesions of 4 images that are mostly right or wrong together, 300 times over; nominal 95 %."""
+    """100 lesions of 4 images that are mostly right or wrong together, 300 times over; nominal 95%."""
     rng = np.random.default_rng(11)
     truth, covered, covered_plainly = 0.7, 0, 0
     ids = lesions([4] * 100)

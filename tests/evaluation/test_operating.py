@@ -101,7 +101,7 @@ def test_all_found_is_no_certainty():
 
 
 def test_predictive_values_follow_bayes():
-    # Sensitivity 90 %, specificity 80 %, 10 % ill: of 1000, 90 + 180 are called, 10 ill are missed.
+    # Sensitivity 90%, specificity 80%, 10% ill: of 1000, 90 + 180 are called, 10 ill are missed.
     ppv, npv = predictive_values(0.9, 0.8, 0.1)
     assert float(ppv) == pytest.approx(90 / 270)
     assert float(npv) == pytest.approx(720 / 730)

@@ -88,7 +88,7 @@ def test_words_for_people(folder: Path) -> None:
     text = (folder / "README.md").read_text()
     for phrase in (
         r"A \*small\* student", "INTER_AREA", "224 x 224", "RGB", "softmax(logits / 0.64)", "`mel` Melanoma",
-        "0.0772", "95%", "91.7 % (95 % interval 88.5 to 94.7)",
+        "0.0772", "95%", "91.7% (95% interval 88.5 to 94.7)",
         "not kept", "no medical device", "CC BY-NC 4.0", "maps", "embedding",
     ):  # fmt: skip
         assert phrase in text, phrase

@@ -35,14 +35,14 @@ def test_every_line_is_a_class_and_every_mark_a_model_at_its_probability() -> No
         student, mine = marks(line)
         assert place(student) == pytest.approx(100 * PROBABILITIES[i], abs=0.006)
         assert place(mine) == pytest.approx(100 * OTHER[i], abs=0.006)
-        assert student.get("title") == f"Student: {LESIONS[i].name} {100 * PROBABILITIES[i]:.1f} %"
+        assert student.get("title") == f"Student: {LESIONS[i].name} {100 * PROBABILITIES[i]:.1f}%"
         assert model_colour("student") in student[0].get("style")
         assert model_colour("mine") in mine[0].get("style")
 
 
 def test_who_does_not_see_the_marks_hears_all_figures() -> None:
     [first, *_] = lines(agreement_dots({"student": PROBABILITIES, "mine": PROBABILITIES}, {}))
-    assert first.get("aria-label") == "Melanoma: student 62 %, mine 62 %"
+    assert first.get("aria-label") == "Melanoma: student 62%, mine 62%"
 
 
 def test_titles_are_text_and_no_markup() -> None:

@@ -59,7 +59,7 @@ def mix(colour: str, ground: str, share: float) -> str:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_contrast_of_the_themes(theme: str) -> None:
-    """4.5 for text, on the page and on the ground of widgets; Streamlit draws captions at 60 % of the text colour."""
+    """4.5 for text, on the page and on the ground of widgets; Streamlit draws captions at 60% of the text colour."""
     colours = THEMES[theme]
     ground = colours["backgroundColor"]
     for text in ("textColor", "linkColor", "primaryColor"):

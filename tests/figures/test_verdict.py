@@ -34,9 +34,9 @@ def test_bars_are_sorted_and_carry_each_class_colour_and_share() -> None:
 
 def test_every_bar_is_named_valued_and_its_malignancy_said() -> None:
     drawn = rows(probability_bars(PROBABILITIES))
-    assert words(drawn[0]) == ["Melanoma · malignant", "62 %"]
+    assert words(drawn[0]) == ["Melanoma · malignant", "62%"]
     assert sum("malignant" in words(row)[0] for row in drawn) == sum(lesion.malignant for lesion in LESIONS)
-    assert drawn[0].get("title") == f"Melanoma: 62.0 %. {BY_CODE['mel'].note}"
+    assert drawn[0].get("title") == f"Melanoma: 62.0%. {BY_CODE['mel'].note}"
 
 
 def test_only_the_chosen_class_is_bold() -> None:

@@ -46,7 +46,7 @@ def test_the_band_is_that_of_the_network_that_was_pruned(make_models, open_page,
     update_model(folder, "student-int8", {"figures": {"validation": {"balanced_accuracy": measured}}})
     add_points(folder, Curves("student", "abc", 1573, "a machine", POINTS))
     page = opened(open_page)
-    assert any("the band its own 95 % interval" in caption.value for caption in page.caption) is drawn
+    assert any("the band its own 95% interval" in caption.value for caption in page.caption) is drawn
 
 
 def test_damaged_curves_are_named_and_nothing_else_suffers(folder, open_page):

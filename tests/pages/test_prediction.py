@@ -107,7 +107,7 @@ def test_agreement_is_said(page: AppTest, picture: Callable) -> None:
 def test_the_score_stands_against_its_operating_point(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("nv")))
     said = texts(page.caption)
-    assert "below the operating point of 0.400, which 95 % of malignant validation images reach" in said
+    assert "below the operating point of 0.400, which 95% of malignant validation images reach" in said
     assert "Below is not harmless" in said
 
 
@@ -385,7 +385,7 @@ def test_checks_come_before_the_verdict(page: AppTest, picture: Callable, monkey
     monkeypatch.setattr("core.serving.answer.judge", lambda pixels, limits: said)
     upload(page, ("mine.png", picture("mel")))
     assert "Looks enough like a dermatoscopic image" in texts(page.caption)
-    assert "50 % of the limit" in texts(page.caption)
+    assert "50% of the limit" in texts(page.caption)
     assert "Do not rely on what follows" in texts(page.warning)
     assert "The picture is blurred." in texts(page.warning)
     assert "Poor picture; leading: Melanoma" in texts(page.subheader)

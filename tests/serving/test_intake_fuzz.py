@@ -174,7 +174,7 @@ def test_sound_files_are_read(name):
 
 @pytest.mark.parametrize("name", corpus())
 def test_truncated_files_are_refused(name):
-    """At every 5 %: 19 cases a file."""
+    """At every 5%: 19 cases a file."""
     data = corpus()[name]
     for percent in range(5, 100, 5):
         result = check(data[: len(data) * percent // 100])

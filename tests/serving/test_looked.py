@@ -31,8 +31,8 @@ def test_the_picture_then_a_map_of_each_class_once() -> None:
     panels = look(model(), picture(), ("nv", "mel", "nv"))
     assert [panel.caption for panel in panels] == [
         "Image",
-        "Melanocytic nevus: 20 %",
-        "Melanoma: 60 %",
+        "Melanocytic nevus: 20%",
+        "Melanoma: 60%",
     ]
     assert {panel.image.shape for panel in panels} == {(SIDE * 3 // 4, SIDE, 3)}
     assert not np.array_equal(panels[0].image, panels[1].image)
@@ -40,7 +40,7 @@ def test_the_picture_then_a_map_of_each_class_once() -> None:
 
 def test_a_class_for_which_nothing_speaks_says_so() -> None:
     panels = look(model(empty=4), picture(), ("mel",))
-    assert panels[1].caption == "Melanoma: 60 %; nothing speaks for it"
+    assert panels[1].caption == "Melanoma: 60%; nothing speaks for it"
     assert np.array_equal(panels[0].image, panels[1].image)
 
 

@@ -121,7 +121,7 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
         f"Poor picture; leading: Melanoma, {percent(diagnosis('student').confidence)}",
         "The picture is dark.", "worse than every picture that the models were checked on",
         "0.50 of a limit of 1.00",
-        "at or above the operating point of 0.400", "91.7 % (95 % interval 88.5 to 94.7)",
+        "at or above the operating point of 0.400", "91.7% (95% interval 88.5 to 94.7)",
         "Student <i>", "Baseline", "ISIC_0000001", "0.83",
         "55", "male", "back",
         "not known", "abc123", manifest.files["student.tflite"].sha256, manifest.files["gate.npz"].sha256, "1.500",

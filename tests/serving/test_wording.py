@@ -44,8 +44,8 @@ def test_headline_admits_doubt(confidence: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("suspicious", "point", "parts"),
     [
-        (True, point(0.2, 0.95), ["0.250", "at or above the operating point of 0.200", "95 %"]),
-        (False, point(0.4, 0.95), ["below the operating point of 0.400", "95 %", "Below is not harmless"]),
+        (True, point(0.2, 0.95), ["0.250", "at or above the operating point of 0.200", "95%"]),
+        (False, point(0.4, 0.95), ["below the operating point of 0.400", "95%", "Below is not harmless"]),
         (True, point(0.2), ["at or above the operating point of 0.200."]),
         (None, None, ["0.250", "not judged"]),
     ],
@@ -61,7 +61,7 @@ def test_what_test_images_say_of_the_operating_point_goes_before_what_it_was_cho
     said = malignancy_sentence(diagnosis("a", "nv", suspicious=False), point(0.4, 0.95) | {"test": test})
     assert said == (
         "Malignancy score 0.250: below the operating point of 0.400. On test images, which had no part in choosing it, "
-        "91.7 % (95 % interval 88.5 to 94.7) of the malignant ones reach it, and 73.7 % of the benign ones stay below. "
+        "91.7% (95% interval 88.5 to 94.7) of the malignant ones reach it, and 73.7% of the benign ones stay below. "
         "Below is not harmless."
     )
 
@@ -71,7 +71,7 @@ def test_what_test_images_say_of_the_operating_point_goes_before_what_it_was_cho
 )
 def test_without_a_figure_on_test_the_one_on_validation_is_said(test: object) -> None:
     said = malignancy_sentence(diagnosis("a", "nv", suspicious=True), point(0.2, 0.95) | {"test": test})
-    assert said.endswith("0.200, which 95 % of malignant validation images reach.")
+    assert said.endswith("0.200, which 95% of malignant validation images reach.")
 
 
 def test_unanimous_models() -> None:
@@ -87,9 +87,9 @@ def test_two_models_are_both() -> None:
 @pytest.mark.parametrize(
     ("label", "confidence", "said"),
     [
-        ("mel", 0.7, "What could be malignant: Melanoma 70 %, "),
-        ("nv", 0.93, "What could be malignant: Melanoma 1 %, "),
-        ("nv", 0.97, "Each malignant class has a probability below 1 %."),
+        ("mel", 0.7, "What could be malignant: Melanoma 70%, "),
+        ("nv", 0.93, "What could be malignant: Melanoma 1%, "),
+        ("nv", 0.97, "Each malignant class has a probability below 1%."),
     ],
 )
 def test_what_could_be_malignant_is_named_beside_a_benign_leader(label, confidence, said) -> None:
