@@ -16,7 +16,7 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}%"
 
 
-def percent_range(low: float, high: float) -> str:
+def percent_range(low: float, high: float, digits: int = 1) -> str:
     """The ends of an interval of shares in per cent, empty where it is undefined.
 
     >>> percent_range(0.7322, 0.7769), percent_range(float("nan"), 0.5)
@@ -24,4 +24,16 @@ def percent_range(low: float, high: float) -> str:
     """
     if low != low or high != high:
         return ""
-    return f"{low * 100:.1f} to {high * 100:.1f}"
+    return f"{low * 100:.{digits}f} to {high * 100:.{digits}f}"
+
+
+def percent_interval(value: float, low: float, high: float, digits: int = 1) -> str:
+    """A share with the ends of its interval where they are known, empty where itself is undefined.
+
+    >>> percent_interval(0.755, 0.732, 0.777), percent_interval(0.49, 0.34, 0.63, 0)
+    ('75.5% (73.2 to 77.7)', '49% (34 to 63)')
+    """
+    if value != value:
+        return ""
+    ends = percent_range(low, high, digits)
+    return f"{value * 100:.{digits}f}%" + (f" ({ends})" if ends else "")

@@ -147,7 +147,7 @@ def _show_figures(
 
 def _show_figure_table(models: Sequence[Contestant], decisions: Sequence[Decision]) -> None:
     table = figure_table(models, decisions)
-    shown = {name: st.column_config.NumberColumn(label, format="%.1f %%") for name, label in FIGURES.items()}
+    shown = {name: st.column_config.NumberColumn(label, format="%.1f%%") for name, label in FIGURES.items()}
     st.dataframe(
         _shared.in_percent(table, FIGURES), hide_index=True, placeholder="", key="one-class-table", height="content",
         column_order=["model", "tp", "fn", "fp", "tn", *FIGURES],

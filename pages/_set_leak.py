@@ -107,7 +107,7 @@ def show_table(pairs: list[Pair]) -> None:
         "split": "Trained and tested on",
         "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
         "interval": "95% interval, %",
-        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
+        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f%%"),
         "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
         "macro_f1": st.column_config.ProgressColumn("Macro F1", **_shared.PERCENT),
         "images": st.column_config.NumberColumn("Test images", format="localized"),

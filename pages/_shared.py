@@ -80,7 +80,7 @@ def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -
     )  # fmt: skip
 
 
-PERCENT = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f %%"}
+PERCENT = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f%%"}
 """Of a column with bars that `in_percent` made; Streamlit's own "percent" has no fixed number of decimals."""
 SCORE = {"min_value": 0.0, "max_value": 1.0, "format": "%.3f"}
 """Of a column with malignancy scores, written as their operating point is."""

@@ -106,7 +106,7 @@ def show_figure_table(models: list[Contestant], reported: bool) -> None:
     for name, label in HEADLINE_NAMES.items():
         display[f"{name}_interval"] = _shared.ranges(table, name)
         if name in SMALLER_IS_BETTER:
-            config[name] = st.column_config.NumberColumn(label, format="%.1f %%")
+            config[name] = st.column_config.NumberColumn(label, format="%.1f%%")
         else:
             config[name] = st.column_config.ProgressColumn(label, **_shared.PERCENT)
         config[f"{name}_interval"] = st.column_config.TextColumn("95% interval, %")

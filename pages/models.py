@@ -6,12 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
-from core.evaluation.cards import Section, make_card, to_markdown
+from core.evaluation.cards import Section, make_card, to_markdown, to_markdown_table
 from core.evaluation.trials import read_trials
 from core.serving.registry import ModelState
 from pages import _links, _shared
 
-NUMBERS = {"value", "low", "high", "worst_value", "best_value", "gap"}
+ONE_DIGIT = ("worst, %", "best, %", "gap, points")
+TWO_DIGITS = ("mean change, points", "largest change, points")
 
 
 def show_section(section: Section, name: str) -> None:
@@ -24,19 +25,15 @@ def show_section(section: Section, name: str) -> None:
         return
     headings = _shared.headings(table.columns)
     if list(table.columns) == ["what", "value"]:
-        # A static table wraps long values, which a data frame cuts off.
-        st.table(
-            [
-                {words: _shared.plain_text(str(row[column])) for column, words in headings.items()}
-                for _, row in table.iterrows()
-            ]
-        )
+        # Text wraps where there is no room; a data frame cuts long values off, a static table wraps them too soon.
+        st.markdown(to_markdown_table(table.rename(columns=headings)))
         _shared.download(table, file_name)
         return
     config: dict[str, object] = dict(headings)
-    for column in NUMBERS & set(headings):
-        if pd.api.types.is_numeric_dtype(table[column]):
-            config[column] = st.column_config.NumberColumn(headings[column], format="%.3f")
+    for columns, style in ((ONE_DIGIT, "%.1f"), (TWO_DIGITS, "%.2f")):
+        config |= {
+            c: st.column_config.NumberColumn(headings[c], format=style) for c in columns if c in headings
+        }
     st.dataframe(
         table, hide_index=True, key=f"card-{name}-{section.title}", column_config=config, placeholder="",
         height="content", alt=f"{section.title} of {name}",

@@ -54,22 +54,23 @@ def show_table(models: list[Contestant]) -> None:
     shares = ["accuracy", "reported_accuracy", "balanced_accuracy", "melanoma_sensitivity"]
     display = _shared.in_percent(table, shares)
     display["interval"] = _shared.ranges(table, "accuracy")
+    display["numbers"] = ["several formats" if "+" in str(n) else n for n in table["numbers"]]
     columns = {
-        "model": st.column_config.TextColumn("Model", width=150),
+        "model": st.column_config.TextColumn("Model", width=172),
         "accuracy": st.column_config.ProgressColumn("Accuracy", width=125, **_shared.PERCENT),
         "interval": st.column_config.TextColumn("95% interval, %", width=105),
-        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", format="%.2f %%"),
+        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", width=130, format="%.2f%%"),
         "balanced_accuracy": st.column_config.ProgressColumn(
-            "Balanced accuracy", width=130, **_shared.PERCENT
+            "Balanced accuracy", width=125, **_shared.PERCENT
         ),
         "melanoma_sensitivity": st.column_config.ProgressColumn(
-            "Melanoma sensitivity", width=140, **_shared.PERCENT
+            "Melanoma sensitivity", width=135, **_shared.PERCENT
         ),
         "megabytes": st.column_config.NumberColumn("MB", width=60, format="%.1f"),
-        "numbers": st.column_config.TextColumn("Numbers in the file", width=130),
-        "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", format="%.1f"),
+        "numbers": st.column_config.TextColumn("Numbers in the file", width=120),
+        "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", width=100, format="%.1f"),
         "milliseconds": st.column_config.NumberColumn("ms per image", width=90, format="%.1f"),
-        "note": st.column_config.TextColumn("Note", width=170),
+        "note": st.column_config.TextColumn("Note", width=112),
     }
     shown = [name for name in columns if name == "note" or display[name].notna().any()]
     st.dataframe(

@@ -13,6 +13,7 @@ import pandas as pd
 from core.errors import UserError
 from core.evaluation.calibration import softmax
 from core.evaluation.contestants import EVALUATE, to_interval
+from core.evaluation.intervals import Interval
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES, LESIONS
 from core.manifest import Manifest, ModelEntry
@@ -42,8 +43,8 @@ class Agreement:
     def text(self) -> str:
         """One line for people."""
         return (
-            f"same class for {self.same_class:.1%} of {self.images} images, probabilities change by "
-            f"{self.mean_change:.3f} on average and {self.largest_change:.3f} at most"
+            f"same class for {self.same_class:.1%} of {self.images:,} images, probabilities change by "
+            f"{self.mean_change * 100:.1f} points on average and {self.largest_change * 100:.1f} at most"
         )
 
 
@@ -176,12 +177,18 @@ def _agreement_table(entry: ModelEntry, found: Mapping[str, Any]) -> pd.DataFram
     for lesion in LESIONS:
         row = found["classes"][lesion.code]
         same = "" if row["same_class"] is None else f"{row['same_class']:.1%}"
-        change = to_interval(sensitivity.get(lesion.code)).text(3)
-        rows.append(
-            (lesion.name, same, round(row["mean_change"], 4), round(row["largest_change"], 4), change)
-        )
-    columns = ["class", "same top class", "mean change", "largest change", "change of sensitivity"]
+        mean, largest = (round(100 * row[name], 2) for name in ("mean_change", "largest_change"))
+        rows.append((lesion.name, same, mean, largest, _points(to_interval(sensitivity.get(lesion.code)))))
+    columns = ["class", "same top class", "mean change, points", "largest change, points"]
+    columns.append("change of sensitivity, points")
     return pd.DataFrame(rows, columns=columns)
+
+
+def _points(gain: Interval) -> str:
+    """`-1.3 (-3.3 to +0.5)`, empty where it was not measured."""
+    if gain.value != gain.value:
+        return ""
+    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
 def _against_parent(entry: ModelEntry) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from the manifest; nothing measured is typed in here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.agreement import agreement_sections
+from core.evaluation.card_text import Row, plain, provenance_rows, recipe_rows
 from core.evaluation.cohorts import THIN, is_thin
 from core.evaluation.contestants import (
     EVALUATE,
@@ -28,6 +29,7 @@ from core.evaluation.intervals import Interval
 from core.evaluation.refusals import refusal_section
 from core.lesions import LESIONS
 from core.manifest import Manifest, ModelEntry
+from core.numbers import percent_interval, percent_range
 from core.text import escape
 
 GAP_FIGURES: dict[str, str] = {
@@ -150,23 +152,8 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(map(str, names[:-1])), str(names[-1]))))
 
 
-def _rows(values: Mapping[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame([(key, plain(value)) for key, value in values.items()], columns=["what", "value"])
-
-
-def plain(value: object) -> str:
-    """A value of the manifest as text for people."""
-    if value is None or value == "" or value == [] or value == {}:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key.replace('_', ' ')} {plain(item)}" for key, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "; ".join(plain(item) for item in value)
-    return str(value)
+def _rows(rows: Iterable[Row]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["what", "value"])
 
 
 def _identity(manifest: Manifest, entry: ModelEntry) -> Section:
@@ -180,13 +167,19 @@ def _identity(manifest: Manifest, entry: ModelEntry) -> Section:
         "parameters": f"{entry.parameters:,}" if entry.parameters else "not counted",
         "size": contestant(manifest, entry.name).size or "not stored",
         "input": f"{entry.input['size']} x {entry.input['size']} pixels, {entry.input['channels']}, 0 to 255",
-        "calibration temperature": entry.calibration.get("temperature", "not fitted"),
+        "calibration temperature": _three_digits(entry.calibration.get("temperature", "not fitted")),
         "calibrated on": entry.calibration.get("fitted_on"),
-        "operating point of the malignancy score": point.get("malignancy_threshold", "none chosen"),
+        "operating point of the malignancy score": _three_digits(
+            point.get("malignancy_threshold", "none chosen")
+        ),
         "at the operating point": on_test(point) or _on_validation(point),
         "made by commit": entry.commit or "not stored",
     }
-    return Section("Model", table=_rows(values))
+    return Section("Model", table=_rows((what, plain(value)) for what, value in values.items()))
+
+
+def _three_digits(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else plain(value)
 
 
 def _on_validation(point: Mapping[str, Any]) -> str:
@@ -204,7 +197,7 @@ def _data(entry: ModelEntry) -> Section:
         for part in ("validation", "test")
         if {"n_images", "n_lesions"} <= set(figures := _part(entry, part))
     ]
-    provenance = {k.replace("_", " "): v for k, v in entry.provenance.items() if k != "licence"}
+    provenance = provenance_rows({k: v for k, v in entry.provenance.items() if k != "licence"})
     paragraphs = [f"Split {SPLITS.get(split, split or 'not stored')}.", *counts]
     return Section("Data and provenance", tuple(paragraphs), _rows(provenance))
 
@@ -212,8 +205,7 @@ def _data(entry: ModelEntry) -> Section:
 def _recipe(entry: ModelEntry) -> Section:
     if not entry.recipe:
         return Section("Recipe", ("Not stored.",))
-    recipe = {key.replace("_", " "): value for key, value in entry.recipe.items()}
-    return Section("Recipe", table=_rows(recipe))
+    return Section("Recipe", table=_rows(recipe_rows(entry.recipe)))
 
 
 def _part(entry: ModelEntry, part: str) -> Mapping[str, Any]:
@@ -230,21 +222,25 @@ def _figures(manifest: Manifest, entry: ModelEntry) -> Section:
     found = contestant(manifest, entry.name)
     if not found.figures:
         return Section(title, _missing("figures"))
-    rows = [(label, *_numbers(found.interval(name))) for name, label in HEADLINE_NAMES.items()]
-    rows.append(("Log loss", *_numbers(to_interval(found.figures.get("log_loss")))))
+    rows = [(label, *_share(found.interval(name))) for name, label in HEADLINE_NAMES.items()]
+    loss = to_interval(found.figures.get("log_loss"))
+    if loss.value == loss.value:
+        rows.append(("Log loss", f"{loss.value:.3f}", f"{loss.low:.3f} to {loss.high:.3f}"))
     majority = found.figures.get("majority")
     text = ["Intervals hold 95% and come from resampling lesions, not images."]
     if isinstance(majority, Mapping) and "share" in majority:
         text.append(
-            f"Always answering {majority.get('class')} would reach an accuracy of {majority['share']:.3f}."
+            f"Always answering {majority.get('class')} would reach an accuracy of {majority['share']:.1%}."
         )
     if found.collapsed:
         text.append("Collapsed: its accuracy is within one point of that, so it has learnt little else.")
-    return Section(title, tuple(text), pd.DataFrame(rows, columns=["figure", "value", "low", "high"]))
+    return Section(title, tuple(text), pd.DataFrame(rows, columns=["figure", "value", "95% interval"]))
 
 
-def _numbers(interval: Interval) -> tuple[float, float, float]:
-    return tuple(round(v, 4) for v in (interval.value, interval.low, interval.high))  # type: ignore[return-value]
+def _share(found: Interval) -> tuple[str, str]:
+    if found.value != found.value:
+        return "not measured", ""
+    return f"{found.value:.1%}", percent_range(found.low, found.high)
 
 
 def _classes(manifest: Manifest, entry: ModelEntry) -> Section:
@@ -255,13 +251,9 @@ def _classes(manifest: Manifest, entry: ModelEntry) -> Section:
         return Section(title, _missing("these figures"))
     rows = []
     for lesion in LESIONS:
-        sensitivity, specificity, precision = (
-            found.of_class(lesion.code, name) for name in ("sensitivity", "specificity", "precision")
-        )
+        found_of = [found.of_class(lesion.code, name) for name in ("sensitivity", "specificity", "precision")]
         images = stored.get(lesion.code, {}).get("n_images")
-        rows.append(
-            (lesion.name, images, sensitivity.text(2), specificity.text(2), precision.text(2))
-        )  # fmt: skip
+        rows.append((lesion.name, images, *(percent_interval(f.value, f.low, f.high, 0) for f in found_of)))
     columns = ["class", "images", "sensitivity", "specificity", "precision"]
     return Section(title, table=pd.DataFrame(rows, columns=columns))
 
@@ -273,7 +265,8 @@ def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         cohorts: as the manifest stores them.
 
     Returns:
-        columns dimension, figure, worst, worst_value, best, best_value, gap; the largest gap first.
+        columns dimension, figure, worst, its value in per cent, best, its value in per cent, the gap in points; the
+        largest gap first.
     """
     rows = []
     for dimension in dict.fromkeys(cohort["dimension"] for cohort in cohorts):
@@ -283,11 +276,10 @@ def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             known = sorted(value for value in values if not np.isnan(value[0]))
             if len(known) > 1:
                 (low, worst), (high, best) = known[0], known[-1]
-                rows.append(
-                    (dimension, label, worst, round(low, 3), best, round(high, 3), round(high - low, 3))
-                )
-    columns = ["dimension", "figure", "worst", "worst_value", "best", "best_value", "gap"]
-    return pd.DataFrame(rows, columns=columns).sort_values("gap", ascending=False, ignore_index=True)
+                ends = (worst, round(100 * low, 1), best, round(100 * high, 1))
+                rows.append((dimension, label, *ends, round(100 * (high - low), 1)))
+    columns = ["dimension", "figure", "worst", "worst, %", "best", "best, %", "gap, points"]
+    return pd.DataFrame(rows, columns=columns).sort_values("gap, points", ascending=False, ignore_index=True)
 
 
 def _gaps(entry: ModelEntry) -> Section:
@@ -321,8 +313,12 @@ def to_markdown(card: Card) -> str:
         for paragraph in section.paragraphs:
             lines += [escape(paragraph), ""]
         if section.table is not None and len(section.table):
-            cells = [list(map(str, section.table.columns))]
-            cells += [[escape(plain(value)) for value in row] for row in section.table.to_numpy(dtype=object)]
-            cells.insert(1, ["---"] * len(cells[0]))
-            lines += [f"| {' | '.join(row)} |" for row in cells] + [""]
+            lines += [to_markdown_table(section.table), ""]
     return "\n".join(lines)
+
+
+def to_markdown_table(table: pd.DataFrame) -> str:
+    """A table of plain values as one of Markdown, which shows them as they are."""
+    cells = [list(map(str, table.columns)), ["---"] * len(table.columns)]
+    cells += [[escape(plain(value)) for value in row] for row in table.to_numpy(dtype=object)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)

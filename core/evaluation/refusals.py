@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.errors import UserError
 from core.manifest import Manifest
+from core.numbers import percent_range
 
 COMMAND = "python -m core gate report"
 TITLE = "What it was not made for"
@@ -37,7 +38,7 @@ def refusals_key(name: str) -> str:
 def refusal_section(manifest: Manifest, name: str) -> tuple[str, tuple[str, ...], pd.DataFrame | None]:
     """Title, paragraphs and table of a card's section on images that a model was not made for.
 
-    The table has the columns kind, images, value, low, high: shares with their 95% intervals.
+    The table has the columns kind, images, share and its 95% interval, in words.
     """
     path = manifest.shared.get(refusals_key(name))
     if path is None and f"gate-{name}" not in manifest.shared and "gate-student" in manifest.shared:
@@ -67,7 +68,6 @@ def _table(stored: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for key, kind in SHARES.items():
         share = stored[key]
-        rows.append(
-            (kind, int(share["images"]), *(round(float(share[end]), 4) for end in ("value", "low", "high")))
-        )
-    return pd.DataFrame(rows, columns=["kind", "images", "value", "low", "high"])
+        value, low, high = (float(share[end]) for end in ("value", "low", "high"))
+        rows.append((kind, int(share["images"]), f"{value:.1%}", percent_range(low, high)))
+    return pd.DataFrame(rows, columns=["kind", "images", "share", "95% interval, %"])

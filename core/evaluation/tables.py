@@ -12,7 +12,7 @@ from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_lin
 from core.evaluation.intervals import Interval
 from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
-from core.numbers import percent_range
+from core.numbers import percent_interval
 from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
 
 COLLAPSED = "collapsed"
@@ -54,7 +54,7 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
     rows.append(
         {"model": _always(line), "accuracy": line[0] if line else None, "reported_accuracy": MAJORITY_SHARE,
          "balanced_accuracy": 1 / len(CODES), "melanoma_sensitivity": 0.0,
-         "note": "the majority line"}
+         "note": "majority line"}
     )  # fmt: skip
     columns = [
         "model", "accuracy", "accuracy_low", "accuracy_high", "reported_accuracy", "balanced_accuracy",
@@ -90,7 +90,7 @@ def _headline(model: Contestant, reported: Reported | None) -> dict[str, object]
 def _note(collapsed: bool, reported: Reported | None, other: str) -> str:
     notes = [other] if other else []
     notes += [COLLAPSED] if collapsed else []
-    notes += [f"the report's {COLLAPSED}"] if reported and reported_collapsed(reported) else []
+    notes += [f"report: {COLLAPSED}"] if reported and reported_collapsed(reported) else []
     return "; ".join(notes)
 
 
@@ -109,10 +109,7 @@ def markdown_table(models: Sequence[Contestant]) -> str:
 
 
 def _in_words(share: Interval) -> str:
-    if share.value != share.value:
-        return ""
-    ends = percent_range(share.low, share.high)
-    return f"{share.value:.1%} ({ends})" if ends else f"{share.value:.1%}"
+    return percent_interval(share.value, share.low, share.high)
 
 
 def figure_table(models: Sequence[Contestant], *, reported: bool = False) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def test_the_card_shows_it_with_mcnemar_s_test(card_of):
     assert section.paragraphs[0].startswith("Same class for 100.0% of 21 images")
     assert "14 images are right only here, 16 only in p, mid-p 0.72" in section.paragraphs[1]
     row = section.table.set_index("class").loc["Melanoma"]
-    assert row["change of sensitivity"] == "-0.010 [-0.020, 0.000]"
+    assert row["change of sensitivity, points"] == "-1.0 (-2.0 to +0.0)"
     layers = card.section("Rounding to eight bits, layer by layer").table
     assert layers.iloc[0].tolist() == ["Conv1_relu", "ReLU", 31.5]
     assert "Conv1\\_relu" in to_markdown(card)

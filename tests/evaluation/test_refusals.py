@@ -44,7 +44,7 @@ def sha256(folder: Path) -> str:
 def test_the_stored_rates_are_a_table(say, tmp_path: Path) -> None:
     said = say("student", json.dumps(rates(sha256(tmp_path))))
     for kind in SHARES.values():
-        assert f"{kind},10,0.9,0.6,0.98" in said
+        assert f"{kind},10,90.0%,60.0 to 98.0" in said
 
 
 def test_without_rates_the_command_is_named(say) -> None:
