@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -214,8 +215,8 @@ def _publish(
     files: dict[str, str | None] = {"litert": f"models/{job.target}.tflite", LAYERS: layers}
     if job.target != job.source:
         changes |= _as_variant(entry, kind)
-    if job.target != job.source or _kind_changed(manifest, entry, kind):
-        # What was measured belonged to another file.
+    if _other_file(manifest, job.target):
+        # What was measured belonged to it.
         changes |= {"figures": {}, "calibration": {}, "operating_point": None}
         files["predictions"] = None
     update_model(
@@ -239,9 +240,12 @@ def _as_variant(entry: ModelEntry, kind: str) -> dict[str, Any]:
     }
 
 
-def _kind_changed(manifest: Manifest, entry: ModelEntry, kind: str) -> bool:
-    before = manifest.files.get(entry.files.get("litert", ""))
-    return before is not None and before.format != f"litert-{kind}"
+def _other_file(manifest: Manifest, target: str) -> bool:
+    """Whether the manifest lists another file for a model than the one that lies there now."""
+    entry = manifest.models.get(target)
+    listed = manifest.files.get(entry.files.get("litert", "")) if entry else None
+    path = manifest.folder / "models" / f"{target}.tflite"
+    return listed is None or listed.sha256 != hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _evenly(ids: np.ndarray, count: int) -> np.ndarray:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from core.evaluation.intervals import (
     RESAMPLES,
     SEED,
@@ -17,6 +19,7 @@ from core.evaluation.intervals import (
     mcnemar,
     paired_difference,
     resample,
+    wilson_bounds,
 )
 from core.evaluation.metrics import classified, ranking
 from core.evaluation.predictions import Predictions
@@ -118,12 +121,33 @@ def _comparison(
     first: Predictions, found: Estimates, second: Predictions, others: Estimates, figures: Sequence[str]
 ) -> Comparison:
     difference = paired_difference(found, others)
+    lesion = difference.resamples.lesion
+    differences = {name: difference.interval(name) for name in figures}
+    if "accuracy" in differences:
+        differences["accuracy"] = _or_few(differences["accuracy"], lesion)
+    sensitivity = {
+        code: _or_few(interval, lesion[first.label == k])
+        for k, (code, interval) in enumerate(zip(CODES, difference.intervals("sensitivity"), strict=True))
+    }
     return Comparison(
         first=first.model,
         second=second.model,
         n_images=len(first),
         n_lesions=difference.resamples.n_lesions,
-        differences={name: difference.interval(name) for name in figures},
-        sensitivity=dict(zip(CODES, difference.intervals("sensitivity"), strict=True)),
+        differences=differences,
+        sensitivity=sensitivity,
         mcnemar=mcnemar(first.predicted == first.label, second.predicted == second.label),
     )
+
+
+def _or_few(difference: Interval, lesion: np.ndarray) -> Interval:
+    """The difference of two shares; where no resample has one, what zero changed lesions of so many still allow.
+
+    Args:
+        difference: by the bootstrap.
+        lesion: of the images that both are shares of.
+    """
+    if difference.value or difference.low or difference.high or not len(lesion):  # NaN counts as something
+        return difference
+    _, most = wilson_bounds(0.0, len(np.unique(lesion)))
+    return Interval(0.0, -float(most), float(most), method="wilson")

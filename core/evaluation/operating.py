@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
-from core.evaluation.intervals import Estimates, Interval, Resamples, Statistic
+from core.evaluation.intervals import LEVEL, Estimates, Interval, Resamples, Statistic
 from core.evaluation.metrics import Ranking, divide
 from core.lesions import MALIGNANT
 
@@ -169,18 +169,50 @@ def at_threshold(
     whole = {name: value[0] for name, value in _figures(counts[None], prevalence).items()}
     # By lesion and not by image, so that a slider may ask for it at every step.
     estimates = Estimates(whole, _figures(resamples.totals(cell, _CELLS), prevalence), resamples)
-    # With a prevalence asked for, ppv and npv are no simple shares of the sample.
-    shares = {"sensitivity": positive, "specificity": ~positive}
-    if prevalence is None:
-        shares |= {"ppv": chosen, "npv": ~chosen}
+    shares = {"sensitivity": positive, "specificity": ~positive, "ppv": chosen, "npv": ~chosen}
     intervals = {
-        name: estimates.interval(
-            name, proportion_of=len(np.unique(resamples.lesion[shares[name]])) if name in shares else None
-        )
-        for name in ("sensitivity", "specificity", "ppv", "npv", "f1")
+        name: estimates.interval(name, proportion_of=len(np.unique(resamples.lesion[of])))
+        for name, of in shares.items()
     }
+    intervals["f1"] = estimates.interval("f1")
+    if prevalence is not None:
+        intervals |= _at_prevalence(estimates, intervals, prevalence)
     tp, fp, fn, tn = (int(n) for n in estimates.values["table"])
     return Decision(float(threshold), tp, fp, fn, tn, **intervals, prevalence=prevalence)
+
+
+def _at_prevalence(
+    estimates: Estimates, intervals: Mapping[str, Interval], prevalence: float
+) -> dict[str, Interval]:
+    """PPV and NPV at a prevalence that was asked for: no simple shares of the sample, so nobody's n is theirs.
+
+    Both rise with sensitivity and with specificity. Where one of these is the same in every resample, the ends of its
+    Wilson's interval stand for it, or the bootstrap would claim certainty.
+    """
+    parts = ("sensitivity", "specificity")
+    if all(intervals[name].method == "bootstrap" for name in parts):
+        return {name: estimates.interval(name) for name in ("ppv", "npv")}
+    ends = []
+    for end, quantile in (("low", (1 - LEVEL) / 2), ("high", (1 + LEVEL) / 2)):
+        draws = [
+            np.full_like(estimates.draws[name], getattr(intervals[name], end))
+            if intervals[name].method == "wilson"
+            else estimates.draws[name]
+            for name in parts
+        ]
+        ends.append(
+            [
+                float(np.quantile(known, quantile))
+                if len(known := values[~np.isnan(values)])
+                else float("nan")
+                for values in predictive_values(*draws, prevalence)
+            ]
+        )
+    found = {}
+    for name, low, high in zip(("ppv", "npv"), *ends, strict=True):
+        value = float(estimates.values[name])
+        found[name] = Interval(value, min(low, value), max(high, value), method="wilson")
+    return found
 
 
 @dataclass(frozen=True, eq=False)

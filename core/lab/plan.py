@@ -40,7 +40,7 @@ CHOSEN = (4.0, 0.5)
 """T and alpha in the middle of the plane, where teachers, starts, hints and amounts of data are compared."""
 
 MATTERING = (CHOSEN, (2.0, 0.5), (4.0, 0.8), (20.0, 0.5), (REPORT_TEMPERATURE, REPORT_ALPHA))
-"""Cells (T, alpha) of the plane with every seed; the others have them last."""
+"""Cells (T, alpha) of the plane with every seed; the others have the first alone."""
 
 HINT = 1.0
 
@@ -69,7 +69,7 @@ def collapse(seeds: Iterable[int] = SEEDS) -> list[Variant]:
 
 
 def grid(seeds: Iterable[int] = SEEDS) -> list[Variant]:
-    """What matters with every seed, then the plane's other cells seed by seed, then the other teachers' planes."""
+    """What matters with every seed, then the plane's other cells with the first, then the other teachers' planes."""
     seeds = list(seeds)
     first = [taught(*CHOSEN, seed=seed) for seed in seeds] + [Variant(seed=seed) for seed in seeds]
     first += [taught(*cell, seed=seed) for cell in MATTERING for seed in seeds]
@@ -77,9 +77,8 @@ def grid(seeds: Iterable[int] = SEEDS) -> list[Variant]:
     for start in [Variant(start="scratch"), taught(*CHOSEN, start="scratch")]:
         first += [_with_seed(start, seed) for seed in seeds]
     plane = [(t, a) for a in ALPHAS for t in TEMPERATURES]
-    first += [taught(t, a, seed=seed) for seed in seeds for t, a in plane]
     first += [
-        taught(t, a, teachers, seed=seed) for seed in seeds[:1] for teachers in TEACHERS[1:] for t, a in plane
+        taught(t, a, teachers, seed=seed) for seed in seeds[:1] for teachers in TEACHERS for t, a in plane
     ]
     return _once(first)
 

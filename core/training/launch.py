@@ -29,7 +29,7 @@ from core.training.batches import ViewMaker
 from core.training.checkpoint import Progress
 from core.training.loop import AfterStep, TeacherAnswers, Trainer, TrainingData
 from core.training.precision import advice
-from core.training.publish import describe_init, note_start
+from core.training.publish import INIT, describe_init, digest_of, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
 
@@ -111,7 +111,7 @@ def run_recipe(
 
     Raises:
         UserError: the name, the initial weights or the data cannot be used, the folder holds a run of another
-            recipe or of other images, or another process is training there.
+            recipe, of other images, initial weights or teachers, or another process is training there.
     """
     check_name(name)
     initial_weights = start.described if start else describe_init(init, init_note)
@@ -122,7 +122,9 @@ def run_recipe(
             shutil.rmtree(folder)
         folder.mkdir(exist_ok=True)
         data = load_training_data(recipe.split, limit)
-        note_start(folder, initial_weights, _source(data), _images(data))
+        began = {INIT: start.described if start else digest_of(init)}
+        began |= {teacher.name: teacher.sha256[:16] for teacher in teachers or ()}
+        note_start(folder, initial_weights, _source(data), _images(data), began)
         return _train(name, recipe, folder, data, init, teachers, workers, on_epoch, start)
 
 

@@ -16,16 +16,21 @@ import keras
 from core.artifacts import load_manifest, update_model, write_atomically
 from core.errors import UserError
 from core.evaluation.origin import DATA_NOTE
-from core.manifest import Manifest, ManifestMissing
+from core.manifest import Manifest, ManifestMissing, ModelEntry
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.settings import ROOT, artifacts_dir
 from core.training.recipes import Recipe
 
+INIT = "initial weights"
+"""Key of the digest of what a run begins with, among those of its teachers."""
+
 LICENCE = "CC BY-NC 4.0 (non-commercial), as the data"
 
 
-def note_start(folder: Path, initial_weights: str, data: str, images: dict[str, Any]) -> None:
-    """Write down what makes a run: commit, initial weights, data, backend, machine.
+def note_start(
+    folder: Path, initial_weights: str, data: str, images: dict[str, Any], began: Mapping[str, Any]
+) -> None:
+    """Write down what makes a run: commit, initial weights, teachers, data, backend, machine.
 
     A run that is going on from its checkpoint keeps the notes of its beginning.
 
@@ -34,17 +39,25 @@ def note_start(folder: Path, initial_weights: str, data: str, images: dict[str, 
         initial_weights: from `describe_init`.
         data: what it is trained on, in words.
         images: which images exactly: what must be the same when the run goes on.
+        began: what it began with, by name a digest: `INIT` and each teacher. That must be the same as well.
 
     Raises:
-        UserError: the checkpoint there was made from other images.
+        UserError: the checkpoint there was made from other images, initial weights or teachers.
     """
     path = folder / "run.json"
     if path.exists() and (folder / "checkpoint.npz").exists():
-        found = json.loads(path.read_text()).get("images", images)
+        notes = json.loads(path.read_text())
+        found = notes.get("images", images)
         if found != images:
             raise UserError(
                 f"{folder}: expected a run on these images ({_counts(images)}), found one on others "
                 f"({_counts(found)}); finish it with its own data and --limit, or start afresh with --restart"
+            )
+        others = [name for name, digest in notes.get("began", {}).items() if began.get(name) != digest]
+        if others:
+            raise UserError(
+                f"{folder}: expected a run that began with the same files, found one with another "
+                f"{' and '.join(others)}; finish it with those, or start afresh with --restart"
             )
         return
     facts = {
@@ -52,6 +65,7 @@ def note_start(folder: Path, initial_weights: str, data: str, images: dict[str, 
         "initial_weights": initial_weights,
         "data": data,
         "images": images,
+        "began": dict(began),
         "backend": f"keras {keras.version()} on {keras.config.backend()}",
         "machine": f"{cpu_name()}, {os.cpu_count()} cores",
     }
@@ -103,6 +117,7 @@ def publish(
         "provenance": {
             "initial_weights": facts["initial_weights"],
             "teachers": teachers,
+            **({"teachers_sha256": hashes} if (hashes := _teachers(facts)) else {}),
             "data": facts.get("data", DATA_NOTE),
             "licence": LICENCE,
             "backend": facts["backend"],
@@ -120,16 +135,43 @@ def publish(
     changes = dict(changes or {})
     entry["provenance"] |= changes.pop("provenance", {})
     entry |= changes
-    return update_model(artifacts, name, entry, {**dict.fromkeys(_files_of(artifacts, name)), **files})
+    before = _listed(artifacts)
+    known = before.models.get(name) if before else None
+    manifest = update_model(artifacts, name, entry, {**dict.fromkeys(known.files if known else ()), **files})
+    if before and known and _weights_of(before, known) != _weights_of(manifest, manifest.model(name)):
+        manifest = _drop_what_follows(manifest, name)
+    return manifest
 
 
-def _files_of(artifacts: Path, name: str) -> list[str]:
-    """Keys of the files that the manifest lists for a model so far."""
+def _listed(artifacts: Path) -> Manifest | None:
     try:
-        models = load_manifest(artifacts).models
+        return load_manifest(artifacts)
     except ManifestMissing:
-        return []
-    return list(models[name].files) if name in models else []
+        return None
+
+
+def _weights_of(manifest: Manifest, entry: ModelEntry) -> str:
+    """SHA-256 of a model's weights; empty without any."""
+    file = manifest.files.get(entry.files.get("weights", ""))
+    return file.sha256 if file else ""
+
+
+def _drop_what_follows(manifest: Manifest, name: str) -> Manifest:
+    """Variants of a model that was replaced have no file until they are made again, ensembles no figures."""
+    for other, entry in manifest.models.items():
+        if entry.parent != name and name not in entry.members:
+            continue
+        gone = ["predictions", *(["litert", "layers"] if entry.parent == name else [])]
+        unmeasured = {"figures": {}, "calibration": {}, "operating_point": None}
+        manifest = update_model(
+            manifest.folder, other, unmeasured, dict.fromkeys(key for key in gone if key in entry.files)
+        )
+    return manifest
+
+
+def _teachers(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Which files taught a run: name -> beginning of the SHA-256; empty where its notes do not say so."""
+    return {name: digest for name, digest in facts.get("began", {}).items() if name != INIT}
 
 
 def role_of(recipe: Recipe) -> str:
@@ -159,10 +201,17 @@ def describe_init(init: str | None, note: str | None) -> str:
         return "ImageNet, keras.applications' download"
     if not Path(init).is_file():
         raise UserError(f"--init: expected imagenet, a .weights.h5 or an .npz file, found no file {init}")
-    digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()[:16]
+    digest = digest_of(init)
     described = f"{Path(init).name} (sha256 {digest}...)" + (f": {note}" if note else "")
     earlier = _began_with(Path(init).parent / "run.json")
     return f"{described}; that run began with {earlier}" if earlier else described
+
+
+def digest_of(init: str | None) -> str:
+    """The beginning of a file's SHA-256; of what is no file, its name."""
+    if init is None or not Path(init).is_file():
+        return init or "none"
+    return hashlib.sha256(Path(init).read_bytes()).hexdigest()[:16]
 
 
 def _began_with(notes: Path) -> str:

@@ -114,7 +114,18 @@ def test_a_variant_is_entered_with_its_parentage(artifacts, network, images):
     assert "weights" not in entry.files
 
 
-def test_the_models_own_file_keeps_what_was_measured_until_its_kind_changes(artifacts, network):
+def test_another_file_of_a_kind_drops_what_was_measured(artifacts, network, images):
+    job = Job("student", "int8", "student-int8")
+    make(load_manifest(artifacts), job, images)
+    update_model(artifacts, "student-int8", {"calibration": {"temperature": 1.5}})
+    make(load_manifest(artifacts), job, images)
+    assert load_manifest(artifacts).model("student-int8").temperature == 1.5, "the same file, made again"
+    darker = Images(images.calibration // 2, images.check, images.source)
+    make(load_manifest(artifacts), job, darker)
+    assert load_manifest(artifacts).model("student-int8").temperature == 1.0
+
+
+def test_the_models_own_file_keeps_what_was_measured_until_it_changes(artifacts, network):
     job = Job("baseline", "float16", "baseline")
     make(load_manifest(artifacts), job, None)
     (artifacts / "baseline.parquet").write_bytes(b"logits")

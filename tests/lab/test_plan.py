@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from core.lab.plan import ALPHAS, GROUPS, SHARES, TEMPERATURES, groups_of, plan, taught
+from core.lab.plan import (
+    ALPHAS,
+    CHOSEN,
+    GROUPS,
+    MATTERING,
+    SHARES,
+    TEACHERS,
+    TEMPERATURES,
+    groups_of,
+    plan,
+    taught,
+)
 from core.lab.variants import ALL_MISTAKES, BARE_START, IMAGE_SPLIT, SEEDS, Variant
 
 
@@ -25,10 +36,14 @@ def test_collapse_has_each_mistake_alone_all_and_none_with_every_seed():
 
 def test_the_grid_has_every_cell_and_the_cells_that_matter_first():
     variants = plan("grid")
-    for temperature in TEMPERATURES:
-        for alpha in ALPHAS:
-            for seed in SEEDS:
-                assert taught(temperature, alpha, seed=seed) in variants
+    for teachers in TEACHERS:
+        for temperature in TEMPERATURES:
+            for alpha in ALPHAS:
+                assert taught(temperature, alpha, teachers, seed=SEEDS[0]) in variants
+    for seed in SEEDS:
+        assert {taught(*cell, seed=seed) for cell in MATTERING} <= set(variants)
+        assert {taught(*CHOSEN, teachers, seed=seed) for teachers in TEACHERS} <= set(variants)
+    assert taught(1.0, 1.0, seed=SEEDS[1]) not in variants, "one seed where less depends on it"
     assert {v.seed for v in variants[:6]} == set(SEEDS)
     assert {v.teachers for v in variants} == {
         (),

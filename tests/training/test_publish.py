@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -12,7 +13,9 @@ from core.errors import UserError
 from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.training import publish as module
 from core.training.publish import (
+    INIT,
     describe_init,
+    digest_of,
     note_start,
     publish,
     role_of,
@@ -21,6 +24,7 @@ from core.training.publish import (
 from core.training.recipes import Distillation, Recipe, distilled, recipe_for
 
 IMAGES = {"train": 64, "validation": 16, "digest": "abc"}
+BEGAN = {INIT: "aaaa", "resnet50": "bbbb", "densenet169": "cccc"}
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def run(tmp_path):
     """A finished run's folder."""
     folder = tmp_path / "run"
     folder.mkdir()
-    note_start(folder, "ImageNet", DATA_NOTE, IMAGES)
+    note_start(folder, "ImageNet", DATA_NOTE, IMAGES, BEGAN)
     for name, text in (("best.npz", "weights"), ("history.csv", "epoch\n1\n"), ("checkpoint.npz", "state")):
         (folder / name).write_text(text)
     return folder
@@ -105,34 +109,76 @@ def test_a_name_that_the_manifest_refuses_writes_nothing(artifacts, run):
 
 def test_synthetic_lesions_are_called_so(artifacts, run):
     (run / "checkpoint.npz").unlink()
-    note_start(run, "none (random)", SYNTHETIC_NOTE, IMAGES)
+    note_start(run, "none (random)", SYNTHETIC_NOTE, IMAGES, {})
     assert "synthetic" in enter(run)[0].model("student").provenance["data"]
 
 
 def test_a_run_of_an_older_version_can_be_published(artifacts, run):
     facts = json.loads((run / "run.json").read_text())
-    del facts["data"], facts["images"]
+    del facts["data"], facts["images"], facts["began"]
     (run / "run.json").write_text(json.dumps(facts))
-    note_start(run, "something else", SYNTHETIC_NOTE, IMAGES)
+    note_start(run, "something else", SYNTHETIC_NOTE, IMAGES, {})
     assert enter(run)[0].model("student").provenance["initial_weights"] == "ImageNet"
 
 
 def test_a_run_that_goes_on_keeps_the_notes_of_its_beginning(run):
     before = (run / "run.json").read_text()
-    note_start(run, "none (random)", DATA_NOTE, IMAGES)
+    note_start(run, "none (random)", DATA_NOTE, IMAGES, BEGAN)
     assert (run / "run.json").read_text() == before
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
     (run / "checkpoint.npz").unlink()
-    note_start(run, "none (random)", DATA_NOTE, IMAGES | {"train": 5})
+    note_start(run, "none (random)", DATA_NOTE, IMAGES | {"train": 5}, {})
     facts = json.loads((run / "run.json").read_text())
     assert (facts["initial_weights"], facts["images"]["train"]) == ("none (random)", 5)
 
 
 def test_other_images_do_not_go_on_with_a_run(run):
     with pytest.raises(UserError, match=r"these images \(6 for training.*others \(64 for.*--restart"):
-        note_start(run, "ImageNet", DATA_NOTE, {"train": 6, "validation": 2, "digest": "xyz"})
+        note_start(run, "ImageNet", DATA_NOTE, {"train": 6, "validation": 2, "digest": "xyz"}, BEGAN)
+
+
+@pytest.mark.parametrize("name", BEGAN)
+def test_another_teacher_or_beginning_does_not_go_on_with_a_run(run, name):
+    with pytest.raises(UserError, match=f"another {name}; .*--restart"):
+        note_start(run, "ImageNet", DATA_NOTE, IMAGES, BEGAN | {name: "ffff"})
+
+
+def test_the_teachers_files_are_named(artifacts, run):
+    provenance = enter(run)[0].model("student").provenance
+    assert provenance["teachers_sha256"] == {"resnet50": "bbbb", "densenet169": "cccc"}
+
+
+def test_a_digest_is_a_file_s_or_a_name(tmp_path):
+    (tmp_path / "w.npz").write_bytes(b"weights")
+    assert digest_of(str(tmp_path / "w.npz")) == hashlib.sha256(b"weights").hexdigest()[:16]
+    assert (digest_of("imagenet"), digest_of(None)) == ("imagenet", "none")
+
+
+@pytest.mark.parametrize("weights", ["weights", "better weights"])
+def test_what_was_made_of_a_model_that_was_replaced_is_taken_back(artifacts, run, weights):
+    enter(run)
+    measured = {"figures": {"split": "lesion"}, "calibration": {"temperature": 1.7}}
+    for name, entry in (
+        ("student-int8", {"title": "V", "role": "variant", "parent": "student"}),
+        ("ensemble", {"title": "E", "role": "ensemble", "members": ["student"]}),
+        ("mine", {"title": "M", "role": "baseline"}),
+    ):
+        (artifacts / f"{name}.parquet").write_text(name)
+        (artifacts / f"{name}.tflite").write_text(name)
+        files = {"predictions": f"{name}.parquet", "litert": f"{name}.tflite"}
+        update_model(artifacts, name, entry | measured, files)
+    (run / "best.npz").write_text(weights)
+    models = enter(run)[0].models
+    assert set(models["mine"].files) == {"predictions", "litert"}
+    same = weights == "weights"
+    assert ("litert" in models["student-int8"].files) is same
+    for name in ("student-int8", "ensemble"):
+        assert ("predictions" in models[name].files) is same
+        assert (models[name].temperature, bool(models[name].figures)) == (
+            (1.7, True) if same else (1.0, False)
+        )
 
 
 TAUGHT = Distillation(("baseline",))
