@@ -64,7 +64,9 @@ models: install ## Make every shipped model anew from HAM10000 (thirteen hours o
 		--teachers resnet50,densenet169-fifth,baseline-second,student-second $(SOFT)
 	$(CORE) distill --network densenet169 --name densenet169 --init $(RUNS)/densenet169-fifth/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
-	$(CORE) train --network mobilenetv2 --init $(RUNS)/baseline-third/best.npz --init-note "this project's own"
+	$(CORE) train --network mobilenetv2 --name baseline-fourth --no-publish --init $(RUNS)/baseline-third/best.npz \
+		--init-note "this project's own"
+	$(CORE) soup baseline-fourth baseline-third --name baseline
 	$(CORE) distill --name student-fourth --no-publish --init $(RUNS)/student-third/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) soup student-fourth student-third --name student

@@ -132,14 +132,17 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
         width=320,
     )
     model, predictions = found[name]
-    before = reliability(predictions.probabilities(), predictions.label)
-    after = reliability(predictions.probabilities(model.temperature), predictions.label)
+    before, after = (
+        reliability(predictions.probabilities(t), predictions.label, lesion_id=predictions.lesion_id)
+        for t in (1.0, model.temperature)
+    )
     _shared.chart(
         reliability_diagram(before, after, name, ink=_shared.ink()),
         key="reliability",
         alt=f"{model.title}: calibration error {before.ece:.3f} before, {after.ece:.3f} after",
         reading="On the diagonal a model is right as often as it says; below it, it is too sure of itself. "
-        f"Its logits are divided by {model.temperature:.2f}, fitted on validation. Bars: images in each bin.",
+        f"Its logits are divided by {model.temperature:.2f}, fitted on validation. Whiskers are 95% "
+        "intervals by lesions; bars: images in each bin.",
     )
     columns = [c for c in figure_table([model]).columns if c == "model" or c.startswith("ece")]
     _shared.download(figure_table([m for m, _ in found.values()])[columns], "calibration.csv")

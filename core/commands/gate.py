@@ -147,7 +147,8 @@ def run_report(options: argparse.Namespace) -> int:
     dataset = open_dataset()
     for name in _models(manifest, options.model):
         check_origin(manifest, name, dataset)
-    test = dataset.records["image_id"][assign(dataset.records) == "test"][: options.limit].tolist()
+    records = dataset.records[assign(dataset.records) == "test"][: options.limit]
+    test = dict(zip(records["image_id"], records["lesion_id"], strict=True))
     for name in _models(manifest, options.model):
         diagnoser = Diagnoser.open(registry, name, advice=True)
         if diagnoser.gate is None or diagnoser.gate.model != name:
@@ -184,7 +185,7 @@ def describe(rates: Rates) -> str:
         f"  refused by a limit that keeps 98% of the test images: {_text(rates.at_98)}",
         f"  by kind: {worst}",
         f"  accepted though foreign: {', '.join(rates.missed) or 'none'}",
-        f"  turned, mirrored, saved as PNG: same status {_text(rates.turned)}; changed: "
+        f"  same status in all eight orientations, saved as PNG: {_text(rates.turned)}; changed: "
         f"{', '.join(rates.changed) or 'none'}",
         f"  synthetic lesions kept {_text(rates.synthetic)}",
         *(f"  advice to {_text(share)}: {sentence}" for sentence, share in rates.advice.items()),

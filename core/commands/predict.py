@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from core.serving.answer import Diagnoser
     from core.serving.batch import Overlays
+    from core.serving.registry import Registry
 
 REJECTED_STATUS = 3
 """Exit status when some files were rejected."""
@@ -68,15 +70,17 @@ def run(options: argparse.Namespace) -> int:
     workers = _workers(options.workers) or cores()
     if workers > 1:
         cv2.setNumThreads(1)  # the images are shared out to the cores already
+    registry = Registry.open()
     diagnoser = Diagnoser.open(
-        Registry.open(), options.model, orientations=options.orientations, gate=not options.no_gate
+        registry, options.model, orientations=options.orientations, gate=not options.no_gate
     )
     if diagnoser.note:
         print(f"note: {diagnoser.note}", file=sys.stderr)
     files = find_files(options.paths, skip=_own_files(options))
     overlays = _overlays(options.explain, overlay_names(files)) if options.explain else None
 
-    with RowWriter(options.output, options.model, resume=options.resume) as writer:
+    made_with = _made_with(registry, diagnoser, options)
+    with RowWriter(options.output, options.model, made_with, resume=options.resume) as writer:
         todo = [file for file in files if valid_text(file) not in writer.done]
         with tqdm(
             total=len(files),
@@ -105,6 +109,18 @@ def run(options: argparse.Namespace) -> int:
         f"{counts[REJECTED]} rejected"
     )
     return REJECTED_STATUS if counts[REJECTED] else 0
+
+
+def _made_with(registry: Registry, diagnoser: Diagnoser, options: argparse.Namespace) -> str:
+    """What decides the rows besides the images, in words."""
+    manifest = registry.manifest
+    assert manifest is not None  # the model came from it
+    parts = []
+    for name in (options.model, *manifest.model(options.model).members):
+        entry = manifest.model(name)
+        file = manifest.files.get(entry.files.get("litert", ""))
+        parts.append(f"{name} {file.sha256[:12] if file else ''} at temperature {entry.temperature:g}")
+    return f"{', '.join(parts)}; orientations {options.orientations}; gate {bool(diagnoser.gate)}"
 
 
 def _workers(asked: int) -> int:

@@ -92,7 +92,11 @@ def _others(texts: Sequence[str]) -> dict[str, Path]:
         path = Path(text) if text.endswith(".npz") else runs_dir() / text / "best.npz"
         if not path.is_file():
             raise UserError(f"expected a finished run or a file of weights, found no {path}")
-        found[path.name if text.endswith(".npz") else text] = path
+        name = (
+            f"{path.parent.name}/{path.name}" if text.endswith(".npz") else text
+        )  # all runs have a best.npz
+        if found.setdefault(name, path) != path:
+            raise UserError(f"expected files that their folders tell apart, found two called {name}")
     return found
 
 

@@ -135,12 +135,15 @@ class Reliability:
         }
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
+def reliability(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS, lesion_id: np.ndarray | None = None
+) -> Reliability:
     """Accuracy against confidence in `bins` bins of equal width on the top class.
 
     Args:
         probabilities: (N, K).
         labels: (N,) int.
+        lesion_id: (N,) whose images count as one case in a bin, for its interval; None for one image of each.
     """
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     top = probabilities.max(axis=1, initial=0.0)
@@ -151,7 +154,8 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
     confidence = np.bincount(index, weights=top, minlength=bins) / filled
     accuracy = np.bincount(index, weights=right, minlength=bins) / filled
     gaps = np.abs(accuracy - confidence)
-    low, high = wilson_bounds(accuracy, filled)
+    cases = count if lesion_id is None else _lesions_in(index, lesion_id, bins)
+    low, high = wilson_bounds(accuracy, np.where(cases, cases, np.nan))
     empty = not len(labels)
     return Reliability(
         edges=np.linspace(0, 1, bins + 1),
@@ -163,3 +167,10 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
         ece=float("nan") if empty else float(np.nansum(gaps * count) / len(labels)),
         mce=float("nan") if empty else float(np.nanmax(gaps)),
     )
+
+
+def _lesions_in(index: np.ndarray, lesion_id: np.ndarray, bins: int) -> np.ndarray:
+    """(B,) how many lesions have an image in each bin."""
+    lesion = np.unique(np.asarray(lesion_id, dtype=str), return_inverse=True)[1]
+    pairs = np.unique(np.stack([index, lesion]), axis=1)
+    return np.bincount(pairs[0], minlength=bins)

@@ -11,9 +11,11 @@ from core.manifest import Manifest
 
 PARTS: dict[str, str] = {
     "test": "test images",
-    "validation": "validation images, by which the epochs of both were chosen",
+    "validation": "validation images, by which epochs and means of runs were chosen",
 }
 """Part -> what it is, for people. Test alone tells half of it: chance favours one of two equals on any one part."""
+
+ONE_RUN = "One run each: the intervals are of the lesions, and do not hold what another seed would change."
 
 FIGURES: dict[str, str] = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
@@ -55,7 +57,7 @@ def gain_sentence(found: Mapping[str, Comparison]) -> str:
         verdict = "That it paid is not shown."
     else:
         verdict = "That it paid is not beyond doubt: one part shows it, the other does not."
-    return f"Student minus baseline, in points of 100, {'; '.join(said)}. {verdict}"
+    return f"Student minus baseline, in points of 100, {'; '.join(said)}. {verdict} {ONE_RUN}"
 
 
 def _points(difference: Interval) -> str:

@@ -18,7 +18,7 @@ SHARES: dict[str, str] = {
     "test": "dermatoscopic test images kept",
     "drawn": "drawn pictures refused",
     "photographs": "photographs and radiographs refused",
-    "turned": "turned and mirrored test images with the same outcome",
+    "turned": "test images with the same outcome in all eight orientations",
     "synthetic": "synthetic lesions kept",
 }
 """Stored share -> what it is."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -45,11 +45,22 @@ class Row:
     marks: tuple[Mark, ...] = field(default=())
 
 
+class Style(NamedTuple):
+    """How values are written: on the axis in d3's format, at a mark in one that d3 and Python share."""
+
+    tick: str
+    digits: str
+
+
+SHARES, NUMBERS, POINTS = Style(".0%", ".1%"), Style(".2f", ".3f"), Style("+~f", "+.1f")
+
+
 def interval_rows(
     rows: Sequence[Row],
     *,
     axis: str,
     share: bool = True,
+    points: bool = False,
     reference: tuple[float, str] | None = None,
     ink: str | None = None,
 ) -> go.Figure:
@@ -59,9 +70,14 @@ def interval_rows(
         rows: from top to bottom.
         axis: what the axis shows.
         share: whether values are shares, written in per cent.
+        points: whether they are differences of shares, written in points of 100.
         reference: (value, what it is) of a line.
         ink: colour of text; None leaves it to the page's theme.
     """
+    style = POINTS if points else SHARES if share else NUMBERS
+    if points:
+        rows = [Row(row.label, tuple(_times_100(mark) for mark in row.marks)) for row in rows]
+        reference = reference and (100 * reference[0], reference[1])
     depth = max((len(row.marks) for row in rows), default=1)
     unit = LABEL_HEIGHT + MARK_HEIGHT * max(depth, 1)
     series: dict[str, list[tuple[float, str, Mark]]] = {}
@@ -82,12 +98,12 @@ def interval_rows(
     return figure(
         height,
         ink,
-        [_series(name, marks, share) for name, marks in series.items()],
+        [_series(name, marks, style) for name, marks in series.items()],
         shapes=shapes,
         annotations=labels + notes,
         xaxis={
             "range": span,
-            "tickformat": ".0%" if share else ".2f",
+            "tickformat": style.tick,
             "nticks": 6,
             "title": {"text": axis},
             "fixedrange": True,
@@ -101,7 +117,11 @@ def interval_rows(
     )
 
 
-def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> dict[str, Any]:
+def _times_100(mark: Mark) -> Mark:
+    return replace(mark, value=100 * mark.value, low=100 * mark.low, high=100 * mark.high)
+
+
+def _series(name: str, marks: list[tuple[float, str, Mark]], style: Style) -> dict[str, Any]:
     # Plotly's legend shows the first mark, and a hollow one says something of itself alone.
     marks = sorted(marks, key=lambda place: place[2].hollow)
     first = marks[0][2]
@@ -109,8 +129,6 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> dic
     low, high = (
         np.array([getattr(mark, end) for _, _, mark in marks], dtype=float) for end in ("low", "high")
     )
-    style = "%{x:.1%}" if share else "%{x:.3f}"
-    digits = (lambda v: f"{v:.1%}") if share else (lambda v: f"{v:.3f}")
     return {
         "type": "scatter",
         "x": value,
@@ -125,10 +143,14 @@ def _series(name: str, marks: list[tuple[float, str, Mark]], share: bool) -> dic
             "line": {"width": 1.5, "color": first.colour},
         },
         "customdata": [
-            (label, f"[{digits(mark.low)}, {digits(mark.high)}]" if mark.low == mark.low else "", mark.note)
+            (
+                label,
+                f"[{mark.low:{style.digits}}, {mark.high:{style.digits}}]" if mark.low == mark.low else "",
+                mark.note,
+            )
             for _, label, mark in marks
         ],
-        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{style} %{{customdata[1]}}<br>%{{customdata[2]}}"
+        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>%{{x:{style.digits}}} %{{customdata[1]}}<br>%{{customdata[2]}}"
         "<extra>%{fullData.name}</extra>",
     }
 

@@ -210,13 +210,13 @@ NEAR_MAJORITY = 0.015
 
 
 def _at_majority(runs: Sequence[Outcome]) -> bool:
-    return mean_of(runs, "accuracy").value <= mean_of(runs, "majority_share").value + NEAR_MAJORITY
+    return abs(mean_of(runs, "accuracy").value - mean_of(runs, "majority_share").value) <= NEAR_MAJORITY
 
 
 def _misleads(title: str, runs: Sequence[Outcome], repaired: Sequence[Outcome]) -> str:
-    """Of a mistake with more accuracy and less balanced accuracy than none; empty for others."""
-    change = {name: 100 * (mean_of(runs, name).value - mean_of(repaired, name).value) for name in FIGURES}
-    if change["accuracy"] <= 0 or change["balanced_accuracy"] >= 0:
+    """Of a mistake with more accuracy and less balanced accuracy than none, seed by seed; empty for others."""
+    change = {name: 100 * difference(runs, repaired, name, None).value for name in FIGURES}
+    if not (change["accuracy"] > 0 > change["balanced_accuracy"]):  # nor where no seed has both
         return ""
     return (
         f"“{title}” has {change['accuracy']:.1f} points more of it than the repaired recipe and "
@@ -230,12 +230,15 @@ def _quoted(titles: Sequence[str]) -> str:
 
 
 def collapse_says(repaired: Sequence[Outcome], broken: Sequence[Outcome]) -> str | None:
-    """How near the report's recipe with its mistakes is to always answering "nevus", and what repairing it gains."""
-    if not repaired or not broken:
+    """How near the report's recipe with its mistakes is to always answering "nevus", and what repairing it gains.
+
+    None without runs, or without a seed that both have.
+    """
+    gains = {name: difference(repaired, broken, name, None).value for name in FIGURES}
+    if np.isnan(gains["accuracy"]):
         return None
     accuracy, says = mean_of(broken, "accuracy").value, mean_of(broken, "says_majority").value
     share = mean_of(broken, "majority_share").value
-    gains = {name: mean_of(repaired, name).value - mean_of(broken, name).value for name in FIGURES}
     return (
         f"With all of the report's mistakes the student answers “nevus” to {says:.1%} of the test images and reaches "
         f"{accuracy:.1%}, {abs(accuracy - share) * 100:.1f} points from the share of nevi ({share:.1%}). Repaired, at "

@@ -39,15 +39,18 @@ class RowWriter:
         counts: how many rows have each status, of this run and an earlier one.
     """
 
-    def __init__(self, path: Path, model: str, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, model: str, made_with: str = "", *, resume: bool = False) -> None:
         """
         Args:
             path: ends with `.csv` or `.parquet`.
             model: the model of all rows.
+            made_with: what else decides the rows, such as the model's file. While the table is unfinished it stands in
+                a file beside it, so that rows of two makings never mix.
             resume: keep the rows of an earlier run instead of starting anew.
 
         Raises:
-            OutputError: another ending; the file cannot be written; there are rows of another model.
+            OutputError: another ending; the file cannot be written; there are rows of another model, or an unfinished
+                table that was made with something else.
         """
         if path.suffix.lower() not in ENDINGS:
             raise OutputError(f"expected an output ending with {' or '.join(ENDINGS)}, found {path}")
@@ -56,10 +59,14 @@ class RowWriter:
         self.counts: Counter[str] = Counter()
         self._parquet = path.suffix.lower() == ".parquet"
         self._rows = path.with_name(f"{path.name}.part") if self._parquet else path
+        self._making = path.with_name(f"{path.name}.run")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if resume:
+                self._check_making(made_with)
             if not (resume and self._recover(model)):
                 self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
+            self._making.write_text(made_with, encoding="utf-8")
             self._stream = self._rows.open("a", encoding="utf-8", newline="")
         except OSError as error:
             raise OutputError(f"{path}: expected to write there, found: {error.strerror or error}") from error
@@ -86,6 +93,19 @@ class RowWriter:
         if kind is None and self._parquet:
             to_parquet(self._rows, self.path)
             self._rows.unlink()
+        if kind is None:
+            self._making.unlink(missing_ok=True)
+
+    def _check_making(self, made_with: str) -> None:
+        try:
+            found = self._making.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return  # finished, or never begun
+        if found != made_with:
+            raise OutputError(
+                f"{self.path}: expected rows made with {made_with} to resume, found rows made with {found[:200]}; "
+                "start anew without --resume"
+            )
 
     def _recover(self, model: str) -> bool:
         """Keep the complete rows of an earlier run; False where there was none."""
@@ -113,7 +133,9 @@ class RowWriter:
 
 def own_files(path: Path) -> list[Path]:
     """The table and every file that stands for it while it is written."""
-    return [path.with_name(path.name + ending) for ending in ("", ".kept", ".part", ".part.kept", ".new")]
+    return [
+        path.with_name(path.name + ending) for ending in ("", ".kept", ".part", ".part.kept", ".new", ".run")
+    ]
 
 
 def csv_rows(path: Path) -> Iterator[list[str]]:

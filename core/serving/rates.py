@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from core.data.foreign import DRAWN, Foreign, as_png
-from core.evaluation.intervals import wilson
+from core.evaluation.intervals import wilson_bounds
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, Answer, Diagnoser
 from core.serving.batch import map_bounded
 from core.serving.classifier import ORIENTATIONS
@@ -41,12 +41,18 @@ class Share:
     high: float
 
     @classmethod
-    def of(cls, hits: Sequence[bool]) -> Share:
-        """The share of true ones; of none it is 0, from 0 to 1."""
-        interval = wilson(sum(hits), len(hits)) if hits else None
-        if interval is None:
+    def of(cls, hits: Sequence[bool], cases: int | None = None) -> Share:
+        """The share of true ones; of none it is 0, from 0 to 1.
+
+        Args:
+            hits: one for each image.
+            cases: how many of them are independent, such as their lesions; None where all are.
+        """
+        if not hits:
             return cls(0, 0, 0.0, 0.0, 1.0)
-        return cls(sum(hits), len(hits), interval.value, interval.low, interval.high)
+        value = sum(hits) / len(hits)
+        low, high = wilson_bounds(value, cases or len(hits))
+        return cls(sum(hits), len(hits), value, float(low), float(high))
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Rates:
         at_98: all foreign pictures refused by a limit moved so that 98% of the test images are kept.
         missed: foreign pictures that were accepted.
         unread: foreign pictures that intake rejected already; they count nowhere.
-        turned: views of test images, turned, mirrored and saved as PNG, whose status is that of the image itself.
+        turned: test images whose status all eight orientations have, each saved as PNG.
         changed: test images with another status in some view.
         synthetic: drawn lesions kept: no foreign pictures, and no dermatoscopic ones either.
         synthetic_kept: class -> numbers of the drawn lesions that were kept, to be offered first.
@@ -90,7 +96,7 @@ class Rates:
 
 def measure_rates(
     diagnoser: Diagnoser,
-    test: Sequence[str],
+    test: Mapping[str, str],
     read: Read,
     foreign: Iterable[Foreign],
     synthetic: Iterable[tuple[str, int, bytes]],
@@ -101,7 +107,7 @@ def measure_rates(
 
     Args:
         diagnoser: a model behind its gate, with limits for advice.
-        test: ids of the test images.
+        test: ids of the test images, with their lesions'.
         read: id -> the file's bytes.
         foreign: pictures to be refused.
         synthetic: drawn lesions: class, number, the file's bytes.
@@ -114,7 +120,7 @@ def measure_rates(
         raise ValueError(f"expected a gate, found none: {diagnoser.note}")
     own = _answer(diagnoser, ((name, read(name)) for name in test), "test images", len(test))
     others, unread = _foreign(diagnoser, foreign)
-    views, changed = _turn(diagnoser, own, read, test[:: max(1, len(test) // turned)] if turned else [])
+    views, changed = _turn(diagnoser, own, read, list(test)[:: max(1, len(test) // turned)] if turned else [])
     drawn_lesions = [
         (code, number, diagnoser.answer(data).status == OK)
         for code, number, data in tqdm(synthetic, "synthetic", leave=False)
@@ -125,7 +131,7 @@ def measure_rates(
         groups[_group(picture)].append(answer.status == OUT_OF_DISTRIBUTION)
     return Rates(
         model=diagnoser.gate.model,
-        test=Share.of([answer.status == OK for answer in own.values()]),
+        test=Share.of([answer.status == OK for answer in own.values()], len(set(test.values()))),
         advice=_advice(list(own.values())),
         foreign={name: Share.of(hits) for name, hits in groups.items()},
         drawn=Share.of([a.status == OUT_OF_DISTRIBUTION for p, a in others if p.kind == DRAWN]),
@@ -181,7 +187,7 @@ def _foreign(
 def _turn(
     diagnoser: Diagnoser, own: dict[str, Answer], read: Read, names: Sequence[str]
 ) -> tuple[list[bool], tuple[str, ...]]:
-    """Whether each view has its image's status, and the images for which one has not."""
+    """Whether all views of each image have its status, and the images of which one has not."""
     from core.data.pixels import decode, turn
 
     def views() -> Iterable[tuple[str, bytes]]:
@@ -193,9 +199,8 @@ def _turn(
     answers = _answer(diagnoser, views(), "turned", len(names) * max(ORIENTATIONS))
     same = {view: answer.status == own[view.split()[0]].status for view, answer in answers.items()}
     by_image = itertools.groupby(same, key=lambda view: view.split()[0])
-    return list(same.values()), tuple(
-        name for name, group in by_image if not all(same[view] for view in group)
-    )
+    kept = {name: all(same[view] for view in group) for name, group in by_image}
+    return list(kept.values()), tuple(name for name, alike in kept.items() if not alike)
 
 
 def _advice(answers: Sequence[Answer]) -> dict[str, Share]:

@@ -96,6 +96,11 @@ def test_a_mark_without_interval_has_no_whiskers_and_none_at_all_is_empty() -> N
     found = interval_rows([Row("reported", (Mark("r", 0.67, NAN, NAN, "#000000"),))], axis="Accuracy")
     assert found.data[0].error_x.array is None
     assert len(interval_rows([], axis="Accuracy").data) == 0
+    points = interval_rows(
+        [Row("gain", (Mark("g", 0.022, 0.008, 0.037, "#000000"),))], axis="Gain", points=True
+    )
+    assert points.data[0].x.tolist() == pytest.approx([2.2])
+    assert points.data[0].customdata[0][1] == "[+0.8, +3.7]"
     empty = interval_rows([Row("none", (Mark("r", NAN, NAN, NAN, "#000000"),))], axis="Accuracy")
     assert tuple(empty.layout.xaxis.range) == (0.0, 1.0)
 

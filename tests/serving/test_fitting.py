@@ -11,6 +11,7 @@ from core.data.foreign import DRAWN, PAINTERS, PHOTOGRAPH, Foreign, as_png, draw
 from core.data.ham10000 import open_dataset
 from core.data.pixels import PixelStore, turn
 from core.data.splits import assign
+from core.evaluation.intervals import wilson_bounds
 from core.serving.answer import OK, Answer, Diagnoser
 from core.serving.classifier import Classifier
 from core.serving.fitting import _Residuals, altered, fit
@@ -101,7 +102,7 @@ def test_fit_then_report(data, capsys):
     manifest = load_manifest(folder)
     stored = json.loads(manifest.read(manifest.shared["refusals-student"]))
     assert stored["test"]["images"] == (assign(dataset.records) == "test").sum()
-    assert stored["turned"]["images"] >= 16
+    assert stored["turned"]["images"] >= 2
     assert stored["model_sha256"] == manifest.files["models/student.tflite"].sha256
     assert stored["drawn"]["images"] == len(PAINTERS)
     assert stored["foreign"]["sklearn"]["images"] == 2
@@ -187,7 +188,8 @@ def test_rates_count_what_happened(make_artifacts):
         Foreign(PHOTOGRAPH, "sklearn/broken.jpg", b"x"),
     ]
     drawn = [("mel", 1, dark), ("mel", 2, light), ("nv", 1, dark)]
-    rates = measure_rates(diagnoser, list(test), test.__getitem__, foreign, drawn, turned=4)
+    lesions = {"a": "one", "b": "two", "c": "two", "d": "two"}
+    rates = measure_rates(diagnoser, lesions, test.__getitem__, foreign, drawn, turned=4)
     assert (rates.test.count, rates.test.images) == (3, 4)
     assert (rates.drawn.count, rates.drawn.images) == (1, 2)
     assert (rates.photographs.count, rates.photographs.images) == (1, 1)
@@ -197,18 +199,18 @@ def test_rates_count_what_happened(make_artifacts):
     }
     assert rates.missed == ("black-2",)
     assert rates.unread == ("sklearn/broken.jpg",)
-    assert rates.turned.images == 32
+    assert (rates.turned.count, rates.turned.images) == (3, 4)
     assert rates.changed == ("c",)
-    assert rates.turned.count == 32 - sum(turn(half, k)[:10, :10].mean() < 128 for k in range(8))
+    assert any(turn(half, k)[:10, :10].mean() < 128 for k in range(8))
     assert (rates.synthetic.count, rates.synthetic.images) == (1, 3)
     assert rates.synthetic_kept == {"mel": (2,), "nv": ()}
-    assert rates.test.low < rates.test.value < rates.test.high
+    assert (rates.test.low, rates.test.high) == wilson_bounds(0.75, 2), "two lesions"
 
 
 def test_rates_need_a_gate(make_artifacts):
     make_artifacts("student")
     with pytest.raises(ValueError, match="expected a gate"):
-        measure_rates(Diagnoser.open(Registry.open(), "student"), [], {}.get, [], [], turned=0)
+        measure_rates(Diagnoser.open(Registry.open(), "student"), {}, {}.get, [], [], turned=0)
 
 
 def test_the_share_of_nothing_is_unknown():

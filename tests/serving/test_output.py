@@ -154,3 +154,17 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(OutputError, match="expected to write there"):
         RowWriter(tmp_path / "t.csv", "student")
+
+
+def test_rows_of_two_makings_never_mix(tmp_path):
+    path = tmp_path / "t.csv"
+    with suppress(Killed), RowWriter(path, "student", "file a") as writer:
+        writer.write(row("a.jpg"))
+        raise Killed
+    with pytest.raises(
+        OutputError, match=r"made with file b to resume, found rows made with file a; .*--resume"
+    ):
+        RowWriter(path, "student", "file b", resume=True)
+    with RowWriter(path, "student", "file a", resume=True) as writer:
+        assert writer.done == {"a.jpg"}
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
