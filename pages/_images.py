@@ -51,8 +51,8 @@ def gather(source: str) -> list[Item]:
         key="upload",
     )
     st.caption(
-        ":material/info: Another page or another source lets go of the chosen files. A DICOM file without an ending "
-        "needs `.dcm` after its name."
+        ":material/info: Leaving this page or choosing another source removes the files. A DICOM file without an "
+        "ending needs `.dcm` after its name."
     )
     return _limited([Item(file.name, file.getvalue()) for file in files[: MAX_FILES + 1]], len(files))
 

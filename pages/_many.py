@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.serving.overview import overview, overview_csv, thumbnail
+from core.serving.overview import most_suspicious_first, overview, overview_csv, thumbnail
 from core.serving.panel import Reading
 from core.serving.report import BATCH_FILE, batch_report
 from core.serving.tables import neutralise
 from pages import _shared
 from pages._images import Item
 
-COLUMNS = ["picture", "image", "verdict", "diagnosis", "confidence", "malignancy", "suspicious", "reason"]
+COLUMNS = ["picture", "image", "suspicious", "diagnosis", "confidence", "malignancy", "verdict", "reason"]
 
 ROW_HEIGHT, HEADER_HEIGHT, ROWS_SHOWN = 56, 40, 12
 """In pixels, of a row with its picture and of the table's head; more rows than these are scrolled."""
 
 
 def pick(items: list[Item], readings: list[Reading]) -> int:
-    """The table of many readings; the chosen row, at first the one with the largest malignancy score."""
+    """The table of many readings; the chosen row, at first the most suspicious one."""
     if len(readings) == 1:
         return 0
     table = overview(readings)
     table["image"] = table["image"].map(neutralise)  # the table has a CSV button of its own
     table.insert(0, "picture", [thumbnail(reading.display) for reading in readings])
-    worst = int(table["malignancy"].astype(float).fillna(-1).to_numpy().argmax())
+    worst = readings.index(most_suspicious_first(readings)[0])
     event = st.dataframe(
         _shared.in_percent(table, ["confidence"]),
         hide_index=True,

@@ -81,8 +81,8 @@ def show(found: tuple[SimilarLesion, ...] | str) -> None:
 def _say_how(model: str) -> None:
     st.caption(
         f":material/info: Of the lesions that {model} learned from, those whose features in its eyes are most like "
-        f"this image's, each with its recorded diagnosis. 1 is the same picture, 0 nothing in common. Alike to {model} "
-        "is not the same disease."
+        f"this image's, each with its recorded diagnosis. 1 is the same picture, 0 nothing in common. Lesions that "
+        f"look alike to {model} may be different diseases."
     )
 
 

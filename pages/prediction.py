@@ -12,7 +12,14 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.quality import WORSE
 from core.serving.report import CASE_FILE, case_report
-from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
+from core.serving.wording import (
+    accepted_sentence,
+    agreement,
+    headline,
+    malignancy_sentence,
+    malignant_sentence,
+    suspicion_sentence,
+)
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
@@ -72,7 +79,7 @@ def show(item: Item, reading: Reading, models: tuple[str, ...]) -> None:
     if reading.status == OUT_OF_DISTRIBUTION:
         st.warning(f"**Not judged.** {reading.reason}", icon=":material/block:")
         st.image(reading.display, width=300, alt="The image that is not judged")
-        offer_report(reading, ())
+        offer_report(item, reading, ())
     elif reading.status != OK:
         st.error(reading.reason, icon=":material/block:")
     else:
@@ -81,18 +88,16 @@ def show(item: Item, reading: Reading, models: tuple[str, ...]) -> None:
         show_maps(reading)
         similar = _similar.find(item, reading)
         _similar.show(similar)
-        offer_report(reading, () if isinstance(similar, str) else similar)
+        offer_report(item, reading, () if isinstance(similar, str) else similar)
         _research.show_research(item, reading)
 
 
 def show_checks(reading: Reading) -> None:
     """What comes before any diagnosis: is it a dermatoscopic image, and is it a good one."""
     if reading.verdict is not None:
-        distance = percent(reading.verdict.score / reading.verdict.threshold)
-        st.caption(
-            ":material/check: Looks enough like a dermatoscopic image to be accepted: its distance from those that the "
-            f"models learned from is {distance} of the limit. That does not rule out a photograph by a bare camera."
-        )
+        st.caption(f":material/check: {accepted_sentence(reading.verdict)}")
+    if reading.memory:
+        st.warning(reading.memory, icon=":material/history_edu:")
     said = "  \n".join(f"**Photograph:** {sentence}" for sentence in reading.quality.advice)
     if reading.quality.poor:
         st.warning(f"**Do not rely on what follows.**  \n{said} {WORSE}", icon=":material/photo_camera:")
@@ -100,12 +105,12 @@ def show_checks(reading: Reading) -> None:
         st.info(said, icon=":material/photo_camera:")
 
 
-def offer_report(reading: Reading, similar: tuple[_similar.SimilarLesion, ...]) -> None:
+def offer_report(item: Item, reading: Reading, similar: tuple[_similar.SimilarLesion, ...]) -> None:
     """The case as one file to print; made when it is asked for."""
     registry = _shared.registry()
     st.download_button(
-        "Case report", lambda: case_report(registry, reading, similar), CASE_FILE, "text/html", key="case-report",
-        icon=":material/print:", on_click="ignore",
+        "Case report", lambda: case_report(registry, reading, similar, item.notice), CASE_FILE, "text/html",
+        key="case-report", icon=":material/print:", on_click="ignore",
         help="One HTML file to keep or print: image, probabilities, maps, checks, similar lesions, versions and hashes "
         "of the models. It holds no file name and fetches nothing.",
     )  # fmt: skip
@@ -122,20 +127,15 @@ def show_verdict(reading: Reading) -> None:
         with words:
             st.subheader(f"{headline(lead, poor=reading.quality.poor)}, {percent(lead.confidence)}")
             verdict = agreement(reading.diagnoses) if len(reading.diagnoses) > 1 else None
-            if lead.suspicious:
-                st.badge("Suspicious: have it looked at", icon=":material/priority_high:", color="red")
-            elif verdict is not None and verdict.suspicious:
-                who = " and ".join(_shared.title(model) for model in verdict.suspicious)
-                st.badge(
-                    f"Suspicious to {who}: have it looked at", icon=":material/priority_high:", color="orange"
-                )
+            titles = {d.model: _shared.title(d.model) for d in reading.diagnoses}
+            if warning := suspicion_sentence(reading.diagnoses, titles):
+                colour = "red" if lead.suspicious else "orange"
+                st.badge(warning, icon=":material/priority_high:", color=colour)
             st.markdown(f"**{malignant_sentence(lead)}**" if lead.suspicious else malignant_sentence(lead))
             if verdict is not None:
                 at_one = verdict.unanimous and not verdict.divided and not reading.quality.poor
                 icon = ":material/check_circle:" if at_one else ":material/call_split:"
-                st.markdown(
-                    f"{icon} {verdict.sentence({d.model: _shared.title(d.model) for d in reading.diagnoses})}"
-                )
+                st.markdown(f"{icon} {verdict.sentence(titles)}")
             st.caption(f"{lesion.name} in short: {lesion.note}")
         with score:
             st.markdown(f"**Malignancy score** of {_shared.title(lead.model)}")

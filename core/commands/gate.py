@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from core.options import whole_number
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from core.artifacts import Manifest
+    from core.data.pixels import PixelStore
     from core.serving.rates import Rates, Share
 
 FOLDER = "gate"
@@ -78,6 +81,7 @@ def run_fit(options: argparse.Namespace) -> int:
     from core.data.pixels import PixelStore
     from core.data.splits import assign
     from core.evaluation.origin import check_origin
+    from core.serving import seen
     from core.serving.classifier import Classifier
     from core.serving.fitting import fit, fit_quality
     from core.serving.quality import KEY
@@ -94,7 +98,10 @@ def run_fit(options: argparse.Namespace) -> int:
         print(f"the photograph's limits, from {limits.images} validation images: {FOLDER}/quality.json")
         if not options.limit:
             store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
-    store = PixelStore.open(dataset, list(dataset.records["image_id"])) if todo else None
+    with_seen = options.again or seen.KEY not in manifest.shared
+    store = PixelStore.open(dataset, list(dataset.records["image_id"])) if todo or with_seen else None
+    if store is not None and with_seen:
+        _fit_seen(manifest.folder, store, parts, options.limit)
     for name in names:
         if store is None or name not in todo:
             print(f"{name}: the gate is up to date (--again fits it anew)")
@@ -240,6 +247,23 @@ def _up_to_date(manifest: Manifest, name: str) -> bool:
     except UserError:
         return False
     return gate is not None and index is not None and gate.model == name == index.model
+
+
+def _fit_seen(folder: Path, store: PixelStore, parts: np.ndarray, limit: int | None) -> None:
+    """The fingerprints of every picture that models are made from."""
+    import numpy as np
+
+    from core.artifacts import update_shared, write_atomically
+    from core.serving import seen
+
+    rows = np.flatnonzero(np.isin(parts, [seen.TRAIN, seen.VALIDATION]))[:limit]
+    found = seen.Seen.of((store.pixels[row] for row in rows), parts[rows] == seen.TRAIN)
+    relative = f"{FOLDER}/{seen.KEY}.npz"
+    print(f"fingerprints of {len(rows):,} images that models are made from: {relative}")
+    if not limit:
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / relative, found.to_bytes())
+        update_shared(folder, {seen.KEY: relative}, formats={seen.KEY: "fingerprints-npz"})
 
 
 def _store_fitted(folder: Path, name: str, gate: bytes, index: bytes) -> None:

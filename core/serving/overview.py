@@ -17,12 +17,15 @@ from core.serving.tables import to_csv
 
 VERDICTS = {
     OK: "read",
-    OUT_OF_DISTRIBUTION: "not judged: no dermatoscopic image",
+    OUT_OF_DISTRIBUTION: "not dermatoscopic",
     REJECTED: "rejected",
     FAILED: "no answer",
 }
 POOR = "read, poor picture"
 """The verdict on an image that can be judged but whose quality speaks against relying on it."""
+
+SOME = "to some"
+"""Whether a lesion is suspicious, where it is to another model than the leading one."""
 
 UNCLEAR = "unclear"
 """Whether a lesion is suspicious, where nothing suspicious was found in a poor picture."""
@@ -36,12 +39,29 @@ def verdict_of(reading: Reading) -> str:
 
 
 def suspicion_of(reading: Reading) -> str | None:
-    """Whether the leading model finds an upload suspicious; None where it was not judged or there is no threshold."""
-    if reading.lead is None or reading.lead.suspicious is None:
+    """Whether the models find an upload suspicious; None where it was not judged or there is no threshold.
+
+    `yes` where the leading one does, `SOME` where only others do, `UNCLEAR` where none does in a poor picture.
+    """
+    if reading.lead is None:
         return None
     if reading.lead.suspicious:
         return "yes"
+    if any(diagnosis.suspicious for diagnosis in reading.diagnoses):
+        return SOME
+    if reading.lead.suspicious is None:
+        return None
     return UNCLEAR if reading.quality.poor else "no"  # what a poor picture hides is no reason to be calm
+
+
+def most_suspicious_first(readings: Sequence[Reading]) -> list[Reading]:
+    """What somebody should look at comes first, then the larger malignancy score; last what was not judged."""
+
+    def key(reading: Reading) -> tuple[int, float]:
+        rank = {"yes": 3, SOME: 2, UNCLEAR: 1}.get(suspicion_of(reading) or "", 0)
+        return rank, reading.lead.malignancy if reading.lead else -1.0
+
+    return sorted(readings, key=key, reverse=True)
 
 
 def overview(readings: Sequence[Reading]) -> pd.DataFrame:
@@ -50,7 +70,7 @@ def overview(readings: Sequence[Reading]) -> pd.DataFrame:
     Returns:
         Columns `image` (text), `verdict`, `diagnosis`, `confidence`, `malignancy` (0 to 1), `suspicious`, one
         `p_CODE` for each class, `reason`: why it was not judged, which leaves diagnosis and numbers empty, or what is
-        wrong with the picture.
+        to be said of the picture.
     """
     return pd.DataFrame([_row(reading) for reading in readings], columns=_COLUMNS)
 
@@ -80,7 +100,7 @@ def _row(reading: Reading) -> dict[str, object]:
     row: dict[str, object] = {
         "image": reading.name,
         "verdict": verdict_of(reading),
-        "reason": reading.reason or " ".join(reading.quality.advice),
+        "reason": reading.reason or " ".join(filter(None, (reading.memory, *reading.quality.advice))),
     }
     lead = reading.lead
     if lead is None:

@@ -19,6 +19,7 @@ from core.serving.overlay import encode_png
 from core.serving.quality import GOOD, Quality
 from core.serving.registry import ModelUnavailable, Registry
 from core.serving.runtime import cores
+from core.serving.seen import memory_sentence
 from core.serving.similar import load_index
 from core.settings import INPUT_SIZE
 
@@ -44,6 +45,7 @@ class Reading:
         failures: model -> why it gave no answer.
         quality: what is to be said of the photograph.
         verdict: what the gate measured; None where the image was rejected or there is no gate.
+        memory: that the models were made from this very picture, in a sentence; empty for any other.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Reading:
     failures: Mapping[str, str] = field(default_factory=dict)
     quality: Quality = GOOD
     verdict: Verdict | None = None
+    memory: str = ""
 
     @property
     def lead(self) -> Diagnosis | None:
@@ -147,6 +150,7 @@ def ask(
             {**failures, **failed},
             answer.quality,
             answer.verdict,
+            memory_sentence(registry, upload.input),
         )
     reason = "No model could answer." if models else "No model was chosen."
     return Reading(display_name(name), FAILED, reason, failures=failures)

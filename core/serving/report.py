@@ -23,12 +23,19 @@ from core.serving.answer import OK
 from core.serving.classifier import Diagnosis
 from core.serving.gate import gate_key
 from core.serving.overlay import draw_overlay, shrink
-from core.serving.overview import suspicion_of, thumbnail, verdict_of
+from core.serving.overview import most_suspicious_first, suspicion_of, thumbnail, verdict_of
 from core.serving.panel import Reading
 from core.serving.quality import WORSE
-from core.serving.registry import Registry
+from core.serving.registry import KNOWN, Registry
 from core.serving.similar import SimilarLesion, index_key
-from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
+from core.serving.wording import (
+    accepted_sentence,
+    agreement,
+    headline,
+    malignancy_sentence,
+    malignant_sentence,
+    suspicion_sentence,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,7 +49,12 @@ UNKNOWN = "not known"
 
 
 def case_report(
-    registry: Registry, reading: Reading, similar: Sequence[SimilarLesion] = (), *, made: date | None = None
+    registry: Registry,
+    reading: Reading,
+    similar: Sequence[SimilarLesion] = (),
+    notice: str | None = None,
+    *,
+    made: date | None = None,
 ) -> str:
     """One image: checks, verdict, probabilities by model, maps, similar lesions, and which files said so.
 
@@ -50,6 +62,7 @@ def case_report(
         registry: the models that answered.
         reading: of an image that could be read.
         similar: as `core.serving.similar.describe` gives them.
+        notice: what the image is, where that is known: that it is synthetic, or its recorded diagnosis.
         made: the day to print; today where it is None.
 
     Raises:
@@ -62,13 +75,16 @@ def case_report(
     return _render(
         "case.html",
         title="Case report",
+        notice=notice,
         made=made,
         models=[_model(registry, name) for name in _with_members(registry, names)],
         files=_files(registry, names),
         gate=_gate(reading),
+        memory=reading.memory,
         advice=(*reading.quality.advice, *([WORSE] if reading.quality.poor else [])),
         notes=reading.notes,
         picture=_jpeg(reading.display),
+        warning=suspicion_sentence(said, {name: _title(registry, name) for name in names}),
         sentences=_sentences(registry, reading),
         models_said=[_said(registry, diagnosis) for diagnosis in said],
         probabilities=_probabilities(said),
@@ -82,14 +98,14 @@ def case_report(
 
 
 def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date | None = None) -> str:
-    """Many images as a table, the largest malignancy score first; images that were not judged last.
+    """Many images as a table, the most suspicious first; images that were not judged last.
 
     Args:
         registry: the models that answered.
         readings: of the images, with the names of their files.
         made: the day to print; today where it is None.
     """
-    ordered = sorted(readings, key=lambda r: r.lead.malignancy if r.lead else -1.0, reverse=True)
+    ordered = most_suspicious_first(readings)
     names = list(dict.fromkeys(reading.lead.model for reading in ordered if reading.lead))
     return _render(
         "batch.html",
@@ -98,8 +114,13 @@ def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date 
         models=[_model(registry, name) for name in _with_members(registry, names)],
         files=_files(registry, names),
         lead=" or ".join(_title(registry, name) for name in names) or "no model",
+        others=[_title(registry, name) for name in _all_models(ordered) if name not in names],
         rows=[_row(reading) for reading in ordered],
     )
+
+
+def _all_models(readings: Sequence[Reading]) -> list[str]:
+    return list(dict.fromkeys(d.model for reading in readings for d in reading.diagnoses))
 
 
 @cache
@@ -129,7 +150,7 @@ def _jpeg(rgb: np.ndarray) -> str:
 
 
 def _title(registry: Registry, name: str) -> str:
-    return registry.state(name).title
+    return KNOWN[name].title if name in KNOWN else registry.state(name).title
 
 
 def _with_members(registry: Registry, names: Sequence[str]) -> list[str]:
@@ -177,8 +198,7 @@ def _gate(reading: Reading) -> str:
         return f"Not judged. {reading.reason}"
     if reading.verdict is None:
         return NOT_CHECKED
-    distance = f"{reading.verdict.score:.2f} of a limit of {reading.verdict.threshold:.2f}"
-    return f"It looks like a dermatoscopic image: its distance from those that the model learned from is {distance}."
+    return accepted_sentence(reading.verdict)
 
 
 def _sentences(registry: Registry, reading: Reading) -> list[str]:
@@ -256,6 +276,7 @@ def _row(reading: Reading) -> dict[str, Any]:
         "name": reading.name,
         "verdict": verdict_of(reading),
         "reason": reading.reason,
+        "memory": reading.memory,
         "diagnosis": BY_CODE[lead.label].name if lead else "",
         "confidence": percent(lead.confidence) if lead else "",
         "malignancy": f"{lead.malignancy:.3f}" if lead else "",

@@ -10,6 +10,7 @@ from core.evaluation.held_out import on_test
 from core.lesions import BY_CODE, INDEX, LESIONS, MALIGNANT
 from core.numbers import percent
 from core.serving.classifier import Diagnosis
+from core.serving.gate import Verdict
 
 LIKELY = 0.5
 """Below this, the leading class is less probable than all others together, and the words say so."""
@@ -26,6 +27,30 @@ def headline(diagnosis: Diagnosis, *, poor: bool = False) -> str:
     if diagnosis.confidence >= LIKELY:
         return f"Most likely: {name}"
     return f"Uncertain; leading: {name}"
+
+
+def suspicion_sentence(diagnoses: Sequence[Diagnosis], titles: Mapping[str, str]) -> str:
+    """That the lesion should be looked at, and by which models' score if not by the leading one's; empty if by none.
+
+    Args:
+        diagnoses: the leading one first.
+        titles: the models' names for people.
+    """
+    if not any(diagnosis.suspicious for diagnosis in diagnoses):
+        return ""
+    if diagnoses[0].suspicious:
+        return "Suspicious: have it looked at"
+    who = " and ".join(titles.get(d.model, d.model) for d in diagnoses if d.suspicious)
+    return f"Suspicious to {who}: have it looked at"
+
+
+def accepted_sentence(verdict: Verdict) -> str:
+    """What it means that the gate lets a picture pass."""
+    return (
+        "Looks enough like a dermatoscopic image to be accepted: its distance from those that the models learned from "
+        f"is {percent(verdict.score / verdict.threshold)} of the limit. That does not rule out a photograph by a bare "
+        "camera."
+    )
 
 
 def malignant_sentence(diagnosis: Diagnosis) -> str:
