@@ -13,16 +13,23 @@ from core.evaluation.contestants import HEADLINE_NAMES, Contestant, averaged_run
 from core.evaluation.gain import gain_sentence, read_gain
 from core.evaluation.operating import precision_recall, roc
 from core.evaluation.predictions import Predictions
-from core.evaluation.tables import COHORT_FIGURES, cohort_table, difference_table, figure_table
+from core.evaluation.tables import (
+    COHORT_FIGURES,
+    NO_SHARES,
+    cohort_table,
+    difference_table,
+    figure_table,
+    group_in_words,
+)
 from core.figures.curves import Line, precision_recall_curves, reliability_diagram, roc_curves
-from core.figures.intervals import Mark, Row, interval_rows
+from core.figures.intervals import Mark, Row
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
 from core.manifest import Manifest
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
-from pages._views import mark, pick_figure
+from pages._views import bars, mark, pick_figure, rows_of_figure
 
 READ_AHEAD = "read-ahead"
 DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}
@@ -139,7 +146,7 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
     _shared.chart(
         reliability_diagram(before, after, name, ink=_shared.ink()),
         key="reliability",
-        alt=f"{model.title}: calibration error {before.ece:.3f} before, {after.ece:.3f} after",
+        alt=f"{model.title}: calibration error {before.ece:.1%} before, {after.ece:.1%} after",
         reading="On the diagonal a model is right as often as it says; below it, it is too sure of itself. "
         f"Its logits are divided by {model.temperature:.2f}, fitted on validation. Whiskers are 95% "
         "intervals by lesions; bars: images in each bin.",
@@ -149,7 +156,7 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
 
 
 def show_differences(models: list[Contestant], guest: Guest | None) -> None:
-    """Paired differences and McNemar's test between every two."""
+    """Paired differences and McNemar's test between every two: of shares in points of 100, of an AUC as decimals."""
     found = answers(models, guest)
     if len(found) < 2:
         st.info("Two models with predictions are needed for a difference.")
@@ -169,22 +176,25 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     with st.spinner("Resampling lesions ..." if name in COUNTED else "Resampling lesions for the AUC ..."):
         comparisons = compare(found, guest, COUNTED if name in COUNTED else DIFFERENCES)
     rows = [row for pair in comparisons if (row := difference_row(pair, against, name, titles)) is not None]
+    in_points, title = name not in NO_SHARES, HEADLINE_NAMES[name]
+    axis = f"Difference in {title[0].lower()}{title[1:]}" + (", points of 100" if in_points else "")
+    values = {row.label: row.marks[0].value for row in rows}
     _shared.chart(
-        interval_rows(
-            rows, axis=f"Difference in {HEADLINE_NAMES[name].lower()}, points of 100", reference=(0.0, "no difference"),
-            ink=_shared.ink(),
-        ),
+        rows_of_figure(rows, name, axis=axis, reference=(0.0, "no difference"), differences=True),
         key="differences",
-        alt="; ".join(f"{row.label}: {row.marks[0].value:+.3f}" for row in rows),
+        alt="; ".join(f"{label}: {100 * v:+.1f} points" if in_points else f"{label}: {v:+.3f}"
+                      for label, v in values.items()),
         reading="Right of the line the named model is the better one. Whiskers that do not cross the line: a "
         "difference of 95% confidence, since both answered the same lesions.",
     )  # fmt: skip
     _say_whether_distillation_pays()
     table = difference_table(comparisons, titles)
-    config = {n: st.column_config.NumberColumn(HEADLINE_NAMES[n], format="%+.3f") for n in DIFFERENCES}
-    config |= {f"{n}{end}": st.column_config.NumberColumn(end[1:].capitalize(), format="%+.3f") for n in DIFFERENCES
-               for end in ("_low", "_high")}  # fmt: skip
-    config |= {
+    ends = [f"{name}_low", f"{name}_high"]
+    digits = "%+.1f" if in_points else "%+.3f"
+    config = {
+        name: st.column_config.NumberColumn(f"{title}, points" if in_points else title, format=digits),
+        ends[0]: st.column_config.NumberColumn("Low", format=digits),
+        ends[1]: st.column_config.NumberColumn("High", format=digits),
         "first": st.column_config.TextColumn("First", width=160),
         "second": st.column_config.TextColumn("Second", width=160),
         "only_first_right": "Only the first right",
@@ -192,9 +202,9 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
     }
     st.dataframe(
-        table, hide_index=True, column_config=config, key="difference-table", height="content",
-        column_order=["first", "second", name, f"{name}_low", f"{name}_high", "only_first_right", "only_second_right",
-                      "mcnemar_p"],
+        _shared.in_percent(table, [name, *ends]) if in_points else table, hide_index=True, column_config=config,
+        key="difference-table", height="content",
+        column_order=["first", "second", name, *ends, "only_first_right", "only_second_right", "mcnemar_p"],
         alt="Differences between every two models with McNemar's test",
     )  # fmt: skip
     st.caption(
@@ -297,16 +307,14 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         name = pick_figure("cohort-figure", tuple(COHORT_FIGURES), COHORT_FIGURES)
     table = cohort_table(counted, dimension)
     _shared.chart(
-        interval_rows(cohort_rows(counted, dimension, name), axis=COHORT_FIGURES[name], ink=_shared.ink()),
+        rows_of_figure(cohort_rows(counted, dimension, name), name, axis=COHORT_FIGURES[name]),
         key="cohorts",
         alt=f"{COHORT_FIGURES[name]} by {DIMENSIONS[dimension].lower()}",
         reading="Hollow marks and the word “thin” stand for fewer than 30 lesions, or for fewer than 30 images of the "
         "kind that a sensitivity or specificity is a share of, or that an AUC tells apart: read nothing into them. "
         "Groups differ in what they have as well as in how the model does.",
     )
-    config = {
-        n: st.column_config.ProgressColumn(label, **_shared.PERCENT) for n, label in COHORT_FIGURES.items()
-    }
+    config = {n: bars(n, label) for n, label in COHORT_FIGURES.items()}
     config |= {
         "n_images": "Images",
         "n_lesions": "Lesions",
@@ -316,8 +324,9 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
     config |= {"model": "Model", "group": DIMENSIONS[dimension]}
     order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "too_few_for", *COHORT_FIGURES]
     st.dataframe(
-        _shared.in_percent(table, COHORT_FIGURES), hide_index=True, column_order=order, column_config=config,
-        placeholder="", key="cohort-table", alt="Figures of each model in each cohort",
+        _shared.in_percent(table, [n for n in COHORT_FIGURES if n not in NO_SHARES]), hide_index=True,
+        column_order=order, column_config=config, placeholder="", key="cohort-table",
+        alt="Figures of each model in each cohort",
     )  # fmt: skip
     _shared.download(table, f"cohorts-{dimension}.csv")
 
@@ -330,6 +339,7 @@ def cohort_rows(models: list[Contestant], dimension: str, name: str) -> list[Row
         for cohort in model.cohorts:
             if cohort.get("dimension") == dimension:
                 group, thin = str(cohort["group"]), is_thin(cohort, name)
-                labels[group] = f"{group}: {cohort.get('n_lesions')} lesions{', thin' * thin}"
+                words = group_in_words(dimension, group)
+                labels[group] = f"{words}: {cohort.get('n_lesions')} lesions{', thin' * thin}"
                 groups.setdefault(group, []).append(mark(model, to_interval(cohort.get(name)), hollow=thin))
     return [Row(labels[group], tuple(marks)) for group, marks in groups.items()]

@@ -67,7 +67,8 @@ def _show(curves: Curves) -> None:
         + ". Every pruned network was fine-tuned with teachers, and every point is measured as an int8 file. Taking "
         "whole channels out makes a network smaller and faster; setting single weights to zero shrinks its zipped "
         "file alone, since a zero is multiplied like any other number."
-        + ("" if curves.of(MAGNITUDE) else " No point of the latter was made yet."),
+        + ("" if curves.of(MAGNITUDE) else " No point of the latter was made yet.")
+        + _say_epochs(curves),
     )
     st.caption(
         f"Of {_shared.plain_text(_shared.title(curves.parent))}, whatever models are chosen above, on "
@@ -95,6 +96,14 @@ def _show(curves: Curves) -> None:
     )  # fmt: skip
     _shared.download(table, "compression.csv")
     _show_demands()
+
+
+def _say_epochs(curves: Curves) -> str:
+    """That points differ in their fine-tuning, where they do: it is not the pruning alone that tells them apart."""
+    epochs = {point.epochs for point in curves.points if point.epochs}
+    if len(epochs) < 2:
+        return ""
+    return f" Points were fine-tuned for {min(epochs)} to {max(epochs)} epochs, as the table says: fewer cost accuracy, too."
 
 
 def _in_words(what: str) -> str:

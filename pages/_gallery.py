@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core.data.browse import in_words
 from core.data.ham10000 import Dataset
 from core.errors import UserError
 from core.evaluation.contestants import Contestant
@@ -49,9 +50,11 @@ def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
         table: the surest answer first.
         key: of the widgets.
     """
+    shown = _shared.in_percent(table, ["confidence", "p_true"])
+    if "dx_type" in shown:  # the download keeps HAM10000's codes
+        shown["dx_type"] = [in_words("dx_type", code) for code in shown["dx_type"]]
     st.dataframe(
-        _shared.in_percent(table, ["confidence", "p_true"]), hide_index=True, column_config=COLUMNS, placeholder="",
-        key=f"{key}-table",
+        shown, hide_index=True, column_config=COLUMNS, placeholder="", key=f"{key}-table",
         height="content" if len(table) < 8 else 300, alt="Images with what the model says of each",
     )  # fmt: skip
     _shared.download(table, f"{key}-{model.name}.csv")

@@ -15,6 +15,7 @@ from core.evaluation.contestants import Contestant
 from core.evaluation.intervals import Interval, Resamples, resample
 from core.evaluation.operating import Curve, Decision, precision_recall, roc
 from core.evaluation.predictions import Predictions
+from core.evaluation.tables import figure_in_words
 from core.figures.confusion import mark_point, two_by_two
 from core.figures.curves import Line, precision_recall_curves, roc_curves
 from core.figures.intervals import Row, interval_rows
@@ -72,20 +73,33 @@ def _choose_threshold(found: list[tuple[Contestant, Predictions]], target: str) 
     )
     if rule == LEADING:
         return None
-    default, key = 0.5, "threshold"
+    point, key = None, "threshold"
     if target == ANY_MALIGNANT:
         name = found[0][0].name
         entry = _shared.registry().state(name).entry
-        default = (entry.malignancy_threshold if entry else None) or default
+        point = entry.malignancy_threshold if entry else None
         # Each model has a key of its own, since what is right for one is another decision on the next one's scale.
         key = f"malignancy-threshold-{name}"
     # Never up: above the operating point fewer are found than it stands for.
-    start = math.floor(1000 * default) / 1000
-    return st.slider(
+    start = math.floor(1000 * (point or 0.5)) / 1000
+    threshold = st.slider(
         "Threshold", 0.0, 1.0, start, 0.005, "%.3f", key=key, bind="query-params", width=520,
         help="Lower finds more of the class and raises more false alarms. For the malignancy score it starts at the "
-        "operating point of the first model.",
+        "operating point of the first model, or at the slider's step just below it.",
     )  # fmt: skip
+    if point:
+        st.caption(_where_it_starts(found[0][0].title, point, start))
+    return threshold
+
+
+def _where_it_starts(title: str, point: float, start: float) -> str:
+    """A model's operating point, and why the slider's start may lie a little below it."""
+    said = f":material/info: {_shared.plain_text(title)}: operating point {point:.3f}"
+    if f"{point:.3f}" == f"{start:.3f}":
+        return f"{said}."
+    return (
+        f"{said}; the slider starts just below, at {start:.3f}, so that no image above that point is missed."
+    )
 
 
 def _choose_prevalence(own: float) -> float | None:
@@ -139,9 +153,12 @@ def _show_figures(
     _shared.chart(
         interval_rows(rows, axis="Share", ink=_shared.ink()),
         key="one-class-figures",
-        alt="; ".join(f"{label}: {getattr(decisions[0], n).text()}" for n, label in FIGURES.items()),
-        reading=f"Dots are the figures, whiskers hold 95% over lesions. PPV and NPV are for a prevalence of {among}; "
-        "F1 is always that of these images.",
+        alt="; ".join(
+            f"{label}: {figure_in_words(n, getattr(decisions[0], n)) or 'undefined'}"
+            for n, label in FIGURES.items()
+        ),
+        reading="Dots are the figures, whiskers are 95% intervals over lesions. PPV and NPV are for a prevalence of "
+        f"{among}; F1 is always that of these images.",
     )
 
 

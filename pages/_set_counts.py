@@ -39,8 +39,8 @@ def show_classes(images: Shown) -> None:
         class_bars(summary.images_by_class, summary.lesions_by_class, ink=_shared.ink()),
         key="classes",
         alt="; ".join(f"{BY_CODE[c].name}: {n:,} images" for c, n in summary.images_by_class.items()),
-        reading="Bars are images, the diamond is the number of lesions: far to the left of the bar's end, "
-        "they have several images.",
+        reading="Bars are images, the diamond is the number of lesions: the further it lies left of the bar's end, "
+        "the more images a lesion has.",
     )
     table = class_table(summary)
     config = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -21,11 +21,13 @@ from core.evaluation.leak import (
     sentence,
 )
 from core.evaluation.leak_file import read_pairs
-from core.figures.intervals import Mark, Row, interval_rows
+from core.evaluation.tables import figure_in_words
+from core.figures.intervals import Mark, Row
 from core.figures.style import NEUTRAL, model_colour
 from core.reported import BY_COUNTERPART, MARK
 from pages import _shared
 from pages._set_images import SPLIT_TITLES
+from pages._views import rows_of_figure
 
 COLOURS = {OURS: model_colour("student"), REPORT: NEUTRAL}
 HOW_IT_LEAKS = (
@@ -54,10 +56,10 @@ def show_worth() -> None:
     )
     rows = rows_of(pairs, figure)
     _shared.chart(
-        interval_rows(rows, axis=FIGURES[figure], ink=_shared.ink()),
+        rows_of_figure(rows, figure, axis=FIGURES[figure]),
         key="leak-worth",
-        alt="; ".join(f"{row.label}, {mark.name}: {mark.value:.1%}" for row in rows for mark in row.marks),
-        reading="Each pair of marks is one recipe, trained and tested twice; whiskers hold 95% over lesions."
+        alt="; ".join(f"{row.label}, {_in_words(figure, mark)}" for row in rows for mark in row.marks),
+        reading="Each pair of marks is one recipe, trained and tested twice; whiskers are 95% intervals over lesions."
         + (HOW_IT_LEAKS if figure == "accuracy" else ""),
     )
     show_table(pairs)
@@ -87,6 +89,10 @@ def _marks(found: Mapping[str, Interval], notes: Mapping[str, str]) -> tuple[Mar
         Mark(SPLIT_TITLES[split], i.value, i.low, i.high, COLOURS[split], SYMBOLS[split], note=notes[split])
         for split, i in found.items()
     )
+
+
+def _in_words(figure: str, mark: Mark) -> str:
+    return f"{mark.name}: {figure_in_words(figure, Interval(mark.value, mark.low, mark.high))}"
 
 
 def show_table(pairs: list[Pair]) -> None:
@@ -121,14 +127,21 @@ def show_table(pairs: list[Pair]) -> None:
     _shared.download(table, "leak.csv")
 
 
+def _stages(stages: Sequence[Mapping[str, Any]]) -> str:
+    """`4 epochs at 96 px, then 1 at 128 px`."""
+    said = []
+    for index, stage in enumerate(stages):
+        unit = "" if index else " epoch" if stage["epochs"] == 1 else " epochs"
+        said.append(f"{stage['epochs']}{unit} at {stage['size']} px")
+    return ", then ".join(said)
+
+
 def show_runs(pairs: list[Pair]) -> None:
     """What the runs were."""
     lines = []
     for pair in pairs:
         every = [side.facts for side in pair.sides.values()]
-        stages = ", ".join(
-            f"{stage['epochs']} at {stage['size']} px" for stage in every[0]["recipe"]["stages"]
-        )
+        stages = _stages(every[0]["recipe"]["stages"])
         minutes = " and ".join(f"{facts['seconds'] / 60:.0f}" for facts in every)
         machines, commits = (
             " and ".join(dict.fromkeys(str(facts[key]) for facts in every)) for key in ("machine", "commit")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.benchmark.hardware import this_machine
@@ -24,9 +25,12 @@ from core.evaluation.histories import read_history
 from core.evaluation.intervals import Interval
 from core.evaluation.latency import COMMAND
 from core.evaluation.tables import (
+    NO_SHARES,
     class_table,
+    figure_in_words,
     figure_table,
     headline_table,
+    written,
 )
 from core.figures.curves import (
     training_curves,
@@ -34,7 +38,7 @@ from core.figures.curves import (
 from core.figures.heatmap import sensitivity_heatmap
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.style import NEUTRAL, model_colour, model_symbol
-from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
+from core.figures.tradeoff import REPORTED_NOTE, Bubble, bubbles_of, tradeoff
 from core.lesions import BY_CODE, CODES
 from core.manifest import ModelEntry
 from core.numbers import percent
@@ -43,9 +47,13 @@ from pages import _links, _shared
 from pages._bring import Guest
 
 COSTS = {
-    "Size": ("megabytes", "Size, MB (logarithmic)"),
-    "Latency": ("milliseconds", "One image, one thread, ms (logarithmic)"),
+    "Size": ("megabytes", "Size, MB (logarithmic)", "a smaller file"),
+    "Latency": ("milliseconds", "One image, one thread, ms (logarithmic)", "a shorter time"),
 }
+"""What is paid: attribute of a contestant, axis, and what less of it is."""
+TRAINING_HEADINGS = {"loss": "Training loss", "accuracy": "Training accuracy"}
+AS_PRINTED = {"format": "%.2f%%"}
+"""Of the report's own accuracies, which it prints with two decimals."""
 
 
 def mark(model: Contestant, interval: Interval, *, note: str = "", hollow: bool = False) -> Mark:
@@ -56,12 +64,40 @@ def mark(model: Contestant, interval: Interval, *, note: str = "", hollow: bool 
     )  # fmt: skip
 
 
+def rows_of_figure(
+    rows: Sequence[Row],
+    name: str,
+    *,
+    axis: str,
+    reference: tuple[float, str] | None = None,
+    differences: bool = False,
+) -> go.Figure:
+    """`interval_rows` of one figure: of shares in per cent, or in points of 100 for `differences`; an AUC as decimals.
+
+    Args:
+        rows: from top to bottom.
+        name: of the figure, which says whether it is a share.
+        axis: what the axis shows.
+        reference: (value, what it is) of a line.
+        differences: whether the marks are differences of the figure.
+    """
+    share = name not in NO_SHARES
+    return interval_rows(
+        rows, axis=axis, share=share, points=share and differences, reference=reference, ink=_shared.ink()
+    )
+
+
+def bars(name: str, label: str) -> Any:
+    """A figure's column with bars: shares, which `_shared.in_percent` has to have made, or decimals of an AUC."""
+    return st.column_config.ProgressColumn(label, **(_shared.SCORE if name in NO_SHARES else _shared.PERCENT))
+
+
 def show_reported() -> None:
     """The report's figures alone."""
     table = figure_table([], reported=True)[["model", "accuracy", "megabytes", "split", "note"]]
+    accuracy = st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT | AS_PRINTED)
     st.dataframe(_shared.in_percent(table, ["accuracy"]), hide_index=True, placeholder="", key="reported-only",
-                 column_config=_shared.headings(table.columns)
-                 | {"accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT)})  # fmt: skip
+                 column_config=_shared.headings(table.columns) | {"accuracy": accuracy})  # fmt: skip
     _shared.download(table, "reported.csv")
 
 
@@ -82,15 +118,19 @@ def show_figures(models: list[Contestant], guest: Guest | None) -> None:
     line = majority_line(models) if name == "accuracy" else None
     better = "smaller is better" if name in SMALLER_IS_BETTER else "larger is better"
     _shared.chart(
-        interval_rows(
-            rows, axis=f"{HEADLINE_NAMES[name]}, {better}", share=name not in SMALLER_IS_BETTER, ink=_shared.ink(),
+        rows_of_figure(
+            rows,
+            name,
+            axis=f"{HEADLINE_NAMES[name]}, {better}",
             reference=(line[0], f"majority line {percent(line[0])}") if line else None,
         ),
         key="figures",
-        alt="; ".join(f"{m.title}: {m.interval(name).text()}" for m in models),
-        reading="A dot is the figure on all test images, its whiskers hold 95%. Overlapping whiskers do not mean that "
-        "two models are equal: see Differences.",
-    )  # fmt: skip
+        alt="; ".join(
+            f"{m.title}: {figure_in_words(name, m.interval(name)) or 'not measured'}" for m in models
+        ),
+        reading="A dot is the figure on all test images, its whiskers are a 95% interval. Overlapping whiskers do not "
+        "mean that two models are equal: see Differences.",
+    )
     show_figure_table(models, reported)
 
 
@@ -102,15 +142,25 @@ def show_figure_table(models: list[Contestant], reported: bool) -> None:
         ["model"],
         {"model": st.column_config.TextColumn("Model", width=230 if reported else None)},
     )
-    display = _shared.in_percent(table, HEADLINE_NAMES)
+    display = _shared.in_percent(table, [name for name in HEADLINE_NAMES if name not in NO_SHARES])
     for name, label in HEADLINE_NAMES.items():
-        display[f"{name}_interval"] = _shared.ranges(table, name)
+        found = table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)
+        display[f"{name}_interval"] = [written(name, Interval(*row))[1] or None for row in found]
         if name in SMALLER_IS_BETTER:
             config[name] = st.column_config.NumberColumn(label, format="%.1f%%")
         else:
-            config[name] = st.column_config.ProgressColumn(label, **_shared.PERCENT)
-        config[f"{name}_interval"] = st.column_config.TextColumn("95% interval, %")
+            config[name] = bars(name, label)
+        config[f"{name}_interval"] = st.column_config.TextColumn(
+            "95% interval" if name in NO_SHARES else "95% interval, %"
+        )
         shown += [name, f"{name}_interval"]
+    if reported:
+        theirs = np.arange(len(table)) >= len(models)
+        display = display.assign(
+            accuracy=display["accuracy"].mask(theirs), reported=display["accuracy"].where(theirs)
+        )
+        config["reported"] = st.column_config.NumberColumn(f"Accuracy {MARK}", **AS_PRINTED)
+        shown.insert(1 + shown.index("accuracy_interval"), "reported")
     config |= {
         "parameters": st.column_config.NumberColumn("Parameters", format="compact"),
         "megabytes": st.column_config.NumberColumn("MB", format="%.1f"),
@@ -143,21 +193,23 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
             kind = st.segmented_control(
                 "Against", list(COSTS), default=kind, required=True, key="price", bind="query-params"
             )
-    cost, axis = COSTS[kind]
+    cost, axis, cheaper = COSTS[kind]
     found = bubbles_of(models, cost, name)
     line = majority_line(models) if name == "accuracy" else None
     if not found:
         st.info("None of the chosen models has both this figure and a size.")
         return
+    title = HEADLINE_NAMES[name]
     _shared.chart(
         tradeoff(
-            found, cost=axis, gain=HEADLINE_NAMES[name], ink=_shared.ink(),
+            found, cost=axis, gain=title, share=name not in NO_SHARES, ink=_shared.ink(),
             reference=(line[0], f"majority line {percent(line[0])}") if line else None,
         ),
         key="tradeoff",
-        alt="; ".join(f"{b.title}: {b.gain:.1%} at {b.cost:.3g}" for b in found),
-        reading="Better is up and to the left; the area of a bubble is its file's size. What lies on the dotted Pareto "
-        f"front is beaten by nobody in both. Hollow: {REPORTED_NOTE}.",
+        alt="; ".join(f"{b.title}: {written(name, _gain(b))[0]} at {b.cost:.3g}" for b in found),
+        reading="Better is up and to the left; the area of a bubble is its file's size. No other model measured here "
+        f"has both a higher {title[0].lower()}{title[1:]} and {cheaper} than one on the dotted Pareto front. "
+        f"Hollow: {REPORTED_NOTE}.",
     )  # fmt: skip
     sizes = "; ".join(f"{_shared.plain_text(m.title)} {m.size}" for m in models if m.bytes)
     st.caption(f"Files are compared as they are shipped, whatever the format of their numbers: {sizes}.")
@@ -172,6 +224,10 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         st.caption("Your model has no size yet: enter one beside its file to see it here.")
     _shared.download(headline_table(models), "tradeoff.csv")
     show_this_machine([model.name for model in models])
+
+
+def _gain(bubble: Bubble) -> Interval:
+    return Interval(bubble.gain, bubble.low, bubble.high)
 
 
 def show_this_machine(names: Sequence[str]) -> None:
@@ -288,8 +344,11 @@ def show_training(models: list[Contestant], guest: Guest | None) -> None:
                 + differs.get(kind, ""),
             )  # fmt: skip
     st.caption(whose_curves(entry))
+    shares = [column for column in history.columns if column.endswith(("accuracy", "f1"))]
+    headings = _shared.headings(history.columns) | TRAINING_HEADINGS
     st.dataframe(
-        history, hide_index=True, key="history", column_config=_shared.headings(history.columns),
+        _shared.in_percent(history, shares), hide_index=True, key="history",
+        column_config=headings | {c: st.column_config.NumberColumn(headings[c], format="%.1f%%") for c in shares},
         alt="The training history epoch by epoch",
     )  # fmt: skip
     _shared.download(history, f"history-{name}.csv")

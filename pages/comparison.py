@@ -34,8 +34,8 @@ def main() -> None:
     """The page from top to bottom."""
     st.title("Comparison")
     st.markdown(
-        "Models on the same lesions, none of which they were trained on. Intervals hold 95% and come from resampling "
-        "lesions, since images of one lesion are no independent cases."
+        "Models on the same lesions, none of which they were trained on. Intervals are 95% and come from resampling "
+        "lesions, not images, since images of one lesion are no independent cases."
     )
     models = _shared.contestants()
     _shared.say_what_is_missing()

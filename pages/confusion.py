@@ -12,6 +12,7 @@ from core.evaluation.cohorts import groups
 from core.evaluation.confusions import ALARMS, ALL_ERRORS, MISSED, error_rows, image_table
 from core.evaluation.contestants import Contestant, on_same_images
 from core.evaluation.predictions import Predictions
+from core.evaluation.tables import group_in_words
 from pages import _gallery, _links, _matrix, _one_class, _shared
 from pages._answers import DIMENSIONS
 
@@ -87,7 +88,7 @@ def choose_cohort(found: Found, row: DeltaGenerator) -> Found:
     by = groups(known.loc[ids])
     with row:
         dimension = _links.selectbox(
-            "Only images by", [EVERYONE, *DIMENSIONS], 0, lambda d: DIMENSIONS.get(d, "no choice: all images"),
+            "Only one group, by", [EVERYONE, *DIMENSIONS], 0, lambda d: DIMENSIONS.get(d, "no choice: all images"),
             key="by", width=240,
         )  # fmt: skip
         if dimension == EVERYONE:
@@ -95,13 +96,16 @@ def choose_cohort(found: Found, row: DeltaGenerator) -> Found:
         values = by[dimension].to_numpy(dtype=str)
         names, counts = np.unique(values, return_counts=True)
         options = names[np.argsort(-counts, kind="stable")].tolist()
-        group = st.selectbox(
-            DIMENSIONS[dimension], options, key=f"group-{dimension}", bind="query-params", width=240
-        )
+        group = _links.selectbox(
+            DIMENSIONS[dimension], options, 0, lambda g: group_in_words(dimension, g), key=f"group-{dimension}",
+            width=240,
+        )  # fmt: skip
     chosen = values == group
     lesions = len(np.unique(found[0][1].lesion_id[chosen]))
+    words = _shared.plain_text(group_in_words(dimension, group))
     st.caption(
-        f":material/filter_alt: {int(chosen.sum()):,} images of {lesions:,} lesions; everything below is of these."
+        f":material/filter_alt: {words}: {int(chosen.sum()):,} images of {lesions:,} lesions; everything below is "
+        "of these."
     )
     return [(model, predictions.take(chosen)) for model, predictions in found]
 
@@ -118,9 +122,10 @@ def show_errors(found: Found) -> None:
     if not len(rows):
         st.success("There is no such error among these images.")
         return
+    wrong = "wrong" if kind == ALL_ERRORS else "wrong in this way"
     st.markdown(
-        f"{_shared.plain_text(model.title)} is wrong in this way on {len(rows):,} of {len(predictions):,} images, the "
-        "surest first:"
+        f"{_shared.plain_text(model.title)} is {wrong} on {len(rows):,} of {len(predictions):,} images, the surest "
+        "first:"
     )
     _gallery.show(
         model, image_table(predictions, model.temperature, rows, _gallery.records()), f"errors-{kind}"

@@ -82,8 +82,9 @@ def show_table(models: list[Contestant]) -> None:
     ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
     st.caption(
         f":material/info: A model whose accuracy is near the last row ({ours}) has learnt only which class is the "
-        f"commonest. Columns marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours "
-        "are on lesions that were never trained on, so the two differ in more than the model."
+        "commonest; “report: collapsed” means that the report's network named nearly everything nevus. Columns marked "
+        f"“{MARK}” are the report's own, on a split by image that lets lesions leak; ours are on lesions that were "
+        "never trained on, so the two differ in more than the model."
     )
     st.caption(
         ":material/list: The baseline is the student's network taught by labels alone; the ensemble is the mean of "
@@ -110,7 +111,7 @@ def say_who_leads(models: list[Contestant]) -> None:
             f":material/trending_up: The student ({max(students):.1%}) leads its large teachers "
             f"({' and '.join(f'{value:.1%}' for value in teachers)}), which says more of their training than of their "
             "size: the model cards tell what each began with, for how many epochs it learned, and on which machine. "
-            "Whether being taught paid at all stands under Comparison, Differences, and in the lab."
+            "For whether distillation helped, see Comparison, Differences, and the lab."
         )
 
 
@@ -155,8 +156,8 @@ def show_tradeoff(models: list[Contestant]) -> None:
         key="overview-tradeoff",
         alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost:.3g}" for b in found),
         reading="Better is up and to the left; the area of a bubble is the size of its file as it is shipped, in the "
-        "format that the table names. Whiskers hold 95%. Nothing "
-        f"beats the models on the dotted front in both. Hollow: {REPORTED_NOTE}.",
+        "format that the table names. Whiskers are 95% intervals. No other model measured here is both more accurate "
+        f"and {'smaller' if axis == SIZE else 'faster'} than one on the dotted front. Hollow: {REPORTED_NOTE}.",
     )  # fmt: skip
     if not timed:
         st.caption(

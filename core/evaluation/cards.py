@@ -25,11 +25,11 @@ from core.evaluation.contestants import (
     to_interval,
 )
 from core.evaluation.held_out import on_test
-from core.evaluation.intervals import Interval
 from core.evaluation.refusals import refusal_section
-from core.lesions import LESIONS
+from core.evaluation.tables import group_in_words, written
+from core.lesions import BY_CODE, LESIONS
 from core.manifest import Manifest, ModelEntry
-from core.numbers import percent_interval, percent_range
+from core.numbers import percent_interval
 from core.text import escape
 
 GAP_FIGURES: dict[str, str] = {
@@ -222,25 +222,22 @@ def _figures(manifest: Manifest, entry: ModelEntry) -> Section:
     found = contestant(manifest, entry.name)
     if not found.figures:
         return Section(title, _missing("figures"))
-    rows = [(label, *_share(found.interval(name))) for name, label in HEADLINE_NAMES.items()]
-    loss = to_interval(found.figures.get("log_loss"))
-    if loss.value == loss.value:
-        rows.append(("Log loss", f"{loss.value:.3f}", f"{loss.low:.3f} to {loss.high:.3f}"))
+    rows = []
+    for name, label in HEADLINE_NAMES.items():
+        value, ends = written(name, found.interval(name))
+        rows.append((label, value or "not measured", ends))
+    loss, ends = written("log_loss", to_interval(found.figures.get("log_loss")))
+    if loss:
+        rows.append(("Log loss", loss, ends))
     majority = found.figures.get("majority")
-    text = ["Intervals hold 95% and come from resampling lesions, not images."]
+    text = ["Intervals are 95% and come from resampling lesions, not images."]
     if isinstance(majority, Mapping) and "share" in majority:
-        text.append(
-            f"Always answering {majority.get('class')} would reach an accuracy of {majority['share']:.1%}."
-        )
+        code = str(majority.get("class", ""))
+        named = BY_CODE[code].name if code in BY_CODE else code
+        text.append(f"Always answering “{named}” would reach an accuracy of {majority['share']:.1%}.")
     if found.collapsed:
         text.append("Collapsed: its accuracy is within one point of that, so it has learnt little else.")
     return Section(title, tuple(text), pd.DataFrame(rows, columns=["figure", "value", "95% interval"]))
-
-
-def _share(found: Interval) -> tuple[str, str]:
-    if found.value != found.value:
-        return "not measured", ""
-    return f"{found.value:.1%}", percent_range(found.low, found.high)
 
 
 def _classes(manifest: Manifest, entry: ModelEntry) -> Section:
@@ -265,14 +262,16 @@ def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         cohorts: as the manifest stores them.
 
     Returns:
-        columns dimension, figure, worst, its value in per cent, best, its value in per cent, the gap in points; the
-        largest gap first.
+        columns dimension, figure, worst (in words), its value in per cent, best, its value in per cent, the gap in
+        points; the largest gap first.
     """
     rows = []
     for dimension in dict.fromkeys(cohort["dimension"] for cohort in cohorts):
         for name, label in GAP_FIGURES.items():
             groups = [c for c in cohorts if c["dimension"] == dimension and not is_thin(c, name)]
-            values = [(to_interval(c.get(name)).value, str(c["group"])) for c in groups]
+            values = [
+                (to_interval(c.get(name)).value, group_in_words(dimension, str(c["group"]))) for c in groups
+            ]
             known = sorted(value for value in values if not np.isnan(value[0]))
             if len(known) > 1:
                 (low, worst), (high, best) = known[0], known[-1]

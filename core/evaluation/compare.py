@@ -122,9 +122,9 @@ def _comparison(
 ) -> Comparison:
     difference = paired_difference(found, others)
     lesion = difference.resamples.lesion
-    differences = {name: difference.interval(name) for name in figures}
-    if "accuracy" in differences:
-        differences["accuracy"] = _or_few(differences["accuracy"], lesion)
+    differences = {
+        name: _or_few(difference.interval(name), lesion if name == "accuracy" else None) for name in figures
+    }
     sensitivity = {
         code: _or_few(interval, lesion[first.label == k])
         for k, (code, interval) in enumerate(zip(CODES, difference.intervals("sensitivity"), strict=True))
@@ -140,14 +140,16 @@ def _comparison(
     )
 
 
-def _or_few(difference: Interval, lesion: np.ndarray) -> Interval:
-    """The difference of two shares; where no resample has one, what zero changed lesions of so many still allow.
+def _or_few(difference: Interval, lesion: np.ndarray | None) -> Interval:
+    """A difference; where no resample has one, what zero changed lesions of so many still allow.
 
     Args:
-        difference: by the bootstrap.
-        lesion: of the images that both are shares of.
+        difference: by the bootstrap, which would claim that there is none on other images either.
+        lesion: of the images that both are shares of; None for figures that are no shares, whose ends are unknown then.
     """
-    if difference.value or difference.low or difference.high or not len(lesion):  # NaN counts as something
+    if difference.value or difference.low or difference.high:  # NaN counts as something
         return difference
+    if lesion is None:
+        return Interval(0.0, float("nan"), float("nan"))
     _, most = wilson_bounds(0.0, len(np.unique(lesion)))
     return Interval(0.0, -float(most), float(most), method="wilson")

@@ -26,6 +26,9 @@ HEADLINE_NAMES: dict[str, str] = {
 }
 """The figures of the table, each with the name that people read."""
 
+NO_SHARES = frozenset({"macro_auc", "malignant_auc", "log_loss"})
+"""Figures that are no shares, such as an area under a curve: people read them as decimals, all others in per cent."""
+
 NUMBER_FORMATS: dict[str, str] = {
     "float32": "float32",
     "float16": "float16",

@@ -25,8 +25,8 @@ SHARES: dict[str, str] = {
 
 
 ANOTHER = (
-    "It has no gate of its own: another model's stands before it, mostly the student's, whose card says how often "
-    "foreign pictures are refused."
+    "It does not refuse foreign pictures itself: another model's check runs before it, mostly the student's, whose "
+    "card says how often foreign pictures are refused."
 )
 
 

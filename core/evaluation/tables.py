@@ -8,11 +8,11 @@ import pandas as pd
 
 from core.evaluation.cohorts import is_thin
 from core.evaluation.compare import Comparison
-from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_line, to_interval
+from core.evaluation.contestants import HEADLINE_NAMES, NO_SHARES, Contestant, majority_line, to_interval
 from core.evaluation.intervals import Interval
 from core.evaluation.metrics import is_collapsed
 from core.lesions import BY_CODE, CODES
-from core.numbers import percent_interval
+from core.numbers import percent_range
 from core.reported import BY_COUNTERPART, MAJORITY_SHARE, MARK, RESULTS, Reported
 
 COLLAPSED = "collapsed"
@@ -24,6 +24,44 @@ COHORT_FIGURES: dict[str, str] = {
     "malignant_sensitivity": "Sensitivity for malignancy at the operating point",
     "malignant_specificity": "Specificity for malignancy at the operating point",
 }
+
+
+def written(name: str, found: Interval) -> tuple[str, str]:
+    """A figure and the ends of its 95% interval as people read them; empty where they are undefined.
+
+    Args:
+        name: of the figure, which says whether it is a share.
+        found: the figure.
+
+    >>> written("accuracy", Interval(0.755, 0.732, 0.777)), written("macro_auc", Interval(0.958, 0.949, 0.967))
+    (('75.5%', '73.2 to 77.7'), ('0.958', '0.949 to 0.967'))
+    """
+    if found.value != found.value:
+        return "", ""
+    if name not in NO_SHARES:
+        return f"{found.value:.1%}", percent_range(found.low, found.high)
+    known = found.low == found.low and found.high == found.high
+    return f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}" if known else ""
+
+
+def figure_in_words(name: str, found: Interval) -> str:
+    """`75.5% (73.2 to 77.7)`, of an area `0.958 (0.949 to 0.967)`; empty where it is undefined."""
+    value, ends = written(name, found)
+    return f"{value} ({ends})" if ends else value
+
+
+def group_in_words(dimension: str, group: str) -> str:
+    """A cohort's group as people read it.
+
+    Args:
+        dimension: `age`, `sex`, `site` or `confirmation`.
+        group: as the manifest stores it; groups by confirmation are HAM10000's codes, such as `histo`.
+    """
+    if dimension != "confirmation":
+        return group
+    from core.data.browse import in_words  # with OpenCV, which no other table needs
+
+    return in_words("dx_type", group)
 
 
 def reported_collapsed(row: Reported) -> bool:
@@ -101,15 +139,11 @@ def markdown_table(models: Sequence[Contestant]) -> str:
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for model in models:
         time = "" if model.milliseconds is None else f"{model.milliseconds:.1f} ms"
-        rows.append([model.title, *(_in_words(model.interval(name)) for name in shares), model.size, time])
+        rows.append([model.title, *(figure_in_words(n, model.interval(n)) for n in shares), model.size, time])
     line = majority_line(models)
     if line:
         rows.append([_always(line), f"{line[0]:.1%}", f"{1 / len(CODES):.1%}", f"{0:.1%}", "", ""])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _in_words(share: Interval) -> str:
-    return percent_interval(share.value, share.low, share.high)
 
 
 def figure_table(models: Sequence[Contestant], *, reported: bool = False) -> pd.DataFrame:
@@ -181,13 +215,14 @@ def difference_table(comparisons: Sequence[Comparison], titles: Mapping[str, str
 
 
 def cohort_table(models: Sequence[Contestant], dimension: str) -> pd.DataFrame:
-    """The groups of one dimension for every model that has them, a row for each model and group."""
+    """The groups of one dimension, in words, for every model that has them: a row for each model and group."""
     rows = []
     for model in models:
         for cohort in model.cohorts:
             if cohort.get("dimension") != dimension:
                 continue
-            row: dict[str, object] = {"model": model.title, "group": cohort["group"]}
+            group = group_in_words(dimension, str(cohort["group"]))
+            row: dict[str, object] = {"model": model.title, "group": group}
             row |= {k: cohort.get(k) for k in ("n_images", "n_lesions", "n_melanomas", "n_malignant", "thin")}
             few = [title for name, title in COHORT_FIGURES.items() if is_thin(cohort, name)]
             row["too_few_for"] = "any figure" if row["thin"] else ", ".join(few)

@@ -132,7 +132,7 @@ def reliability_diagram(
             x=found.confidence[rows],
             y=found.accuracy[rows],
             mode="lines+markers",
-            name=f"{name}, ECE {found.ece:.3f}",
+            name=f"{name}, ECE {found.ece:.1%}",
             line={"color": colour, "width": 1.5},
             marker={"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
             error_y={

@@ -52,7 +52,7 @@ class Style(NamedTuple):
     digits: str
 
 
-SHARES, NUMBERS, POINTS = Style(".0%", ".1%"), Style(".2f", ".3f"), Style("+~f", "+.1f")
+SHARES, NUMBERS, POINTS = Style(".0%", ".1%"), Style(".3~f", ".3f"), Style("+~f", "+.1f")
 
 
 def interval_rows(

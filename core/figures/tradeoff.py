@@ -86,6 +86,7 @@ def tradeoff(
     *,
     cost: str,
     gain: str,
+    share: bool = True,
     reference: tuple[float, str] | None = None,
     ink: str | None = None,
 ) -> go.Figure:
@@ -94,6 +95,7 @@ def tradeoff(
     Args:
         bubbles: with costs above 0.
         cost, gain: what the axes show.
+        share: whether the gain is a share, written in per cent.
         reference: (gain, what it is) of a dashed line, such as the majority's share.
         ink: colour of text; None leaves it to the page's theme.
 
@@ -106,7 +108,7 @@ def tradeoff(
     largest = max((b.area for b in bubbles if b.area), default=1.0)
     _front(result, [b for b in bubbles if b.front])
     for bubble in bubbles:
-        result.add_trace(_trace(bubble, largest))
+        result.add_trace(_trace(bubble, largest, ".1%" if share else ".3f"))
     if reference is not None:
         result.add_hline(reference[0], line={"color": NEUTRAL, "width": 2, "dash": "dash"})
         result.add_annotation(
@@ -118,7 +120,7 @@ def tradeoff(
         tickvals=[a * 10**k for k in range(-2, 5) for a in (1, 2, 5)], zeroline=False,
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": gain}, tickformat=".0%", fixedrange=True, automargin=True, zeroline=False,
+        title={"text": gain}, tickformat=".0%" if share else ".3~f", fixedrange=True, automargin=True, zeroline=False,
         range=_gains(bubbles, reference),
     )  # fmt: skip
     return result.update_layout(
@@ -153,13 +155,13 @@ def _front(result: go.Figure, front: list[Bubble]) -> None:
         )
 
 
-def _trace(bubble: Bubble, largest: float) -> go.Scatter:
+def _trace(bubble: Bubble, largest: float, digits: str) -> go.Scatter:
     colour, symbol = model_colour(bubble.model), model_symbol(bubble.model)
     if bubble.reported:
         symbol = hollow(symbol)
     share = (bubble.area or 0.0) / largest
     known = np.isfinite([bubble.low, bubble.high]).all()
-    interval = f" [{bubble.low:.1%}, {bubble.high:.1%}]" if known else ""
+    interval = f" [{bubble.low:{digits}}, {bubble.high:{digits}}]" if known else ""
     return go.Scatter(
         x=[bubble.cost],
         y=[bubble.gain],
@@ -184,5 +186,5 @@ def _trace(bubble: Bubble, largest: float) -> go.Scatter:
         }
         if known
         else None,
-        hovertemplate=f"%{{y:.1%}}{interval} at %{{x:.3g}}<br>{bubble.note}<extra>{bubble.title}</extra>",
+        hovertemplate=f"%{{y:{digits}}}{interval} at %{{x:.3g}}<br>{bubble.note}<extra>{bubble.title}</extra>",
     )

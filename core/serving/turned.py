@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
+from core.evaluation.contestants import NO_SHARES
 from core.evaluation.intervals import RESAMPLES, Interval, bootstrap, paired_difference, resample
 from core.evaluation.metrics import classification, ranking, together
 from core.manifest import Manifest
@@ -55,10 +56,11 @@ class Gain:
         """The gain in words."""
         said = []
         for name, label in FIGURES.items():
-            value, low, high = (
-                100 * (self.differences[name][end] or 0.0) for end in ("value", "low", "high")
-            )
-            said.append(f"{label} {value:+.1f} points ({low:+.1f} to {high:+.1f})")
+            value, low, high = (self.differences[name][end] or 0.0 for end in ("value", "low", "high"))
+            if name in NO_SHARES:
+                said.append(f"{label} {value:+.3f} ({low:+.3f} to {high:+.3f})")
+            else:
+                said.append(f"{label} {100 * value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})")
         return (
             f"On {self.images:,} {self.part} images it changes {', '.join(said)}, and takes {self.times:.1f} times as "
             "long."

@@ -18,6 +18,7 @@ from core.evaluation.calibration import (
     reliability,
     softmax,
 )
+from core.evaluation.intervals import wilson
 
 LOGITS = npst.arrays(np.float32, (5, 7), elements=st.floats(-1e4, 1e4, width=32))
 
@@ -175,3 +176,13 @@ def test_reliability_diagram():
     stored = diagram.to_dict()
     assert stored["accuracy"][0] is None, "no top class of seven has a probability below 1 / 15"
     assert stored["ece"] == pytest.approx(reliability(probabilities, labels).ece)
+
+
+def test_images_of_one_lesion_are_one_case():
+    probabilities, labels = np.full((20, 7), 0.1 / 6), np.zeros(20, int)
+    probabilities[:, 0] = 0.9
+    alone, four = (reliability(probabilities, labels, lesion_id=np.arange(20) // k) for k in (1, 5))
+    bin_ = int(np.flatnonzero(alone.count)[0])
+    assert alone.low[bin_] == wilson(20, 20).low
+    assert four.low[bin_] == wilson(4, 4).low
+    assert reliability(probabilities, labels).low[bin_] == alone.low[bin_]

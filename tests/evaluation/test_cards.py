@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
             "n_images": 2012,
             "n_lesions": 1494,
             "accuracy": {"value": 0.8123, "low": 0.7, "high": 0.9},
+            "macro_auc": {"value": 0.9584, "low": 0.9491, "high": 0.967},
             "classes": {"mel": {"n_images": 223, "sensitivity": {"value": 0.5, "low": 0.4, "high": 0.6}}},
             "majority": {"class": "nv", "share": 0.666},
             "collapsed": True,
@@ -67,6 +68,9 @@ def test_a_card_has_every_section_from_the_manifest(folder: Path) -> None:
     figures = card.section("Measured figures on test")
     assert figures.table.iloc[0].tolist() == ["Accuracy", "81.2%", "70.0 to 90.0"]
     assert figures.table.iloc[1].tolist() == ["Balanced accuracy", "not measured", ""]
+    area = figures.table.set_index("figure").loc["Macro AUC"]
+    assert area.tolist() == ["0.958", "0.949 to 0.967"], "an area is no share"
+    assert "Always answering “Melanocytic nevus” would reach an accuracy of 66.6%." in figures.paragraphs
     assert any("Collapsed" in text for text in figures.paragraphs)
 
 
@@ -118,6 +122,12 @@ def test_every_card_names_the_limits(folder: Path) -> None:
 def test_thin_cohorts_are_left_out_of_the_gaps() -> None:
     found = cohort_gaps([cohort("male", 0.8), cohort("female", 0.7), cohort("unknown", 0.1, thin=True)])
     assert found[["worst", "best", "gap, points"]].to_numpy().tolist() == [["female", "male", 10.0]]
+
+
+def test_groups_by_confirmation_are_in_words() -> None:
+    groups = (("histo", 0.7), ("follow_up", 0.9))
+    found = cohort_gaps([cohort(group, value, dimension="confirmation") for group, value in groups])
+    assert found[["worst", "best"]].to_numpy().tolist() == [["histopathology", "follow-up"]]
 
 
 def test_a_group_with_one_melanoma_has_no_part_in_the_gap_of_melanomas() -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from core.evaluation.compare import COUNTED, compare, compare_all
 from core.evaluation.evaluate import measure
+from core.evaluation.intervals import wilson
 from core.evaluation.predictions import PredictionsError
+from core.lesions import CODES
 
 
 def test_differences_are_those_of_the_figures(simulate):
@@ -37,8 +39,21 @@ def test_the_order_of_images_does_not_matter(simulate):
 
 def test_a_model_does_not_differ_from_itself(simulate):
     found = compare(simulate(60), simulate(60), {}, resamples=100)
-    assert all((d.low, d.value, d.high) == (0, 0, 0) for d in found.differences.values())
+    assert all(d.value == 0 for d in found.differences.values())
     assert found.mcnemar.p_exact == found.mcnemar.p_mid == 1
+
+
+def test_no_difference_on_few_lesions_is_no_proof_of_none(simulate):
+    model = simulate(60)
+    found = compare(model, model, {}, resamples=100)
+    most = wilson(0, len(set(model.lesion_id))).high
+    accuracy = found.differences["accuracy"]
+    assert (accuracy.low, accuracy.high, accuracy.method) == (-most, most, "wilson")
+    for k, code in enumerate(CODES):
+        lesions = len(set(model.lesion_id[model.label == k]))
+        if lesions:
+            assert found.sensitivity[code].high == wilson(0, lesions).high > most
+    assert np.isnan(found.differences["balanced_accuracy"].high)
 
 
 def test_every_two_are_compared_once_as_alone(simulate):

@@ -19,9 +19,18 @@ from core.evaluation.contestants import (
     to_interval,
 )
 from core.evaluation.histories import HistoryError, read_history
+from core.evaluation.intervals import Interval
 from core.evaluation.latency import BenchmarkError, read_benchmark
 from core.evaluation.predictions import Predictions, PredictionsError
-from core.evaluation.tables import COLLAPSED, cohort_table, figure_table, headline_table, markdown_table
+from core.evaluation.tables import (
+    COLLAPSED,
+    cohort_table,
+    figure_in_words,
+    figure_table,
+    headline_table,
+    markdown_table,
+    written,
+)
 from core.reported import MAJORITY_SHARE, RESULTS
 
 FIGURES = {
@@ -154,6 +163,21 @@ def test_the_cohort_table_takes_one_dimension() -> None:
     table = cohort_table([Contestant("student", "Student", cohorts=rows)], "sex")
     assert table["group"].tolist() == ["male"]
     assert table["accuracy"].tolist() == [0.5]
+
+
+def test_groups_by_confirmation_are_in_words() -> None:
+    rows = [{"dimension": "confirmation", "group": group, "thin": False} for group in ("histo", "unknown")]
+    table = cohort_table([Contestant("student", "Student", cohorts=rows)], "confirmation")
+    assert table["group"].tolist() == ["histopathology", "unknown"]
+
+
+def test_shares_are_written_in_per_cent_and_areas_as_decimals() -> None:
+    found, nan = Interval(0.9584, 0.9491, 0.967), float("nan")
+    assert written("accuracy", found) == ("95.8%", "94.9 to 96.7")
+    assert written("macro_auc", found) == ("0.958", "0.949 to 0.967")
+    assert written("macro_auc", Interval(0.9584, nan, nan)) == ("0.958", "")
+    assert written("malignant_auc", Interval(nan, nan, nan)) == ("", "")
+    assert figure_in_words("macro_auc", found) == "0.958 (0.949 to 0.967)"
 
 
 def test_a_benchmark_gives_latency(folder: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from core.artifacts import ModelEntry, load_manifest, update_model
 from core.evaluation.compare import Comparison, compare
-from core.evaluation.gain import gain_sentence, read_gain
+from core.evaluation.gain import ONE_RUN, gain_sentence, read_gain
 from core.evaluation.intervals import Interval, mcnemar
 
 PARTS = ("test", "validation")
@@ -34,7 +34,7 @@ def test_each_part_is_compared_on_its_own(folder, simulate):
             for name, skill in (("student", 3.5), ("baseline", 2.0))
         ]
         assert one.differences["accuracy"] == compare(*models, {}, resamples=50).differences["accuracy"]
-    assert gain_sentence(found).endswith("Distillation paid on both.")
+    assert gain_sentence(found).endswith(f"Distillation paid on both. {ONE_RUN}")
 
 
 def test_without_one_of_the_two_nothing_is_said(folder):
@@ -60,4 +60,4 @@ def test_the_verdict_follows_from_the_intervals_of_balanced_accuracy(test, valid
     said = gain_sentence({"test": pair(*test), "validation": pair(*validation)})
     assert verdict in said
     assert f"({100 * test[0]:+.1f} to {100 * test[1]:+.1f})" in said
-    assert "1,000 validation images, by which the epochs of both were chosen" in said
+    assert "1,000 validation images, by which epochs and means of runs were chosen" in said

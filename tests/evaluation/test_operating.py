@@ -124,6 +124,22 @@ def test_the_samples_own_prevalence_gives_its_own_predictive_values():
     assert rarer.to_dict()["prevalence"] == 0.01
 
 
+def test_a_chosen_prevalence_claims_no_certainty():
+    # 15 ill, all called; 200 healthy, 20 called: at a prevalence of 10% nobody below the threshold is ill, so far.
+    positive = np.array([True] * 15 + [False] * 200)
+    score = np.array([1.0] * 15 + [1.0] * 20 + [0.0] * 180)
+    drawn = resample(np.arange(215), 400)
+    found = at_threshold(score, positive, 0.5, drawn, prevalence=0.1)
+    assert found.npv.value == 1 == found.npv.high
+    _, lowest = predictive_values(found.sensitivity.low, found.specificity.low, 0.1)
+    assert found.npv.low == pytest.approx(float(lowest))
+    assert lowest < 0.98
+    assert found.ppv.low < found.ppv.value < found.ppv.high
+    perfect = at_threshold(positive.astype(float), positive, 0.5, drawn, prevalence=0.1)
+    for value in (perfect.ppv, perfect.npv):
+        assert value.low < value.value == value.high == 1
+
+
 def test_curves_are_scikit_learns():
     rng = np.random.default_rng(2)
     positive = rng.random(120) < 0.2

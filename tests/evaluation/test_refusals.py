@@ -54,7 +54,7 @@ def test_without_rates_the_command_is_named(say) -> None:
 def test_a_model_without_a_gate_points_to_the_one_before_it(say, tmp_path: Path) -> None:
     (tmp_path / "gate.npz").write_bytes(b"gate")
     update_shared(tmp_path, {"gate-student": "gate.npz"})
-    assert "no gate of its own" in say("resnet50")
+    assert "another model's check runs before it" in say("resnet50")
     assert COMMAND in say("student")
 
 

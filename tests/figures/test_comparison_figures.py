@@ -176,6 +176,7 @@ def test_reliability_leaves_empty_bins_out_and_counts_images() -> None:
     assert len(before.x) == len(after.x) == 1
     assert sum(bars.y) == 10
     assert after.marker.color == model_colour("student")
+    assert (before.name, after.name) == ("before, ECE 12.0%", "after calibration, ECE 12.0%")
 
 
 def test_training_is_blue_and_validation_red() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -40,10 +41,10 @@ def simulate(model: str, seed: int, n: int = 140) -> Predictions:
     )
 
 
-def cohort(group: str, n: int) -> dict:
+def cohort(group: str, n: int, dimension: str = "sex") -> dict:
     one = Interval(0.7, 0.6, 0.8)
-    names = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
-    return Cohort("sex", group, n, n, 3, 5, n < 30, dict.fromkeys(names, one)).to_dict()
+    names = ("accuracy", "balanced_accuracy", "melanoma_sensitivity", "malignant_auc")
+    return Cohort(dimension, group, n, n, 3, 5, n < 30, dict.fromkeys(names, one)).to_dict()
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +63,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     refreshed = refresh(folder, resamples=20)
     for name in NAMES:
         figures = {"split": "lesion", "test": refreshed.assessments[name].test.to_dict()}
-        update_model(
-            folder, name, {"figures": figures | {"cohorts": [cohort("male", 50), cohort("unknown", 9)]}}
-        )
+        cohorts = [cohort("male", 50), cohort("unknown", 9), cohort("histo", 50, "confirmation")]
+        update_model(folder, name, {"figures": figures | {"cohorts": cohorts}})
     return folder
 
 
@@ -104,6 +104,7 @@ def test_the_overview_is_the_default_page_and_has_table_figure_and_doors(
     for who in ("Clinician", "Instructor", "Researcher"):
         assert who in texts(app.markdown)
     assert "No benchmark was run" in texts(app.caption)
+    assert "“report: collapsed” means" in texts(app.caption)
 
 
 @pytest.mark.parametrize(("student", "said"), [(0.81, True), (0.74, False), (0.75, False)])
@@ -223,6 +224,58 @@ def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_pa
     assert labels == {*(f"{other} minus Student" for other in others), "no difference"}
 
 
+def test_differences_are_in_points_and_those_of_an_area_in_decimals(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view="Differences"))
+    (pair,) = compare_all(
+        [simulate(n, s).part_only("test") for s, n in enumerate(NAMES) if n != "student"],
+        {}, figures=("accuracy",),
+    )  # fmt: skip
+    row = app.dataframe[-1].value.query("first == 'ResNet50' and second == 'Baseline'").iloc[0]
+    points = 100 * pair.differences["accuracy"].value
+    assert row["accuracy"] == pytest.approx(points)
+    assert charts(app)[0]["layout"]["xaxis"]["title"]["text"] == "Difference in accuracy, points of 100"
+    assert f"ResNet50 minus Baseline: {points:+.1f} points" in app.get("plotly_chart")[0].proto.alt
+    app.selectbox(key="difference").set_value("macro_auc").run()
+    assert charts(sound(app))[0]["layout"]["xaxis"]["title"]["text"] == "Difference in macro AUC"
+    assert app.dataframe[-1].value["macro_auc"].abs().max() < 1
+
+
+@pytest.mark.parametrize("view", ["Figures", "Trade-off"])
+def test_an_area_is_drawn_in_decimals(finished: Path, use, open_page, view: str) -> None:
+    use(finished)
+    key = "figure" if view == "Figures" else "gain"
+    app = sound(open_page("comparison", view=view, **{key: "macro_auc"}))
+    chart = charts(app)[0]
+    axis = "xaxis" if view == "Figures" else "yaxis"
+    assert chart["layout"][axis]["tickformat"] == ".3~f"
+    assert not any("%}" in trace.get("hovertemplate", "") for trace in chart["data"])
+    assert re.search(r"Student: 0\.\d{3}", app.get("plotly_chart")[0].proto.alt)
+
+
+def test_the_table_of_figures_has_areas_as_decimals_and_the_report_s_as_printed(
+    finished: Path, use, open_page
+) -> None:
+    use(finished)
+    app = sound(open_page("comparison"))
+    table = next(frame.value for frame in app.dataframe if "macro_auc" in frame.value)
+    assert table["macro_auc"].max() <= 1 < table["accuracy"].max()
+    assert re.fullmatch(r"0\.\d{3} to \d\.\d{3}", table["macro_auc_interval"].iloc[0])
+    assert re.fullmatch(r"\d+\.\d to \d+\.\d", table["accuracy_interval"].iloc[0])
+    reported = table["model"].str.endswith("as reported")
+    assert table["reported"].notna().tolist() == reported.tolist()
+    assert table["accuracy"].notna().tolist() == (~reported).tolist()
+    assert pytest.approx(66.95) in table["reported"].tolist()
+
+
+def test_the_training_table_is_in_per_cent_as_its_figures_are(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(open_page("comparison", view="Training", compare="Student"))
+    table = app.dataframe[-1].value
+    assert (table["accuracy"].tolist(), table["val_accuracy"].tolist()) == ([40.0, 50.0], [50.0, 60.0])
+    assert table["loss"].tolist() == [2, 1]
+
+
 @pytest.mark.parametrize("said", ["student", "Student"])
 def test_models_stand_in_the_address_by_name_or_by_title(finished: Path, use, open_page, said: str) -> None:
     use(finished)
@@ -253,6 +306,18 @@ def test_thin_cohorts_are_marked(finished: Path, use, open_page) -> None:
     chart = charts(app)[0]
     assert "unknown: 9 lesions, thin" in {a["text"] for a in chart["layout"]["annotations"]}
     assert all("-open" in trace["marker"]["symbol"][1] for trace in chart["data"])
+
+
+def test_cohorts_by_confirmation_are_in_words(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = sound(
+        open_page("comparison", view="Cohorts", cohort="confirmation", **{"cohort-figure": "malignant_auc"})
+    )
+    assert "histopathology: 50 lesions, thin" in {a["text"] for a in charts(app)[0]["layout"]["annotations"]}
+    table = app.dataframe[-1].value
+    assert set(table["group"]) == {"histopathology"}
+    assert set(table["malignant_auc"]) == {0.7}
+    assert set(table["accuracy"]) == {70.0}
 
 
 @pytest.mark.parametrize(

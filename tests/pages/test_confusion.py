@@ -152,6 +152,7 @@ def test_with_the_dataset_a_cell_has_pictures_with_maps(make, open_page, with_da
     app = sound(open_page("confusion", true="nv", named="nv"))
     table = table_with(app, "image_id")
     assert {"age", "sex", "localization"} <= set(table)
+    assert "histopathology" in set(table["dx_type"])
     captions = [caption for image in app.get("image") for caption in image.captions]
     assert captions[::2] == ["Image"] * min(len(table), 6)
     assert all(caption.startswith("Melanocytic nevus: ") for caption in captions[1::2])
@@ -198,7 +199,18 @@ def test_a_cohort_narrows_everything(make, open_page, with_data, records) -> Non
     group = app.selectbox(key="group-sex").value
     wanted = int(((assign(records) == "test") & (records["sex"] == group)).sum())
     assert sum(map(int, numbers(charts(app)[0]))) == wanted
-    assert f"{wanted} images" in texts(app.caption)
+    assert f"{group}: {wanted} images" in texts(app.caption)
+
+
+def test_a_group_by_confirmation_stands_in_the_address_by_its_code_too(
+    make, open_page, with_data, records
+) -> None:
+    make("student")
+    app = sound(open_page("confusion", **{"by": "confirmation", "group-confirmation": "histo"}))
+    box = app.selectbox(key="group-confirmation")
+    assert box.value == "histo"
+    assert "histopathology" in box.options
+    assert "histopathology: " in texts(app.caption)
 
 
 def test_without_the_dataset_the_cohorts_say_what_is_missing(make, open_page) -> None:
@@ -252,7 +264,16 @@ def test_any_malignant_class_starts_at_the_operating_point(make, open_page) -> N
     app = open_page("confusion", aspect="One class", one="malignant")
     app.segmented_control(key="rule").set_value("its probability reaches a threshold").run()
     assert app.slider(key="malignancy-threshold-student").value == 0.4
-    sound(app)
+    assert "operating point 0.400." in texts(sound(app).caption)
+
+
+def test_a_start_below_the_operating_point_is_said_to_be_so(make, open_page) -> None:
+    folder = make("student")
+    update_model(folder, "student", {"operating_point": {"malignancy_threshold": 0.2167}}, {})
+    rule = "its probability reaches a threshold"
+    app = sound(open_page("confusion", aspect="One class", one="malignant", rule=rule))
+    assert app.slider[0].value == 0.216
+    assert "operating point 0.217; the slider starts just below, at 0.216" in texts(app.caption)
 
 
 def test_another_model_starts_at_its_own_operating_point(make, open_page) -> None:
@@ -277,6 +298,7 @@ def test_the_worst_errors_are_errors_of_that_kind(make, open_page, kind: str) ->
         assert "no such error" in texts(app.success)
         return
     assert (frames[0]["true"] != frames[0]["named"]).all()
+    assert ("wrong in this way" in texts(app.markdown)) == (kind != "all")
     malignant = {"akiec", "bcc", "mel"}
     if kind == "missed":
         assert set(frames[0]["true"]) <= malignant

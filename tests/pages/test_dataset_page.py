@@ -382,7 +382,7 @@ def add_pair(folder: Path, records: pd.DataFrame) -> Pair:
         found[split] = Predictions(
             f"student-{split}", ids, lesions, label, logits, np.full(len(test), "test")
         )
-        recipe = {"split": split, "stages": [{"epochs": 3, "size": 224}]}
+        recipe = {"split": split, "stages": [{"epochs": 4, "size": 96}, {"epochs": 1, "size": 128}]}
         facts[split] = {
             "recipe": recipe,
             "commit": "abc",
@@ -403,11 +403,13 @@ def test_what_the_leak_is_worth_is_measured(make, open_page, with_data, records)
     accuracy = [pair.sides[split].figures["accuracy"].value for split in SPLITS]
     assert list(table["accuracy"]) == pytest.approx([100 * value for value in accuracy])
     assert list(table["reported_accuracy"].isna()) == [True, False], "the report's belongs to its own split"
-    assert "10 and 10 minutes" in texts(app.caption)
+    assert "Student: 4 epochs at 96 px, then 1 at 128 px, 10 and 10 minutes" in texts(app.caption)
     labels = [note["text"] for note in charts(app)[-1]["layout"]["annotations"]]
     assert labels == ["Student", "Student, lesions with several images", "Student, lesions with one image"]
     app.selectbox(key="leak-figure").select("macro_f1").run()
     assert len(charts(sound(app))[-1]["layout"]["annotations"]) == 1
+    app.selectbox(key="leak-figure").select("macro_auc").run()
+    assert charts(sound(app))[-1]["layout"]["xaxis"]["tickformat"] == ".3~f"
 
 
 def test_before_anybody_measured_the_leak_the_page_says_how(make, open_page, with_data) -> None:

@@ -20,6 +20,7 @@ from core.serving.intake import Upload, read_image
 from core.serving.quality import KEY, Quality, load_limits
 from core.serving.rates import Share, measure_rates
 from core.serving.registry import Registry
+from core.serving.seen import KEY as SEEN
 from core.serving.similar import load_index
 
 
@@ -106,7 +107,7 @@ def test_fit_then_report(data, capsys):
     assert stored["model_sha256"] == manifest.files["models/student.tflite"].sha256
     assert stored["drawn"]["images"] == len(PAINTERS)
     assert stored["foreign"]["sklearn"]["images"] == 2
-    assert set(manifest.shared) == {KEY, "gate-student", "similar-student", "refusals-student"}
+    assert set(manifest.shared) == {KEY, SEEN, "gate-student", "similar-student", "refusals-student"}
 
 
 def test_another_file_of_the_model_is_fitted_anew(data, tiny, capsys):

@@ -19,6 +19,7 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
 from core.serving.classifier import Diagnosis, _diagnosis
 from core.serving.gate import Verdict
 from core.serving.intake import display_name, read_image
+from core.serving.overview import SOME, overview
 from core.serving.panel import Reading
 from core.serving.quality import Quality
 from core.serving.registry import Registry
@@ -67,7 +68,7 @@ def entry(name: str, title: str) -> ModelEntry:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    for name, title in (("student", "Student <i>"), ("baseline", "Baseline")):
+    for name, title in (("student", "MobileNetV2"), ("mine", "Mine <i>")):
         (tmp_path / f"{name}.tflite").write_bytes(name.encode())
         update_model(tmp_path, name, entry(name, title), {"litert": f"{name}.tflite"})
     (tmp_path / "gate.npz").write_bytes(b"gate")
@@ -86,7 +87,7 @@ def reading(**changes) -> Reading:
         "name": "mine.png",
         "status": OK,
         "display": np.full((90, 120, 3), 100, np.uint8),
-        "diagnoses": (diagnosis("student"), diagnosis("baseline", 5)),
+        "diagnoses": (diagnosis("student"), diagnosis("mine", 5)),
         "verdict": Verdict(True, "", 0.5, 1.0),
     }
     return Reading(**given | changes)
@@ -120,9 +121,9 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
         "Not a medical device", "2030-01-02",
         f"Poor picture; leading: Melanoma, {percent(diagnosis('student').confidence)}",
         "The picture is dark.", "worse than every picture that the models were checked on",
-        "0.50 of a limit of 1.00",
+        "50% of the limit. That does not rule out a photograph by a bare camera",
         "at or above the operating point of 0.400", "91.7% (95% interval 88.5 to 94.7)",
-        "Student <i>", "Baseline", "ISIC_0000001", "0.83",
+        "Student", "Mine <i>", "Suspicious: have it looked at.", "ISIC_0000001", "0.83",
         "55", "male", "back",
         "not known", "abc123", manifest.files["student.tflite"].sha256, manifest.files["gate.npz"].sha256, "1.500",
         "The two models do not agree",
@@ -179,6 +180,27 @@ def test_the_most_suspicious_comes_first_and_what_was_not_judged_last(registry: 
     ]
     text = batch_report(registry, readings)
     assert text.index("suspicious") < text.index("benign") < text.index("refused")
+
+
+def test_a_lesion_that_is_suspicious_to_another_model_alone_is_said_to_be_so(registry: Registry) -> None:
+    divided = reading(diagnoses=(diagnosis("student", 5), diagnosis("mine", 4)), name="divided")
+    calm = reading(diagnoses=(diagnosis("student", 5), diagnosis("mine", 5)), name="calm")
+    assert "Suspicious to Mine &lt;i&gt;: have it looked at." in case_report(registry, divided)
+    assert "have it looked at" not in case_report(registry, calm)
+    assert overview([divided, calm])["suspicious"].tolist() == [SOME, "no"]
+    text = Reader(batch_report(registry, [calm, divided])).text
+    assert text.index("divided") < text.index("calm")
+    assert "“to some” where it is that of Mine <i> alone" in " ".join(text.split())
+
+
+def test_what_the_picture_is_stands_in_the_report(registry: Registry) -> None:
+    text = case_report(registry, reading(memory="It was <learned> from."), (), "Synthetic & drawn.")
+    assert "Synthetic &amp; drawn." in text
+    assert "It was &lt;learned&gt; from." in text
+    assert "It was &lt;learned&gt; from." in batch_report(
+        registry, [reading(memory="It was <learned> from.")]
+    )
+    assert overview([reading(memory="Learned.")])["reason"].tolist() == ["Learned."]
 
 
 def test_pictures_carry_no_metadata(registry: Registry) -> None:

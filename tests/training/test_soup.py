@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from core.commands.soup import _others
+from core.errors import UserError
 from core.networks.weights import SMALL_KERNEL, save_weights
 from core.training.soup import cook
 
@@ -56,3 +60,13 @@ def test_what_they_have_in_common_stays(tiny, files):
             is_large = expected.ndim >= 2 and expected.numpy().size >= SMALL_KERNEL
             kept = expected.numpy().astype(np.float16 if is_large else np.float32)
             assert np.array_equal(variable.numpy(), kept.astype(np.float32))
+
+
+def test_files_are_told_apart_by_their_folders(tmp_path):
+    for name in ("a", "b", "c/a"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "best.npz").write_bytes(b"weights")
+    files = [str(tmp_path / name / "best.npz") for name in ("a", "b", "c/a")]
+    assert _others(files[:2]) == {"a/best.npz": Path(files[0]), "b/best.npz": Path(files[1])}
+    with pytest.raises(UserError, match=r"two called a/best\.npz"):
+        _others(files)

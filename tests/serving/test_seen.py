@@ -1,0 +1,77 @@
+"""Pictures that the models were made from are known again, and no others."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from core.artifacts import ArtifactError, update_shared
+from core.data.pixels import decode, to_input
+from core.data.samples import synthetic_sample
+from core.serving.registry import Registry
+from core.serving.seen import KEY, SENTENCES, TRAIN, VALIDATION, Seen, fingerprint, memory_sentence
+
+
+def picture(seed: int) -> np.ndarray:
+    """(224, 224, 3) uint8, smooth as a lesion is."""
+    noise = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), np.uint8)
+    return cv2.resize(noise, (224, 224), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen.of([picture(1), picture(2)], [True, False])
+
+
+@pytest.mark.parametrize("size", [(224, 224), (600, 450), (900, 900)])
+def test_a_picture_is_known_again_at_any_size(seen: Seen, size: tuple[int, int]):
+    scaled = [to_input(cv2.resize(picture(k), size, interpolation=cv2.INTER_AREA)) for k in (1, 2, 3)]
+    assert [seen.part(one) for one in scaled] == [TRAIN, VALIDATION, None]
+
+
+def test_a_picture_is_known_again_as_another_jpeg(seen: Seen):
+    _, data = cv2.imencode(".jpg", picture(1), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert seen.part(cv2.imdecode(data, cv2.IMREAD_COLOR)) == TRAIN
+
+
+def test_a_mirrored_picture_is_another(seen: Seen):
+    assert seen.part(np.ascontiguousarray(picture(1)[:, ::-1])) is None
+
+
+def test_a_fingerprint_has_512_bits_and_flat_pictures_one_too():
+    assert fingerprint(picture(1)).shape == (64,)
+    assert not fingerprint(np.full((224, 224, 3), 7, np.uint8)).any()
+    assert Seen(np.zeros((0, 64), np.uint8), np.zeros(0, bool)).part(picture(1)) is None
+
+
+def test_a_file_gives_back_what_it_was_made_of(seen: Seen):
+    again = Seen.from_bytes(seen.to_bytes(), "seen.npz")
+    assert np.array_equal(again.bits, seen.bits)
+    assert np.array_equal(again.trained, seen.trained)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", Seen(np.zeros((2, 8), np.uint8), np.zeros(2, bool)).to_bytes()])
+def test_damaged_files_are_refused(data: bytes):
+    with pytest.raises(ArtifactError, match=r"seen\.npz: expected"):
+        Seen.from_bytes(data, "seen.npz")
+
+
+def test_the_sentence_says_what_the_picture_was_to_the_models(make_artifacts, seen: Seen):
+    folder = make_artifacts("student")
+    assert memory_sentence(Registry.open(), picture(1)) == ""
+    (folder / "seen.npz").write_bytes(seen.to_bytes())
+    update_shared(folder, {KEY: "seen.npz"})
+    said = [memory_sentence(Registry.open(), picture(k)) for k in (1, 2, 3)]
+    assert said == [SENTENCES[TRAIN], SENTENCES[VALIDATION], ""]
+    (folder / "seen.npz").write_bytes(b"damaged")
+    assert memory_sentence(Registry.open(), picture(1)) == ""
+
+
+def test_shipped_fingerprints_know_no_synthetic_lesion():
+    registry = Registry.open()
+    assert registry.manifest is not None
+    assert KEY in registry.manifest.shared
+    for number in (1, 2, 3):
+        drawn = decode(synthetic_sample("mel", number).data, "drawn")
+        assert memory_sentence(registry, to_input(drawn)) == ""
