@@ -103,7 +103,10 @@ def _say_epochs(curves: Curves) -> str:
     epochs = {point.epochs for point in curves.points if point.epochs}
     if len(epochs) < 2:
         return ""
-    return f" Points were fine-tuned for {min(epochs)} to {max(epochs)} epochs, as the table says: fewer cost accuracy, too."
+    return (
+        f" Points were fine-tuned for {min(epochs)} to {max(epochs)} epochs, as the table says, and fewer cost "
+        "accuracy too."
+    )
 
 
 def _in_words(what: str) -> str:

@@ -15,7 +15,6 @@ from core.lab.table import Outcome
 from core.lab.tables import runs_table
 from core.lab.variants import ALL_MISTAKES, BY_KEY, FIRST_BATCH, IMAGE_SPLIT, STARVED_TEACHER, Variant
 from core.lab.views import mistakes_of
-from core.numbers import percent
 from pages import _links, _shared
 from pages._lab_table import NO_RUNS, say_missing
 
@@ -35,7 +34,7 @@ def show(cells: Cells) -> None:
     runs = {variant: of_cell(cells, variant) for variant in variants}
     if not any(runs.values()):
         st.info(NO_RUNS)
-        say_missing(cells, "collapse")
+        say_missing(cells, "collapse", gap="a row without a mark")
         return
     said = collapse_says(runs[variants[0]], runs[variants[1]])
     if said:
@@ -48,23 +47,40 @@ def show(cells: Cells) -> None:
     )
     if said:
         st.markdown(said)
-    by_image = [run for variant, found in runs.items() if IMAGE_SPLIT in variant.mistakes for run in found]
-    share = mean_of(by_image, "majority_share").value
-    st.caption(
-        f":material/call_split: Runs with “{BY_KEY[IMAGE_SPLIT].title.lower()}” are measured on the test part of that "
-        f"split{f', whose majority line is at {share:.2%}' if by_image else ''}, the others on lesions that nobody was "
-        "trained on."
-    )
+    st.caption(f":material/call_split: {_other_part(runs)}")
     _show_mistake(runs)
-    say_missing(cells, "collapse")
+    say_missing(cells, "collapse", gap="a row without a mark")
+
+
+def _other_part(runs: dict[Variant, tuple[Outcome, ...]]) -> str:
+    """Which runs are measured on another test part than the rest, and what its share of nevi is."""
+    names = " and ".join(f"“{mistakes_of(variant)}”" for variant in runs if IMAGE_SPLIT in variant.mistakes)
+    by_image, by_lesion = (
+        f" ({share:.1%} nevi)" if np.isfinite(share := _share_of_nevi(runs, split)) else ""
+        for split in ("report", "lesion")
+    )
+    return (
+        f"{names} are measured on the test part of the split by image{by_image}, the others on that of the split by "
+        f"lesion{by_lesion}, whose lesions nobody was trained on."
+    )
+
+
+def _share_of_nevi(runs: dict[Variant, tuple[Outcome, ...]], split: str) -> float:
+    """Of the test part of a split, as its runs have it; NaN without runs."""
+    there = [run for variant, found in runs.items() if variant.split == split for run in found]
+    return mean_of(there, "majority_share").value
 
 
 def _show_figure(runs: dict[Variant, tuple[Outcome, ...]], figure: str, name: str) -> None:
     rows, said = [], []
     for variant, found in runs.items():
         estimate, label = mean_of(found, figure), mistakes_of(variant)
-        says = mean_of(found, "says_majority").value
-        note = "" if np.isnan(says) else f"seeds: {estimate.seeds}; answers nevus to {says:.1%}"
+        says, nevi = (mean_of(found, key).value for key in ("says_majority", "majority_share"))
+        note = (
+            ""
+            if np.isnan(says)
+            else f"seeds: {estimate.seeds}; of its test part {nevi:.1%} are nevi, it names {says:.1%} so"
+        )
         colour = BROKEN_COLOUR if variant.mistakes else REPAIRED_COLOUR
         mark = Mark(
             label, estimate.value, estimate.value - estimate.half, estimate.value + estimate.half, colour,
@@ -72,13 +88,18 @@ def _show_figure(runs: dict[Variant, tuple[Outcome, ...]], figure: str, name: st
         )  # fmt: skip
         rows.append(Row(label if found else f"{label}: no runs yet", (mark,)))
         said.append(f"{label} {'no runs' if not found else f'{estimate.value:.1%}'}")
-    share = next((mean_of(found, "majority_share").value for found in runs.values() if found), float("nan"))
-    line = (share, f"majority line {percent(share)}") if figure == "accuracy" and np.isfinite(share) else None
+    share = _share_of_nevi(runs, "lesion")
+    line = (share, f"majority line {share:.1%}") if figure == "accuracy" and np.isfinite(share) else None
     _shared.chart(
         interval_rows(rows, axis=f"{name} on the test part", reference=line, ink=_shared.ink()),
         key=f"collapse-{figure}", alt=f"{name}: " + "; ".join(said),
-        reading=f"{name}, mean over the seeds; whiskers are that mean's 95% interval. Hollow: one seed, so none."
-        + (" On the line a student has learnt only which class is the commonest." if line else ""),
+        reading=f"{name}, mean over the seeds. Whiskers are 95% intervals over the seeds; hollow: one seed, so none."
+        + (
+            " The line is the share of nevi in the split by lesion: on it a student has learnt only which class is "
+            "the commonest."
+            if line
+            else ""
+        ),
     )  # fmt: skip
 
 

@@ -8,7 +8,18 @@ import streamlit as st
 from core.figures.intervals import Mark, Row, interval_rows
 from core.figures.runs import Series, cell_map, lines
 from core.figures.style import MODEL_COLOURS
-from core.lab.findings import FIGURES, Cells, Estimate, TestPart, budget, mean_of, of_cell, points, verdict
+from core.lab.findings import (
+    FIGURES,
+    Cells,
+    Estimate,
+    TestPart,
+    budget,
+    mean_of,
+    of_cell,
+    points,
+    verdict,
+    weighted_verdict,
+)
 from core.lab.plan import CHOSEN, TEACHERS, TEMPERATURES, plan, taught
 from core.lab.variants import Variant
 from core.lab.views import (
@@ -91,10 +102,10 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
     _show_plane(cells, teachers, figure, test, against)
     best = best_by_validation(cells, teachers, figure)
     if best is not None:
-        reached = mean_of(of_cell(cells, best), figure).value
+        reached, name = mean_of(of_cell(cells, best), figure).value, FIGURES[figure].lower()
         st.caption(
             f":material/star: Validation would choose T = {best.temperature:g}, alpha = {best.alpha:g}: "
-            f"{reached:.1%} of {FIGURES[figure].lower()} on the test part."
+            f"{'an' if name[0] in 'aeiou' else 'a'} {name} of {reached:.1%} on the test part."
         )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -113,10 +124,10 @@ def _show_verdict(
     )
     what = f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})"
     gains = all(e.seeds > 1 and e.is_clear and e.value > 0 for e in (plain, weighted))
-    beside = "With square-root class weights for both students: "
+    beside = weighted_verdict(plain, weighted, figure)
     if have_weights(teachers):
         beside = f"{title} learned with square-root class weights, which soft labels may hand on. {beside}"
-    said = f"{verdict(plain, figure, what)}\n\n{beside}{verdict(weighted, figure, what)}"
+    said = f"{verdict(plain, figure, what)}\n\n{beside}"
     (st.success if gains else st.info)(said, icon=":material/gavel:")
 
 
@@ -191,12 +202,14 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
         said.append(f"{label}: {points(e) if e.seeds else 'no runs'}")
     _shared.chart(
         interval_rows(
-            rows, axis=f"{FIGURES[figure]} with minus without", reference=(0.0, "no difference"), ink=_shared.ink()
+            rows, axis=f"{FIGURES[figure]}, with minus without, points", points=True,
+            reference=(0.0, "no difference"), ink=_shared.ink(),
         ),
         key="comparisons", alt="; ".join(said),
         reading="Each against the same student, start, weights and seeds without a teacher, the last against the same "
-        "without weights. A hint asks the student to tell the teacher's embedding from its own. Whiskers that cross "
-        "the line show nothing, nor does a hollow mark: one seed.",
+        "without weights. A hint asks the student to tell the teacher's embedding from its own. Whiskers are 95% "
+        "intervals over the seeds and the test lesions; one that crosses the line shows nothing, nor does a hollow "
+        "mark: one seed.",
     )  # fmt: skip
 
 
@@ -245,7 +258,7 @@ def _show_data(cells: Cells) -> None:
             )  # fmt: skip
     if not series:
         st.info(NO_RUNS)
-        say_missing(cells, "data")
+        say_missing(cells, "data", gap="a point that is not there")
         return
     with_teacher = any(one.name == "with the teacher" for one in series)
     about = "The teacher was trained on all of the lesions. " if with_teacher else ""
@@ -261,7 +274,7 @@ def _show_data(cells: Cells) -> None:
         key="data",
         alt="; ".join(f"{s.name} at {x:.0%}: {y:.1%}" for s in series for x, y in zip(s.x, s.y, strict=True)),
         reading=f"{about}The student sees the share as often as the full set would be seen, so that only the variety "
-        "of lesions differs. Whiskers: 95% over the seeds.",
+        "of lesions differs. Whiskers are 95% intervals over the seeds.",
     )  # fmt: skip
     _shared.download(pd.concat(frames), f"data-{figure}.csv")
-    say_missing(cells, "data")
+    say_missing(cells, "data", gap="a point that is not there")

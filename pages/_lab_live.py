@@ -8,11 +8,12 @@ from functools import cache
 import pandas as pd
 import streamlit as st
 
-from core.classroom.desk import FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
+from core.classroom.desk import ENDS_AFTER, FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
 from core.classroom.lesson import MOST_EPOCHS, SIZES, Order
 from core.classroom.network import Network
 from core.figures.runs import ARM_NAMES, lesson_curves
 from pages import _gallery, _links, _shared
+from pages._lab_soft import temperature_slider
 
 TICKET = "lesson"
 BEAT_SECONDS = 1.0
@@ -116,9 +117,8 @@ def _choose(teachers: list[str], busy: bool) -> Order:
             f"Epochs, 1 to {MOST_EPOCHS}", 1, MOST_EPOCHS, 15, key="epochs", width=160, disabled=busy,
         )  # fmt: skip
     left, right = st.columns(2, gap="medium")
-    temperature = left.slider(
-        "Temperature T", 1.0, 50.0, 4.0, 0.5, key="live-t", bind="query-params", disabled=busy
-    )
+    with left:
+        temperature = temperature_slider(4.0, key="live-t", disabled=busy)
     alpha = right.slider(
         "Weight alpha of the soft term",
         0.0,
@@ -129,7 +129,7 @@ def _choose(teachers: list[str], busy: bool) -> Order:
         bind="query-params",
         disabled=busy,
     )
-    return Order(source, teacher, int(size or SIZES[0]), float(temperature), float(alpha), int(epochs))
+    return Order(source, teacher, int(size or SIZES[0]), temperature, float(alpha), int(epochs))
 
 
 @st.fragment(run_every=BEAT_SECONDS)
@@ -163,7 +163,8 @@ def _show_ticket(ticket: Ticket) -> None:
             st.columns(2, gap="medium"), FIGURES[start : start + 2], strict=True
         ):
             last = {p["arm"]: p[key] for p in ticket.points if p.get(key) is not None}
-            said = ", ".join(f"{ARM_NAMES[arm]} {value:.3f}" for arm, value in last.items())
+            digits = ".1%" if share else ".3f"
+            said = ", ".join(f"{ARM_NAMES[arm]} {value:{digits}}" for arm, value in last.items())
             with column:
                 _shared.chart(
                     lesson_curves(
@@ -184,6 +185,18 @@ def _progress(ticket: Ticket) -> str:
     )
 
 
+def _how_it_ended(ticket: Ticket) -> str:
+    """`Done after epoch 15 of 15 and 83 s.`"""
+    reached, asked = ticket.points[-1]["epoch"], ticket.order.epochs
+    seconds = (ticket.ended or 0.0) - (ticket.begun or 0.0)
+    how = "Stopped"
+    if ticket.state != STOPPED:
+        how = "Done" if reached >= asked else "Time is up"
+    elif seconds >= ENDS_AFTER:  # by the desk, not by whoever looks on
+        how = "Time is up"
+    return f"{how} after epoch {reached:g} of {asked} and {seconds:.0f} s."
+
+
 def _show_end(ticket: Ticket) -> None:
     if ticket.state == FAILED:
         st.error(_shared.plain_text(ticket.note))
@@ -193,10 +206,8 @@ def _show_end(ticket: Ticket) -> None:
         st.info("Stopped before the first point.")
         return
     gain = {key: last["taught"][key] - last["alone"][key] for key, *_ in FIGURES if key != OWN_LOSS}
-    seconds = (ticket.ended or 0.0) - (ticket.begun or 0.0)
-    how = "Stopped" if ticket.state == STOPPED else "Done"
     st.markdown(
-        f"{how} after epoch {ticket.points[-1]['epoch']:g} and {seconds:.0f} s. With the teacher (T = "
+        f"{_how_it_ended(ticket)} With the teacher (T = "
         f"{ticket.order.temperature:g}, alpha = {ticket.order.alpha:g}) accuracy differs from that of labels alone "
         f"by {100 * gain['test_accuracy']:+.1f} points, balanced accuracy by "
         f"{100 * gain['test_balanced_accuracy']:+.1f}, cross-entropy by {gain['test_loss']:+.3f} (less is better). "

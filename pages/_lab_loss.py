@@ -13,7 +13,7 @@ from core.lab.tables import loss_table
 from core.lab.variants import REPORT_ALPHA, REPORT_TEMPERATURE
 from core.lesions import CODES, N_CLASSES
 from pages import _links, _shared
-from pages._lab_soft import Chosen
+from pages._lab_soft import Chosen, temperature_slider
 
 UNTRAINED, COLLAPSED = "untrained", "collapsed"
 STATES = {UNTRAINED: "untrained: all classes alike", COLLAPSED: "collapsed: says how common each class is"}
@@ -45,7 +45,8 @@ def show(chosen: Chosen) -> None:
             width=330,
         )  # fmt: skip
     left, right = st.columns(2, gap="medium")
-    temperature = left.slider("Temperature T", 1.0, 50.0, 4.0, 0.5, key="loss-t", bind="query-params")
+    with left:
+        temperature = temperature_slider(4.0, key="loss-t")
     alpha = right.slider(
         "Weight alpha of the soft term", 0.0, 1.0, REPORT_ALPHA, 0.05, key="alpha", bind="query-params"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,17 +15,20 @@ from core.evaluation.contestants import on_same_images
 from core.evaluation.predictions import Predictions
 from core.figures.lab import entropy_lines, knowledge_map, soft_label_bars
 from core.lab.soft_labels import (
+    CHOICES,
     LARGEST_ENTROPY,
     dark_knowledge,
     entropy,
     entropy_curve,
     likeness,
+    nearest_choice,
     ranking,
     softened,
     telling_first,
 )
 from core.lab.tables import soft_label_table
 from core.lesions import BY_CODE, CODES
+from core.numbers import percent
 from pages import _data, _gallery, _links, _shared
 
 
@@ -94,11 +99,41 @@ def choose() -> Chosen | None:
         rows = rows[telling_first(first.logits[rows], CODES.index(code))]
         number = _links.number_input(
             f"Image, 1 to {len(rows)}", 1, len(rows), 1, key="image", width=180,
-            help="The images come first whose soft label holds most besides the teacher's first choice.",
+            help="The images come first whose soft label holds most besides the teacher's first choice. They are "
+            "numbered for this page alone: a sample under Prediction is another image than the one of its number here.",
         )  # fmt: skip
     row = int(rows[number - 1])
     answers = {name: found.logits[row].astype(np.float64) for name, found in predictions.items()}
     return Chosen(str(first.image_id[row]), int(first.label[row]), teachers, answers, predictions)
+
+
+def temperature_slider(start: float, *, key: str, **more: Any) -> float:
+    """A slider of T over `CHOICES`, bound to the address; any other T that stands there becomes the nearest of them."""
+    asked = st.query_params.get(key)
+    if key not in st.session_state and asked and asked not in map(_written, CHOICES):
+        wanted = _number(asked)
+        if wanted is None:
+            st.toast(
+                f"The address asks for T = “{_links.plain(asked)}”, which is no temperature.",
+                icon=":material/link_off:",
+            )
+        else:  # as Streamlit does not take an option that is only near
+            st.query_params[key] = _written(nearest_choice(wanted))
+            st.rerun()
+    return st.select_slider("Temperature T", CHOICES, start, _written, key=key, bind="query-params", **more)
+
+
+def _written(temperature: float) -> str:
+    return f"{temperature:g}"
+
+
+def _number(text: str) -> float | None:
+    """A finite number above 0; None for anything else."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) and found > 0 else None
 
 
 def show(chosen: Chosen) -> None:
@@ -109,7 +144,7 @@ def show(chosen: Chosen) -> None:
 
 @st.fragment
 def _show_softening(chosen: Chosen) -> None:
-    temperature = st.slider("Temperature T", 1.0, 50.0, 2.0, 0.5, key="t", bind="query-params")
+    temperature = temperature_slider(2.0, key="t")
     columns = st.columns([1, *[1.6] * len(chosen.teachers)], gap="medium")
     with columns[0]:
         _show_image(chosen)
@@ -168,14 +203,25 @@ def _show_teacher(chosen: Chosen, name: str, temperature: float) -> None:
     once, soft = softened(logits, 1.0), softened(logits, temperature)
     top = CODES[int(np.argmax(logits))]
     said = ", ".join(f"{code} {z:+.1f}" for code, z in zip(CODES, logits, strict=True))
-    st.markdown(f"**{_shared.plain_text(_shared.title(name))}** says {top} ({once.max():.0%} at T = 1)")
+    st.markdown(f"**{_shared.plain_text(_shared.title(name))}** says {top} ({percent(once.max())} at T = 1)")
     _shared.chart(
         soft_label_bars(once, soft, temperature, ink=_shared.ink()),
         key=f"soft-{name}",
         alt=f"{_shared.title(name)}'s soft label: "
         + ", ".join(f"{code} {p:.1%}" for code, p in zip(CODES, soft, strict=True)),
-        reading=f"Outlined: T = 1. Filled: T = {temperature:g}. Dashed: 1/7, which says nothing. Logits: {said}.",
+        reading=f"Outlined: T = 1, {_as_trained(name, logits)}. Filled: T = {temperature:g}. Dashed: 1/7, which says "
+        f"nothing. Logits: {said}.",
     )
+
+
+def _as_trained(name: str, logits: np.ndarray) -> str:
+    """That the logits are not calibrated, and what calibration makes of the first choice, where the model has one."""
+    manifest = _shared.registry().manifest
+    entry = manifest.models[name] if manifest else None
+    if entry is None or "temperature" not in entry.calibration:
+        return "as trained"
+    calibrated = float(softened(logits, entry.temperature).max())
+    return f"as trained; calibrated, as under Prediction, {CODES[int(np.argmax(logits))]} has {percent(calibrated)}"
 
 
 @st.fragment
@@ -183,9 +229,7 @@ def _show_knowledge(chosen: Chosen) -> None:
     st.header("3 · Dark knowledge", anchor="dark-knowledge")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = _links.selectbox("Teacher", list(chosen.teachers), 0, _shared.title, key="knower", width=240)
-        temperature = st.slider(
-            "Temperature T", 1.0, 50.0, 2.0, 0.5, key="knowledge-t", bind="query-params", width=320
-        )
+        temperature = temperature_slider(2.0, key="knowledge-t", width=320)
     predictions = chosen.predictions[name]
     knowledge = dark_knowledge(predictions.logits, predictions.label, temperature)
     matrix = matrix_of(predictions)

@@ -65,13 +65,21 @@ def show_all(found: list[Outcome]) -> None:
             _shared.download(history_table(found), "lab-histories.csv", "Histories as CSV")
 
 
-def say_missing(cells: Cells, *groups: str) -> None:
-    """How many of some groups' runs nobody made yet, and the commands that make them."""
+def say_missing(cells: Cells, *groups: str, gap: str = "an empty cell") -> None:
+    """Where runs are missing: how many of some groups' there are, and the commands that make more.
+
+    Args:
+        cells: the runs.
+        groups: of the plan.
+        gap: what a chapter shows where there is no run.
+    """
     wanted = {variant.name: variant for group in groups for variant in plan(group)}
     left = missing(cells, list(wanted.values()))
     if left:
         commands = [f"`{command_for(group)}`" for group in groups if missing(cells, plan(group))]
-        st.caption(
-            f":material/pending: {len(left)} of the {len(wanted)} runs planned for this chapter were not made yet, and "
-            f"their cells are empty; {', '.join(commands)} {'makes' if len(commands) == 1 else 'make'} them."
+        made = len(wanted) - len(left)
+        count = (
+            f"{made} run{'s' * (made != 1)} so far; {gap} was not measured." if made else "No runs so far."
         )
+        by = " and ".join(filter(None, (", ".join(commands[:-1]), commands[-1])))
+        st.caption(f":material/science: {count} {by} add{'s' * (len(commands) == 1)} runs.")

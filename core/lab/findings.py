@@ -17,7 +17,7 @@ from core.evaluation.intervals import LEVEL, resample
 from core.evaluation.metrics import confusion, from_confusion
 from core.evaluation.predictions import Predictions
 from core.lab.table import Outcome
-from core.lab.variants import Variant
+from core.lab.variants import BY_KEY, IMAGE_SPLIT, Variant
 
 FIGURES: dict[str, str] = {"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
 RESAMPLES = 400
@@ -137,11 +137,34 @@ def _lesion_half(pairs: Sequence[tuple[Outcome, Outcome]], figure: str, test: Te
     return float(high - low) / 2
 
 
-def points(estimate: Estimate, *, signed: bool = True) -> str:
-    """`+2.1 ± 0.6 points`, in points of 100."""
-    value = f"{100 * estimate.value:{'+' if signed else ''}.1f}"
-    doubt = f" ± {100 * estimate.half:.1f}" if np.isfinite(estimate.half) else ""
-    return f"{value}{doubt} points"
+def points(estimate: Estimate) -> str:
+    """A difference in points of 100: `+2.1 points (+1.5 to +2.7)`."""
+    ends = f" ({_ends(estimate)})" if np.isfinite(estimate.half) else ""
+    return f"{100 * estimate.value:+.1f} points{ends}"
+
+
+def _ends(found: Estimate, digits: str = "+.1f") -> str:
+    """Of its interval, in points of 100: `+1.5 to +2.7`."""
+    return f"{100 * (found.value - found.half):{digits}} to {100 * (found.value + found.half):{digits}}"
+
+
+def _signed(found: Estimate, of: str = "") -> str:
+    """`+0.4 points of accuracy (95% interval -3.6 to +4.4, 3 seeds)`."""
+    return f"{100 * found.value:+.1f} points{of} (95% interval {_ends(found)}, {found.seeds} seeds)"
+
+
+def _adds(found: Estimate, name: str, how: str = "") -> str:
+    """Of a clear difference: `adds 3.1 points of accuracy (95% interval 1.0 to 5.2, 3 seeds)`."""
+    size = Estimate(abs(found.value), found.half, found.seeds)
+    return (
+        f"{how}{'adds' if found.value > 0 else 'takes away'} {100 * size.value:.1f} points of {name} "
+        f"(95% interval {_ends(size, '.1f')}, {size.seeds} seeds)"
+    )
+
+
+def _of_one_seed(found: Estimate, name: str) -> str:
+    """`1.2 points more of accuracy`."""
+    return f"{100 * abs(found.value):.1f} points {'more' if found.value >= 0 else 'less'} of {name}"
 
 
 def budget(outcome: Outcome) -> str:
@@ -162,20 +185,42 @@ def verdict(found: Estimate, figure: str, what: str) -> str:
         what: the subject: `distillation from ResNet50`.
     """
     name = FIGURES[figure].lower()
-    seeds = f"{found.seeds} seed{'s' if found.seeds != 1 else ''}"
     if not found.seeds:
         return f"Nothing can be said of {what} yet: its runs, or those without, are missing."
-    size = points(found, signed=False).lstrip("-")
     if found.seeds == 1:
-        way = "more" if found.value >= 0 else "less"
-        return f"With {what} the one seed so far has {size} {way} of {name}: too few runs for a verdict."
+        return f"With {what} the one seed so far has {_of_one_seed(found, name)}: too few runs for a verdict."
     if not found.is_clear:
+        return f"At this budget {what} makes no difference to {name} that could be shown: {_signed(found)}."
+    return f"At this budget {what} {_adds(found, name)}."
+
+
+def weighted_verdict(plain: Estimate, weighted: Estimate, figure: str) -> str:
+    """What is left of what distillation gives where the student without a teacher has class weights too.
+
+    Args:
+        plain: with minus without, of students without class weights.
+        weighted: the same of students that both have square-root class weights.
+        figure: key of `FIGURES`.
+    """
+    name = FIGURES[figure].lower()
+    both = "When both students get the same square-root class weights, "
+    if not weighted.seeds:
+        return f"{both}nothing can be said yet: these runs, or some of them, are missing."
+    if weighted.seeds == 1:
         return (
-            f"At this budget {what} makes no difference to {name} that {seeds} and this test part can show: "
-            f"{points(found)}."
+            f"{both}the one seed so far has {_of_one_seed(weighted, name)} with distillation: too few runs for a "
+            "verdict."
         )
-    way = "adds" if found.value > 0 else "takes away"
-    return f"At this budget {what} {way} {size} of {name} ({seeds})."
+    if weighted.is_clear:
+        same = (plain.value > 0) == (weighted.value > 0)
+        how = ("still " if same else "instead ") if plain.is_clear else ""
+        return f"{both}distillation {_adds(weighted, name, how)}."
+    measured = _signed(weighted, f" of {name}")
+    if plain.is_clear:
+        what = "gain" if plain.value > 0 else "loss"
+        return f"{both}nothing of this {what} is left that could be shown: {measured}."
+    either = " either" if plain.seeds > 1 else ""
+    return f"{both}no difference can be shown{either}: {measured}."
 
 
 def mistakes_say(repaired: Sequence[Outcome], single: Mapping[str, Sequence[Outcome]]) -> str | None:
@@ -214,7 +259,10 @@ def _at_majority(runs: Sequence[Outcome]) -> bool:
 
 
 def _misleads(title: str, runs: Sequence[Outcome], repaired: Sequence[Outcome]) -> str:
-    """Of a mistake with more accuracy and less balanced accuracy than none, seed by seed; empty for others."""
+    """Of a mistake with more accuracy and less balanced accuracy than none, seed by seed; empty for others, and for
+    one that is measured on another test part: there a difference of accuracies is one of the parts too."""
+    if runs[0].variant.split != repaired[0].variant.split:
+        return ""
     change = {name: 100 * difference(runs, repaired, name, None).value for name in FIGURES}
     if not (change["accuracy"] > 0 > change["balanced_accuracy"]):  # nor where no seed has both
         return ""
@@ -239,9 +287,15 @@ def collapse_says(repaired: Sequence[Outcome], broken: Sequence[Outcome]) -> str
         return None
     accuracy, says = mean_of(broken, "accuracy").value, mean_of(broken, "says_majority").value
     share = mean_of(broken, "majority_share").value
+    better, own = mean_of(repaired, "accuracy").value, mean_of(repaired, "majority_share").value
+    differ = repaired[0].variant.split != broken[0].variant.split
+    title = BY_KEY[IMAGE_SPLIT].title.lower()
+    where = f", measured on different test parts, as “{title}” is one of the mistakes" if differ else ""
     return (
         f"With all of the report's mistakes the student answers “nevus” to {says:.1%} of the test images and reaches "
-        f"{accuracy:.1%}, {abs(accuracy - share) * 100:.1f} points from the share of nevi ({share:.1%}). Repaired, at "
-        f"the same budget, it has {100 * gains['accuracy']:+.1f} points of accuracy and "
-        f"{100 * gains['balanced_accuracy']:+.1f} points of balanced accuracy."
+        f"an accuracy of {accuracy:.1%}, {abs(accuracy - share) * 100:.1f} points from its test part's share of nevi "
+        f"({share:.1%}). Repaired, at the same budget, it reaches {better:.1%}, {100 * abs(better - own):.1f} points "
+        f"{'above' if better >= own else 'below'} its own test part's share ({own:.1%}). The two "
+        f"differ by {100 * gains['accuracy']:+.1f} points of accuracy and {100 * gains['balanced_accuracy']:+.1f} "
+        f"points of balanced accuracy{where}."
     )

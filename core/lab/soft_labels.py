@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from core.evaluation.calibration import softmax
@@ -12,6 +14,9 @@ LARGEST_ENTROPY = float(np.log(N_CLASSES))
 
 TEMPERATURES = np.geomspace(1, 50, 60)
 """Along which entropies are drawn."""
+
+CHOICES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 35.0, 50.0)
+"""What a slider offers of T: nearly all that softening does to a teacher's answer, it does below 8."""
 
 
 def softened(logits: np.ndarray, temperature: float, *, twice: bool = False) -> np.ndarray:
@@ -37,6 +42,11 @@ def entropy(distribution: np.ndarray) -> np.ndarray:
 def entropy_curve(logits: np.ndarray, *, twice: bool = False) -> np.ndarray:
     """(len(TEMPERATURES),) entropy of one image's soft label as T moves."""
     return np.array([float(entropy(softened(logits, t, twice=twice))) for t in TEMPERATURES])
+
+
+def nearest_choice(temperature: float) -> float:
+    """The one of `CHOICES` whose ratio to T > 0 is nearest to 1."""
+    return min(CHOICES, key=lambda choice: abs(math.log(choice) - math.log(temperature)))
 
 
 def ranking(logits: np.ndarray) -> tuple[str, ...]:

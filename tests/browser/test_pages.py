@@ -168,7 +168,7 @@ def test_the_lab_is_told_from_top_to_bottom(dashboard, visit, answered) -> None:
     page.get_by_test_id("stSlider").filter(has_text="Temperature T").first.get_by_role("slider").press(
         "ArrowRight"
     )
-    says(page, re.compile(r"Filled: T = 2\.5\."))
+    says(page, re.compile(r"Filled: T = 3\."))
     says(page, "3 · Dark knowledge")
     said = page.locator("p").filter(has_text="Two readings of alpha").inner_text()
     page.get_by_test_id("stSlider").filter(has_text="Weight alpha").first.get_by_role("slider").press(

@@ -21,11 +21,12 @@ from core.lab.findings import (
     points,
     seed_half,
     verdict,
+    weighted_verdict,
 )
 from core.lab.plan import taught
 from core.lab.table import Outcome
 from core.lab.tables import loss_table, missing, runs_table, soft_label_table
-from core.lab.variants import ALL_MISTAKES, Variant
+from core.lab.variants import ALL_MISTAKES, IMAGE_SPLIT, Variant
 
 N = 280
 LABELS = np.arange(N) % 7
@@ -101,12 +102,62 @@ def test_the_collapse_in_a_sentence():
     said = collapse_says(cell(taught(50.0, 0.8), 0.9), broken)
     gain = mean_of(cell(taught(50.0, 0.8), 0.9), "accuracy").value - mean_of(broken, "accuracy").value
     assert f"{100 * gain:+.1f} points of accuracy" in said
+    own = mean_of(broken, "majority_share").value  # both answered the same made-up images
+    lead = mean_of(cell(taught(50.0, 0.8), 0.9), "accuracy").value - own
+    assert f"{100 * lead:.1f} points above its own test part's share ({own:.1%})" in said
+    assert said.endswith("measured on different test parts, as “split by image” is one of the mistakes.")
     assert collapse_says([], broken) is None
+    same_part = cell(taught(50.0, 0.8, mistakes=("no-t2",)), 0.2)
+    assert "different test parts" not in collapse_says(cell(taught(50.0, 0.8), 0.9), same_part)
+    worse = collapse_says(cell(taught(50.0, 0.8), 0.01), same_part)
+    assert "points below its own test part's share" in worse
 
 
 def test_points_are_of_a_hundred():
-    assert points(Estimate(0.0214, 0.006, 3)) == "+2.1 ± 0.6 points"
+    assert points(Estimate(0.0214, 0.006, 3)) == "+2.1 points (+1.5 to +2.7)"
     assert points(Estimate(-0.01, float("nan"), 1)) == "-1.0 points"
+
+
+GAIN, LOSS, NONE = Estimate(0.096, 0.053, 3), Estimate(-0.029, 0.013, 3), Estimate(0.004, 0.04, 3)
+ONE_SEED, NO_RUNS = Estimate(-0.014, float("nan"), 1), Estimate(float("nan"), float("nan"), 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (GAIN, "At this budget it adds 9.6 points of accuracy (95% interval 4.3 to 14.9, 3 seeds)."),
+        (LOSS, "At this budget it takes away 2.9 points of accuracy (95% interval 1.6 to 4.2, 3 seeds)."),
+        (NONE, "At this budget it makes no difference to accuracy that could be shown: +0.4 points (95% interval -3.6 "
+               "to +4.4, 3 seeds)."),
+        (ONE_SEED, "With it the one seed so far has 1.4 points less of accuracy: too few runs for a verdict."),
+        (NO_RUNS, "Nothing can be said of it yet: its runs, or those without, are missing."),
+    ],
+    ids=["gain", "loss", "none", "one seed", "no runs"],
+)  # fmt: skip
+def test_the_verdict_follows_from_the_figures(found: Estimate, said: str):
+    assert verdict(found, "accuracy", "it") == said
+
+
+@pytest.mark.parametrize(
+    ("plain", "weighted", "said"),
+    [
+        (GAIN, NONE, "nothing of this gain is left that could be shown: +0.4 points of balanced accuracy (95% interval "
+                     "-3.6 to +4.4, 3 seeds)."),
+        (LOSS, NONE, "nothing of this loss is left that could be shown: +0.4 points of"),
+        (NONE, NONE, "no difference can be shown either: +0.4 points of"),
+        (ONE_SEED, NONE, "no difference can be shown: +0.4 points of"),
+        (GAIN, GAIN, "distillation still adds 9.6 points of balanced accuracy (95% interval 4.3 to 14.9, 3 seeds)."),
+        (GAIN, LOSS, "distillation instead takes away 2.9 points of balanced accuracy (95% interval 1.6 to 4.2, 3"),
+        (LOSS, GAIN, "distillation instead adds"),
+        (NONE, GAIN, "distillation adds 9.6 points"),
+        (NO_RUNS, LOSS, "distillation takes away 2.9 points"),
+        (GAIN, ONE_SEED, "the one seed so far has 1.4 points less of balanced accuracy with distillation: too few"),
+        (GAIN, NO_RUNS, "nothing can be said yet: these runs, or some of them, are missing."),
+    ],
+)  # fmt: skip
+def test_what_class_weights_leave_of_it(plain: Estimate, weighted: Estimate, said: str):
+    found = weighted_verdict(plain, weighted, "balanced_accuracy")
+    assert found.startswith(f"When both students get the same square-root class weights, {said}")
 
 
 def test_tables_hold_what_they_say():
@@ -161,5 +212,7 @@ def test_the_mistakes_that_are_enough_are_named_and_where_accuracy_misleads():
         "Made alone, “Faint” is enough to end at the majority line."
     )
     assert mistakes_say(repaired, {"Twice": twice}).startswith("No mistake")
+    elsewhere = [replace(run, variant=replace(run.variant, mistakes=(IMAGE_SPLIT,))) for run in twice]
+    assert "misleads" not in mistakes_say(repaired, {"Elsewhere": elsewhere}), "another test part's accuracy"
     assert mistakes_say([], runs) is None
     assert mistakes_say(repaired, {}) is None

@@ -7,17 +7,21 @@ import pytest
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import spearmanr
 
+from core.lab.plan import CHOSEN
 from core.lab.soft_labels import (
+    CHOICES,
     LARGEST_ENTROPY,
     TEMPERATURES,
     dark_knowledge,
     entropy,
     entropy_curve,
     likeness,
+    nearest_choice,
     ranking,
     softened,
     telling_first,
 )
+from core.lab.variants import REPORT_TEMPERATURE
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, (40, 7))
@@ -67,3 +71,12 @@ def test_telling_images_come_first():
     certain = np.array([40.0, 0, 0, 0, 0, 0, 0])
     wrong = sure_but_two[[1, 0, 2, 3, 4, 5, 6]]
     assert telling_first(np.array([wrong, certain, sure_but_two]), 0).tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"), [(2.0, 2.0), (2.5, 3.0), (5.0, 6.0), (1e-9, 1.0), (1e300, 50.0), (27.0, 35.0)]
+)
+def test_any_temperature_has_a_nearest_choice(asked: float, nearest: float):
+    assert nearest_choice(asked) == nearest
+    assert sorted(set(CHOICES)) == list(CHOICES)
+    assert {1.0, REPORT_TEMPERATURE, CHOSEN[0]} <= set(CHOICES), "what the page speaks of can be chosen"

@@ -16,7 +16,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import ModelEntry, update_model, update_shared
-from core.classroom.desk import Desk
+from core.classroom.desk import DONE, STOPPED, Desk, Ticket
+from core.classroom.lesson import Order
 from core.evaluation.metrics import confusion
 from core.evaluation.predictions import Predictions
 from core.lab.plan import CHOSEN, SHARES, plan, taught
@@ -174,11 +175,28 @@ def test_temperature_moves_the_entropy_and_keeps_the_order(models: Path, use, op
     use(models)
     app = sound(open_page("lab"))
     before = next(m.value for m in app.markdown if m.value.startswith("At T = 2 "))
-    app.slider(key="t").set_value(50.0).run()
+    app.select_slider(key="t").set_value(50.0).run()
     after = next(m.value for m in sound(app).markdown if m.value.startswith("At T = 50 "))
     assert before.split("**order**")[1].split(".")[0] == after.split("**order**")[1].split(".")[0]
     bars = chart(app, "soft-resnet50")["data"]
     assert {trace["name"] for trace in bars} == {"T = 50", "T = 1"}
+
+
+def test_what_is_as_trained_is_said_and_calibrated_where_it_can_be(
+    models: Path, tmp_path: Path, use, open_page
+) -> None:
+    use(models)
+    assert "Outlined: T = 1, as trained. Filled: T = 2." in texts(sound(open_page("lab")).caption)
+    shutil.copytree(models, tmp_path / "artifacts")
+    update_model(tmp_path / "artifacts", "resnet50", {"calibration": {"temperature": 0.5}}, {})
+    use(tmp_path / "artifacts")
+    app = sound(open_page("lab"))
+    once = next(m.value for m in app.markdown if "**ResNet50** says mel (" in m.value)
+    caption = next(c.value for c in app.caption if "as trained; calibrated" in c.value)
+    trained = int(re.search(r"mel \((\d+)% at T = 1\)", once).group(1))
+    calibrated = int(re.search(r"calibrated, as under Prediction, mel has (\d+)%\.", caption).group(1))
+    assert calibrated > trained > 50, "half the temperature makes it surer"
+    assert "a sample under Prediction is another image" in app.number_input(key="image").help
 
 
 def test_alpha_moves_the_gradient(models: Path, use, open_page) -> None:
@@ -197,7 +215,19 @@ def test_without_runs_cells_are_empty_and_commands_named(models: Path, use, open
     assert not any(f"chart-{key}" in drawn for key in ("plane", "data", "comparisons", "epochs", "collapse"))
     for group in ("collapse", "grid", "hints", "weights", "data"):
         assert f"python -m core ablate --group {group}" in texts(app.caption)
+    assert texts(app.caption).count("No runs so far.") == 3
     assert "runs, or those without, are missing" in texts(app.info)
+
+
+def test_how_many_runs_there_are_and_what_adds_more(models: Path, use, open_page) -> None:
+    use(models, [*plan("grid", [1]), *plan("weights")])
+    said = texts(sound(open_page("lab")).caption)
+    made = len({*plan("grid", [1]), *plan("weights")})
+    add = "`python -m core ablate --group grid` and `python -m core ablate --group hints` add runs."
+    assert f"{made} runs so far; an empty cell was not measured. {add}" in said
+    assert (
+        "a point that is not there was not measured. `python -m core ablate --group data` adds runs." in said
+    )
 
 
 def test_deleting_a_run_empties_its_cell(models: Path, use, open_page) -> None:
@@ -216,6 +246,13 @@ def test_verdict_and_collapse_follow_from_the_runs(models: Path, use, open_page)
     app = sound(open_page("lab"))
     said = texts(app.success)
     assert "answers “nevus” to 100.0%" in said
+    assert "measured on different test parts" in said
+    assert "“All mistakes together” and “Split by image” are measured" in texts(app.caption)
+    assert "Whiskers are 95% intervals over the seeds" in texts(app.caption)
+    compared = chart(app, "comparisons")
+    assert compared["layout"]["xaxis"]["title"]["text"] == "Balanced accuracy, with minus without, points"
+    assert compared["layout"]["xaxis"]["tickformat"] == "+~f", "no per cent"
+    assert "a balanced accuracy of" in texts(app.caption)
     assert "adds" in said
     assert f"T = {CHOSEN[0]:g}" in said
     use(models, [taught(*CHOSEN, seed=1), Variant(seed=1)])
@@ -228,7 +265,7 @@ def test_a_gain_that_class_weights_explain_is_no_success(models: Path, use, open
     app = sound(open_page("lab"))
     assert "balanced accuracy" not in texts(app.success)
     assert "square-root class weights" in texts(app.info)
-    assert "Nothing can be said of distillation from ResNet50 (T = 4, alpha = 0.5) yet" in texts(app.info)
+    assert "nothing can be said yet: these runs" in texts(app.info)
     use(models, [*plain, *(replace(v, balance="sqrt") for v in plain)])
     said = texts(sound(open_page("lab")).success)
     assert said.count("adds") == 2
@@ -277,7 +314,15 @@ def test_a_damaged_table_is_named_and_the_rest_goes_on(models: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("query", "key", "value"),
     [
-        ({"t": "8"}, ("slider", "t"), 8.0),
+        ({"t": "8"}, ("select_slider", "t"), 8.0),
+        ({"t": "1.5"}, ("select_slider", "t"), 1.5),
+        ({"t": "8.0"}, ("select_slider", "t"), 8.0),
+        ({"t": "2.5"}, ("select_slider", "t"), 3.0),
+        ({"loss-t": "5", "t": "8"}, ("select_slider", "loss-t"), 6.0),
+        ({"live-t": "1e300"}, ("select_slider", "live-t"), 50.0),
+        ({"knowledge-t": "nan"}, ("select_slider", "knowledge-t"), 2.0),
+        ({"t": "-1e9"}, ("select_slider", "t"), 2.0),
+        ({"t": ["4", "8"]}, ("select_slider", "t"), 2.0),
         ({"class": "bcc"}, ("selectbox", "class"), "bcc"),
         ({"alpha": "0.8", "loss-t": "50"}, ("slider", "alpha"), 0.8),
         ({"by": "densenet169"}, ("selectbox", "by"), "densenet169"),
@@ -289,6 +334,19 @@ def test_deep_links(models: Path, use, open_page, query: dict, key: tuple[str, s
     use(models, plan("collapse"))
     app = sound(open_page("lab", **query))
     assert getattr(app, key[0])(key=key[1]).value == value
+
+
+def test_a_temperature_that_is_none_is_spoken_of_and_one_that_is_no_choice_is_rounded(
+    models: Path, use, open_page
+) -> None:
+    use(models)
+    app = sound(open_page("lab", **{"t": "hot", "loss-t": "5"}))
+    assert [toast.value for toast in app.toast] == [
+        "The address asks for T = “hot”, which is no temperature."
+    ]
+    assert app.query_params["loss-t"] == "6"
+    app.select_slider(key="loss-t").set_value(50.0).run()
+    assert "2500 times smaller" in texts(sound(app).caption)
 
 
 @pytest.mark.parametrize("is_taught", [True, False])
@@ -335,8 +393,9 @@ print(json.dumps({"kind": "end"}), flush=True)
 """
 
 
-def give_lessons(monkeypatch: pytest.MonkeyPatch, pause: str) -> Desk:
-    one = Desk((sys.executable, "-c", LESSON.replace("PAUSE", pause)))
+def give_lessons(monkeypatch: pytest.MonkeyPatch, pause: str, *, cut_short: bool = False) -> Desk:
+    lesson = LESSON.replace("PAUSE", pause)
+    one = Desk((sys.executable, "-c", lesson.replace("+ 1)", ")") if cut_short else lesson))
     monkeypatch.setattr(_lab_live, "desk", lambda: one)
     return one
 
@@ -366,6 +425,36 @@ def test_a_lesson_draws_its_curves_and_is_summed_up(models: Path, use, open_page
     curves = chart(app, "live-test_accuracy")["data"]
     assert [len(trace["x"]) for trace in curves] == [5, 5]
     assert "balanced accuracy by +10.0," in texts(app.markdown)
+    assert "Done after epoch 2 of 2 and" in texts(app.markdown)
+    assert "Accuracy on the test images: from labels alone 50.0%, with the teacher 50.0%." in texts(
+        app.caption
+    )
+    assert "Cross-entropy on the test images: from labels alone 2.000," in texts(app.caption)
+
+
+def test_a_lesson_that_ran_out_of_time_says_so(models: Path, use, open_page, monkeypatch) -> None:
+    give_lessons(monkeypatch, "", cut_short=True)
+    use(models)
+    app = sound(open_page("lab", epochs="2"))
+    button(app, "train").click().run()
+    follow(sound(app))
+    assert "Time is up after epoch 1.5 of 2 and" in texts(app.markdown)
+
+
+@pytest.mark.parametrize(
+    ("state", "reached", "seconds", "said"),
+    [
+        (DONE, 15.0, 83.4, "Done after epoch 15 of 15 and 83 s."),
+        (DONE, 14.0, 117.0, "Time is up after epoch 14 of 15 and 117 s."),
+        (STOPPED, 3.5, 20.0, "Stopped after epoch 3.5 of 15 and 20 s."),
+        (STOPPED, 12.0, 120.3, "Time is up after epoch 12 of 15 and 120 s."),
+    ],
+)
+def test_how_a_lesson_ended(state: str, reached: float, seconds: float, said: str) -> None:
+    ticket = Ticket(
+        Order("synthetic", "resnet50"), state, [{"epoch": reached}], begun=5.0, ended=5.0 + seconds
+    )
+    assert _lab_live._how_it_ended(ticket) == said
 
 
 def test_stop_stops_and_others_are_told_that_they_queue(models: Path, use, open_page, monkeypatch) -> None:

@@ -77,7 +77,7 @@ def test_a_server_loads_models_before_anybody_uploads(
 def test_it_opens_with_an_uploader_a_promise_and_the_seven_classes(page: AppTest) -> None:
     assert page.title[0].value == "Prediction"
     assert "Nothing is kept" in texts(page.caption)
-    assert "lets go of the chosen files" in texts(page.caption)
+    assert "removes the files" in texts(page.caption)
     assert "needs `.dcm`" in texts(page.caption)
     assert list(page.table[0].value["Diagnosis"]) == [lesion.name for lesion in LESIONS]
     assert not page.error
