@@ -139,6 +139,8 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
         width=320,
     )
     model, predictions = found[name]
+    top = predictions.probabilities(model.temperature).max(axis=1)
+    says, right = float(top.mean()), float((predictions.predicted == predictions.label).mean())
     before, after = (
         reliability(predictions.probabilities(t), predictions.label, lesion_id=predictions.lesion_id)
         for t in (1.0, model.temperature)
@@ -148,7 +150,8 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
         key="reliability",
         alt=f"{model.title}: calibration error {before.ece:.1%} before, {after.ece:.1%} after",
         reading="On the diagonal a model is right as often as it says; below it, it is too sure of itself. "
-        f"Its logits are divided by {model.temperature:.2f}, fitted on validation. Whiskers are 95% "
+        f"Its logits are divided by {model.temperature:.2f}, fitted on validation; then it says {says:.1%} on average "
+        f"and is right in {right:.1%}. Whiskers are 95% "
         "intervals by lesions; bars: images in each bin.",
     )
     columns = [c for c in figure_table([model]).columns if c == "model" or c.startswith("ece")]

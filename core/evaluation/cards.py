@@ -61,6 +61,8 @@ LIMITS: tuple[str, ...] = (
     "devices are outside of what it knows.",
     f"It knows {len(LESIONS)} diagnoses and names one of them whatever it is shown; squamous cell carcinoma, Merkel "
     "cell carcinoma, inflammation, infection and healthy skin are not among them.",
+    "Its temperature and its operating point were fitted on validation images, by which its epochs were chosen too: on "
+    "new images it should be expected to be a little too sure of itself, and to miss more than it missed there.",
     "It sees one image: no history, no touch, no change over time, no comparison with the patient's other moles.",
     "About half of the diagnoses were not confirmed by histopathology but by follow-up, consensus or confocal "
     "microscopy: see the cohorts by confirmation.",

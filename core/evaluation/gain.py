@@ -15,7 +15,9 @@ PARTS: dict[str, str] = {
 }
 """Part -> what it is, for people. Test alone tells half of it: chance favours one of two equals on any one part."""
 
-ONE_RUN = "There is one network of each: the intervals are of the lesions, and do not hold what another seed would change."
+ONE_RUN = (
+    "One network of each: the intervals are of the lesions, and do not hold what another seed would change."
+)
 
 FIGURES: dict[str, str] = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
