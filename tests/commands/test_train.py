@@ -78,7 +78,7 @@ def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, c
     assert main(["soup", "second", str(first), "first", "--name", "resnet50"]) == 0
     assert capsys.readouterr().out.count("accuracy") > 3
     entry = load_manifest(place / "artifacts").model("resnet50")
-    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "best.npz", "first"]
+    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "first/best.npz", "first"]
     assert entry.role == "teacher"
 
 
