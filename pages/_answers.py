@@ -29,7 +29,7 @@ from core.manifest import Manifest
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
-from pages._views import bars, mark, pick_figure, rows_of_figure
+from pages._figures import bars, mark, pick_figure, rows_of_figure
 
 READ_AHEAD = "read-ahead"
 DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}

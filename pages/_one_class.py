@@ -21,7 +21,7 @@ from core.figures.curves import Line, precision_recall_curves, roc_curves
 from core.figures.intervals import Row, interval_rows
 from core.lesions import MALIGNANT
 from pages import _links, _shared
-from pages._views import mark
+from pages._figures import mark
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

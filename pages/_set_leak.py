@@ -26,8 +26,8 @@ from core.figures.intervals import Mark, Row
 from core.figures.style import NEUTRAL, model_colour
 from core.reported import BY_COUNTERPART, MARK
 from pages import _shared
+from pages._figures import rows_of_figure
 from pages._set_images import SPLIT_TITLES
-from pages._views import rows_of_figure
 
 COLOURS = {OURS: model_colour("student"), REPORT: NEUTRAL}
 HOW_IT_LEAKS = (

@@ -5,17 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluation.contestants import Contestant
-from pages import _answers, _bring, _compression, _links, _shared, _views
+from pages import _answers, _bring, _compression, _costs, _links, _shared, _training, _views
 
 VIEWS = {
     "Figures": _views.show_figures,
-    "Trade-off": _views.show_tradeoff,
+    "Trade-off": _costs.show_tradeoff,
     "Classes": _views.show_classes,
     "Curves": _answers.show_curves,
     "Calibration": _answers.show_calibration,
     "Differences": _answers.show_differences,
     "Cohorts": _answers.show_cohorts,
-    "Training": _views.show_training,
+    "Training": _training.show_training,
     "Compression": _compression.show_compression,
 }
 

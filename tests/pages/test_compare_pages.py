@@ -23,7 +23,7 @@ from core.evaluation.refresh import refresh
 from core.evaluation.trials import FILE, KEY, Trial, to_csv
 from core.lesions import CODES, N_CLASSES
 from pages import _answers
-from pages._views import two_losses
+from pages._training import two_losses
 
 VIEWS = ("Figures", "Trade-off", "Classes", "Curves", "Calibration", "Differences", "Cohorts", "Training")
 NAMES = {"resnet50": "teacher", "student": "student", "baseline": "baseline"}
