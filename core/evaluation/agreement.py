@@ -13,7 +13,6 @@ import pandas as pd
 from core.errors import UserError
 from core.evaluation.calibration import softmax
 from core.evaluation.contestants import EVALUATE, to_interval
-from core.evaluation.intervals import Interval
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES, LESIONS
 from core.manifest import Manifest, ModelEntry
@@ -178,17 +177,10 @@ def _agreement_table(entry: ModelEntry, found: Mapping[str, Any]) -> pd.DataFram
         row = found["classes"][lesion.code]
         same = "" if row["same_class"] is None else f"{row['same_class']:.1%}"
         mean, largest = (round(100 * row[name], 2) for name in ("mean_change", "largest_change"))
-        rows.append((lesion.name, same, mean, largest, _points(to_interval(sensitivity.get(lesion.code)))))
+        rows.append((lesion.name, same, mean, largest, to_interval(sensitivity.get(lesion.code)).points()))
     columns = ["class", "same top class", "mean change, points", "largest change, points"]
     columns.append("change of sensitivity, points")
     return pd.DataFrame(rows, columns=columns)
-
-
-def _points(gain: Interval) -> str:
-    """`-1.3 (-3.3 to +0.5)`, empty where it was not measured."""
-    if gain.value != gain.value:
-        return ""
-    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
 def _against_parent(entry: ModelEntry) -> Mapping[str, Any]:

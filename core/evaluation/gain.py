@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from core.evaluation.compare import BASELINE, COUNTED, STUDENT, Comparison, compare_all
 from core.evaluation.contestants import read_predictions
-from core.evaluation.intervals import RESAMPLES, Interval
+from core.evaluation.intervals import RESAMPLES
 from core.manifest import Manifest
 
 PARTS: dict[str, str] = {
@@ -49,19 +49,16 @@ def gain_sentence(found: Mapping[str, Comparison]) -> str:
         return ""
     said = [
         f"on the {pair.n_images:,} {PARTS[part]}: "
-        + ", ".join(f"{name} {_points(pair.differences[key])}" for key, name in FIGURES.items())
+        + ", ".join(f"{name} {pair.differences[key].points()}" for key, name in FIGURES.items())
         for part, pair in found.items()
     ]
-    balanced = [pair.differences["balanced_accuracy"] for pair in found.values()]
-    if all(interval.low > 0 for interval in balanced):
-        verdict = "Distillation paid on both." if len(balanced) > 1 else "Distillation paid there."
-    elif all(interval.low <= 0 for interval in balanced):
+    paid = [
+        pair.differences["balanced_accuracy"].low > 0 for pair in found.values()
+    ]  # not where it is unknown
+    if all(paid):
+        verdict = "Distillation paid on both." if len(paid) > 1 else "Distillation paid there."
+    elif not any(paid):
         verdict = "That it paid is not shown."
     else:
         verdict = "That it paid is not beyond doubt: one part shows it, the other does not."
     return f"Student minus baseline, in points of 100, {'; '.join(said)}. {verdict} {ONE_RUN}"
-
-
-def _points(difference: Interval) -> str:
-    low, high = 100 * difference.low, 100 * difference.high
-    return f"{100 * difference.value:+.1f} ({low:+.1f} to {high:+.1f})"

@@ -68,6 +68,17 @@ class Interval:
             return f"{self.value:.{digits}f}"
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
+    def points(self) -> str:
+        """Of a difference of shares `+2.2 (+0.8 to +3.7)` in points of 100; empty for what is undefined.
+
+        >>> Interval(0.022, 0.008, 0.037).points()
+        '+2.2 (+0.8 to +3.7)'
+        """
+        if np.isnan(self.value):
+            return ""
+        ends = "" if np.isnan(self.low) else f" ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        return f"{100 * self.value:+.1f}{ends}"
+
 
 def _plain(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -11,6 +11,7 @@ from core.serving.gate import COMMAND, Gate, GateUnavailable, Verdict, load_gate
 from core.serving.intake import Rejection, Upload, read_image
 from core.serving.quality import GOOD, PhotoLimits, Quality, judge, load_limits
 from core.serving.registry import ModelUnavailable, Registry
+from core.serving.seen import Seen, load_seen
 from core.settings import MAX_UPLOAD_BYTES
 
 OK, OUT_OF_DISTRIBUTION, REJECTED = STATUSES = ("ok", "out_of_distribution", "rejected")
@@ -27,6 +28,7 @@ class Answer:
         diagnosis: what the model says; None when rejected. Not for clinicians' eyes when out of distribution.
         verdict: the gate's; None when there is no gate.
         quality: of the photograph; nothing to be said of it where not asked for.
+        memory: that the models were made from this very picture, in a sentence; empty for others or if not asked for.
     """
 
     status: str
@@ -35,6 +37,7 @@ class Answer:
     diagnosis: Diagnosis | None = None
     verdict: Verdict | None = None
     quality: Quality = GOOD
+    memory: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Diagnoser:
         gate_model: gives the embedding where `model` does not contain the gate's model.
         note: which checks are off although they were asked for, and why; or None.
         limits: of the photograph's quality; None gives no advice.
+        seen: the pictures that the models were made from; None recognises none.
     """
 
     model: Model
@@ -56,6 +60,7 @@ class Diagnoser:
     gate_model: Model | None = None
     note: str | None = None
     limits: PhotoLimits | None = None
+    seen: Seen | None = None
 
     @classmethod
     def open(
@@ -74,7 +79,7 @@ class Diagnoser:
             name: which of them.
             orientations: see `Classifier.classify`.
             gate: whether images are checked for being dermatoscopic.
-            advice: whether the photograph's quality is looked at as well.
+            advice: whether the photograph's quality is looked at as well, and whether the models were made from it.
 
         Raises:
             ModelUnavailable: the model cannot be used.
@@ -86,6 +91,10 @@ class Diagnoser:
                 opened = replace(opened, limits=load_limits(registry))
             except ArtifactError as error:
                 notes.append(f"the photograph's quality is not looked at: {error}")
+            try:
+                opened = replace(opened, seen=load_seen(registry))
+            except ArtifactError as error:
+                notes.append(f"pictures that the models were made from are not recognised: {error}")
         if gate:
             try:
                 guard = load_gate(registry, name)
@@ -111,7 +120,8 @@ class Diagnoser:
         if verdict is not None and not verdict.accepted:
             return Answer(OUT_OF_DISTRIBUTION, verdict.reason, read, diagnosis, verdict)
         quality = judge(read.pixels, self.limits) if self.limits else GOOD
-        return Answer(OK, "", read, diagnosis, verdict, quality)
+        memory = self.seen.sentence(read.input) if self.seen else ""
+        return Answer(OK, "", read, diagnosis, verdict, quality, memory)
 
     def answer_file(self, path: Path) -> Answer:
         """`answer` for a file; one that cannot be read is a rejection."""

@@ -19,7 +19,6 @@ from core.serving.overlay import encode_png
 from core.serving.quality import GOOD, Quality
 from core.serving.registry import ModelUnavailable, Registry
 from core.serving.runtime import cores
-from core.serving.seen import memory_sentence
 from core.serving.similar import load_index
 from core.settings import INPUT_SIZE
 
@@ -150,7 +149,7 @@ def ask(
             {**failures, **failed},
             answer.quality,
             answer.verdict,
-            memory_sentence(registry, upload.input),
+            answer.memory,
         )
     reason = "No model could answer." if models else "No model was chosen."
     return Reading(display_name(name), FAILED, reason, failures=failures)

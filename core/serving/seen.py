@@ -77,6 +77,10 @@ class Seen:
             return None
         return TRAIN if self.trained[nearest] else VALIDATION
 
+    def sentence(self, rgb: np.ndarray) -> str:
+        """What it means that a network's input is one of the pictures; empty for any other."""
+        return SENTENCES.get(self.part(rgb) or "", "")
+
     def to_bytes(self) -> bytes:
         """The file of the fingerprints."""
         header = {"version": np.asarray(VERSION), "preprocessing": np.asarray(PREPROCESSING)}
@@ -100,17 +104,14 @@ class Seen:
         return cls(arrays["bits"], arrays["trained"])
 
 
-def memory_sentence(registry: Registry, rgb: np.ndarray) -> str:
-    """That the models were made from a picture, given as a network's input; empty where they were not.
+def load_seen(registry: Registry) -> Seen | None:
+    """The fingerprints shipped with these models, None where there are none.
 
-    Also empty where these artifacts hold no fingerprints, or damaged ones: it is a warning, and nothing waits for it.
+    Raises:
+        ArtifactError: their file is damaged.
     """
     manifest = registry.manifest
     relative = manifest.shared.get(KEY) if manifest is not None else None
     if manifest is None or relative is None:
-        return ""
-    try:
-        seen = registry.part(KEY, lambda: Seen.from_bytes(manifest.read(relative), relative))
-    except ArtifactError:
-        return ""
-    return SENTENCES.get(seen.part(rgb) or "", "")
+        return None
+    return registry.part(KEY, lambda: Seen.from_bytes(manifest.read(relative), relative))

@@ -1,5 +1,7 @@
 """What is said of distillation: on both parts, and no more than the intervals bear."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.artifacts import ModelEntry, load_manifest, update_model
@@ -61,3 +63,11 @@ def test_the_verdict_follows_from_the_intervals_of_balanced_accuracy(test, valid
     assert verdict in said
     assert f"({100 * test[0]:+.1f} to {100 * test[1]:+.1f})" in said
     assert "1,000 validation images, by which epochs and means of runs were chosen" in said
+
+
+def test_where_nothing_differs_nothing_is_shown():
+    unknown = Interval(0.0, float("nan"), float("nan"))
+    same = replace(pair(0, 0), differences=dict.fromkeys(("accuracy", "balanced_accuracy"), unknown))
+    said = gain_sentence({"test": same, "validation": same})
+    assert "That it paid is not shown." in said
+    assert "balanced accuracy +0.0;" in said

@@ -9,8 +9,11 @@ import pytest
 from core.artifacts import ArtifactError, update_shared
 from core.data.pixels import decode, to_input
 from core.data.samples import synthetic_sample
+from core.serving.answer import OK
+from core.serving.overlay import encode_png
+from core.serving.panel import ask
 from core.serving.registry import Registry
-from core.serving.seen import KEY, SENTENCES, TRAIN, VALIDATION, Seen, fingerprint, memory_sentence
+from core.serving.seen import KEY, SENTENCES, TRAIN, VALIDATION, Seen, fingerprint, load_seen
 
 
 def picture(seed: int) -> np.ndarray:
@@ -59,19 +62,25 @@ def test_damaged_files_are_refused(data: bytes):
 
 def test_the_sentence_says_what_the_picture_was_to_the_models(make_artifacts, seen: Seen):
     folder = make_artifacts("student")
-    assert memory_sentence(Registry.open(), picture(1)) == ""
+    assert load_seen(Registry.open()) is None
     (folder / "seen.npz").write_bytes(seen.to_bytes())
     update_shared(folder, {KEY: "seen.npz"})
-    said = [memory_sentence(Registry.open(), picture(k)) for k in (1, 2, 3)]
+    said = [ask(Registry.open(), ["student"], encode_png(picture(k))).memory for k in (1, 2, 3)]
     assert said == [SENTENCES[TRAIN], SENTENCES[VALIDATION], ""]
+
+
+def test_damaged_fingerprints_are_noted_and_the_answer_stands(make_artifacts):
+    folder = make_artifacts("student")
     (folder / "seen.npz").write_bytes(b"damaged")
-    assert memory_sentence(Registry.open(), picture(1)) == ""
+    update_shared(folder, {KEY: "seen.npz"})
+    reading = ask(Registry.open(), ["student"], encode_png(picture(1)))
+    assert (reading.status, reading.memory) == (OK, "")
+    assert any("made from are not recognised: seen.npz: expected" in note for note in reading.notes)
 
 
 def test_shipped_fingerprints_know_no_synthetic_lesion():
-    registry = Registry.open()
-    assert registry.manifest is not None
-    assert KEY in registry.manifest.shared
+    seen = load_seen(Registry.open())
+    assert seen is not None
     for number in (1, 2, 3):
         drawn = decode(synthetic_sample("mel", number).data, "drawn")
-        assert memory_sentence(registry, to_input(drawn)) == ""
+        assert seen.part(to_input(drawn)) is None
