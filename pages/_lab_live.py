@@ -13,7 +13,7 @@ from core.classroom.lesson import MOST_EPOCHS, SIZES, Order
 from core.classroom.network import Network
 from core.figures.runs import ARM_NAMES, lesson_curves
 from pages import _gallery, _links, _shared
-from pages._lab_soft import temperature_slider
+from pages._lab_temperature import temperature_slider
 
 TICKET = "lesson"
 BEAT_SECONDS = 1.0

@@ -13,7 +13,8 @@ from core.lab.tables import loss_table
 from core.lab.variants import REPORT_ALPHA, REPORT_TEMPERATURE
 from core.lesions import CODES, N_CLASSES
 from pages import _links, _shared
-from pages._lab_soft import Chosen, temperature_slider
+from pages._lab_soft import Chosen
+from pages._lab_temperature import temperature_slider
 
 UNTRAINED, COLLAPSED = "untrained", "collapsed"
 STATES = {UNTRAINED: "untrained: all classes alike", COLLAPSED: "collapsed: says how common each class is"}

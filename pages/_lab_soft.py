@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -15,13 +13,11 @@ from core.evaluation.contestants import on_same_images
 from core.evaluation.predictions import Predictions
 from core.figures.lab import entropy_lines, knowledge_map, soft_label_bars
 from core.lab.soft_labels import (
-    CHOICES,
     LARGEST_ENTROPY,
     dark_knowledge,
     entropy,
     entropy_curve,
     likeness,
-    nearest_choice,
     ranking,
     softened,
     telling_first,
@@ -30,6 +26,7 @@ from core.lab.tables import soft_label_table
 from core.lesions import BY_CODE, CODES
 from core.numbers import percent
 from pages import _data, _gallery, _links, _shared
+from pages._lab_temperature import temperature_slider
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,35 +102,6 @@ def choose() -> Chosen | None:
     row = int(rows[number - 1])
     answers = {name: found.logits[row].astype(np.float64) for name, found in predictions.items()}
     return Chosen(str(first.image_id[row]), int(first.label[row]), teachers, answers, predictions)
-
-
-def temperature_slider(start: float, *, key: str, **more: Any) -> float:
-    """A slider of T over `CHOICES`, bound to the address; any other T that stands there becomes the nearest of them."""
-    asked = st.query_params.get(key)
-    if key not in st.session_state and asked and asked not in map(_written, CHOICES):
-        wanted = _number(asked)
-        if wanted is None:
-            st.toast(
-                f"The address asks for T = “{_links.plain(asked)}”, which is no temperature.",
-                icon=":material/link_off:",
-            )
-        else:  # as Streamlit does not take an option that is only near
-            st.query_params[key] = _written(nearest_choice(wanted))
-            st.rerun()
-    return st.select_slider("Temperature T", CHOICES, start, _written, key=key, bind="query-params", **more)
-
-
-def _written(temperature: float) -> str:
-    return f"{temperature:g}"
-
-
-def _number(text: str) -> float | None:
-    """A finite number above 0; None for anything else."""
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) and found > 0 else None
 
 
 def show(chosen: Chosen) -> None:

@@ -107,7 +107,7 @@ def headings(columns: Iterable[str]) -> dict[str, str]:
 
 def title(name: str) -> str:
     """A model's short name for people."""
-    return KNOWN[name].title if name in KNOWN else registry().state(name).title
+    return registry().short_title(name)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

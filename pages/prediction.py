@@ -7,19 +7,11 @@ import streamlit as st
 from core.errors import UserError
 from core.figures.verdict import malignancy_gauge
 from core.lesions import BY_CODE, LESIONS
-from core.numbers import percent
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.quality import WORSE
 from core.serving.report import CASE_FILE, case_report
-from core.serving.wording import (
-    accepted_sentence,
-    agreement,
-    headline,
-    malignancy_sentence,
-    malignant_sentence,
-    suspicion_sentence,
-)
+from core.serving.wording import accepted_sentence, say
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
 from pages._images import SOURCES, UPLOAD, Item, gather
 from pages._many import pick
@@ -122,25 +114,25 @@ def show_verdict(reading: Reading) -> None:
     lesion = BY_CODE[lead.label]
     entry = _shared.registry().state(lead.model).entry
     threshold = entry.malignancy_threshold if entry else None
+    titles = {d.model: _shared.title(d.model) for d in reading.diagnoses}
+    said = say(reading.diagnoses, titles, entry.operating_point if entry else None, poor=reading.quality.poor)
     with st.container(border=True):
         words, score = st.columns([3, 2], gap="large")
         with words:
-            st.subheader(f"{headline(lead, poor=reading.quality.poor)}, {percent(lead.confidence)}")
-            verdict = agreement(reading.diagnoses) if len(reading.diagnoses) > 1 else None
-            titles = {d.model: _shared.title(d.model) for d in reading.diagnoses}
-            if warning := suspicion_sentence(reading.diagnoses, titles):
+            st.subheader(said.headline)
+            if said.warning:
                 colour = "red" if lead.suspicious else "orange"
-                st.badge(warning, icon=":material/priority_high:", color=colour)
-            st.markdown(f"**{malignant_sentence(lead)}**" if lead.suspicious else malignant_sentence(lead))
-            if verdict is not None:
-                at_one = verdict.unanimous and not verdict.divided and not reading.quality.poor
+                st.badge(said.warning, icon=":material/priority_high:", color=colour)
+            st.markdown(f"**{said.malignant}**" if lead.suspicious else said.malignant)
+            if together := said.agreement:
+                at_one = together.unanimous and not together.divided and not reading.quality.poor
                 icon = ":material/check_circle:" if at_one else ":material/call_split:"
-                st.markdown(f"{icon} {verdict.sentence(titles)}")
+                st.markdown(f"{icon} {said.together}")
             st.caption(f"{lesion.name} in short: {lesion.note}")
         with score:
             st.markdown(f"**Malignancy score** of {_shared.title(lead.model)}")
             st.html(malignancy_gauge(lead.malignancy, threshold))
-            st.caption(malignancy_sentence(lead, entry.operating_point if entry else None))
+            st.caption(said.score)
 
 
 def show_classes() -> None:

@@ -151,6 +151,10 @@ class Registry:
             entry=entry,
         )
 
+    def short_title(self, name: str) -> str:
+        """A model's short name for people: ours where this project knows it, else the manifest's."""
+        return KNOWN[name].title if name in KNOWN else self.state(name).title
+
     def usable(self) -> tuple[str, ...]:
         """Names of the models that can be used now."""
         return tuple(state.name for state in self.states() if state.usable)

@@ -26,16 +26,9 @@ from core.serving.overlay import draw_overlay, shrink
 from core.serving.overview import most_suspicious_first, suspicion_of, thumbnail, verdict_of
 from core.serving.panel import Reading
 from core.serving.quality import WORSE
-from core.serving.registry import KNOWN, Registry
+from core.serving.registry import Registry
 from core.serving.similar import SimilarLesion, index_key
-from core.serving.wording import (
-    accepted_sentence,
-    agreement,
-    headline,
-    malignancy_sentence,
-    malignant_sentence,
-    suspicion_sentence,
-)
+from core.serving.wording import Said, accepted_sentence, say
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -84,16 +77,15 @@ def case_report(
         advice=(*reading.quality.advice, *([WORSE] if reading.quality.poor else [])),
         notes=reading.notes,
         picture=_jpeg(reading.display),
-        warning=suspicion_sentence(said, {name: _title(registry, name) for name in names}),
-        sentences=_sentences(registry, reading),
+        words=_words(registry, reading),
         models_said=[_said(registry, diagnosis) for diagnosis in said],
         probabilities=_probabilities(said),
         maps=_maps(registry, reading),
         failures=[
-            f"{_title(registry, name)} gave no answer: {why}" for name, why in reading.failures.items()
+            f"{registry.short_title(name)} gave no answer: {why}" for name, why in reading.failures.items()
         ],
         similar=[_similar(lesion) for lesion in similar],
-        similar_to=_title(registry, similar[0].model) if similar else "",
+        similar_to=registry.short_title(similar[0].model) if similar else "",
     )
 
 
@@ -113,8 +105,8 @@ def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date 
         made=made,
         models=[_model(registry, name) for name in _with_members(registry, names)],
         files=_files(registry, names),
-        lead=" or ".join(_title(registry, name) for name in names) or "no model",
-        others=[_title(registry, name) for name in _all_models(ordered) if name not in names],
+        lead=" or ".join(registry.short_title(name) for name in names) or "no model",
+        others=[registry.short_title(name) for name in _all_models(ordered) if name not in names],
         rows=[_row(reading) for reading in ordered],
     )
 
@@ -149,10 +141,6 @@ def _jpeg(rgb: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
-def _title(registry: Registry, name: str) -> str:
-    return KNOWN[name].title if name in KNOWN else registry.state(name).title
-
-
 def _with_members(registry: Registry, names: Sequence[str]) -> list[str]:
     """The models, and after an ensemble those that it consists of."""
     found: list[str] = []
@@ -167,7 +155,7 @@ def _model(registry: Registry, name: str) -> dict[str, str]:
     path = entry.files.get("litert") if entry else None
     threshold = entry.malignancy_threshold if entry else None
     return {
-        "title": _title(registry, name),
+        "title": registry.short_title(name),
         "network": (entry.network if entry else "") or "mean of several",
         "temperature": f"{entry.temperature:.3f}" if entry else UNKNOWN,
         "threshold": "none" if threshold is None else f"{threshold:.3f}",
@@ -182,7 +170,7 @@ def _files(registry: Registry, names: Sequence[str]) -> list[tuple[str, str]]:
     if manifest is None:
         return []
     wanted = {
-        key: f"{what}, fitted on {_title(registry, name)}"
+        key: f"{what}, fitted on {registry.short_title(name)}"
         for name in dict.fromkeys([*_with_members(registry, names), "student"])
         for key, what in ((gate_key(name), "Gate"), (index_key(name), "Index of lesions"))
     }
@@ -201,25 +189,18 @@ def _gate(reading: Reading) -> str:
     return accepted_sentence(reading.verdict)
 
 
-def _sentences(registry: Registry, reading: Reading) -> list[str]:
+def _words(registry: Registry, reading: Reading) -> Said | None:
     lead = reading.lead
     if lead is None:
-        return []
+        return None
     entry = registry.state(lead.model).entry
-    said = [
-        f"{_title(registry, lead.model)}: {headline(lead, poor=reading.quality.poor)}, {percent(lead.confidence)}.",
-        malignant_sentence(lead),
-        malignancy_sentence(lead, entry.operating_point if entry else None),
-    ]
-    if len(reading.diagnoses) > 1:
-        titles = {d.model: _title(registry, d.model) for d in reading.diagnoses}
-        said.append(agreement(reading.diagnoses).sentence(titles))
-    return said
+    titles = {d.model: registry.short_title(d.model) for d in reading.diagnoses}
+    return say(reading.diagnoses, titles, entry.operating_point if entry else None, poor=reading.quality.poor)
 
 
 def _said(registry: Registry, diagnosis: Diagnosis) -> dict[str, str]:
     return {
-        "title": _title(registry, diagnosis.model),
+        "title": registry.short_title(diagnosis.model),
         "malignancy": f"{diagnosis.malignancy:.3f}",
         "suspicious": {None: "none chosen", True: "yes", False: "no"}[diagnosis.suspicious],
     }
@@ -253,7 +234,7 @@ def _maps(registry: Registry, reading: Reading) -> list[dict[str, str]]:
             label=name,
         )
         if overlay.image is not None:
-            caption = f"{_title(registry, diagnosis.model)}: {name}, {percent(diagnosis.confidence)}"
+            caption = f"{registry.short_title(diagnosis.model)}: {name}, {percent(diagnosis.confidence)}"
             found.append({"picture": _jpeg(overlay.image), "caption": caption})
     return found
 

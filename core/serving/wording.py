@@ -162,3 +162,47 @@ def agreement(diagnoses: Sequence[Diagnosis]) -> Agreement:
         suspicious=tuple(d.model for d in diagnoses if d.suspicious),
         harmless=tuple(d.model for d in diagnoses if d.suspicious is False),
     )
+
+
+@dataclass(frozen=True)
+class Said:
+    """What models say of one image, in the words that page and report share.
+
+    Attributes:
+        headline: the leading class and its probability.
+        warning: as `suspicion_sentence`.
+        malignant: as `malignant_sentence`.
+        score: as `malignancy_sentence`.
+        agreement: of several models; None for one alone.
+        together: the agreement in words; empty for one alone.
+    """
+
+    headline: str
+    warning: str
+    malignant: str
+    score: str
+    agreement: Agreement | None
+    together: str
+
+
+def say(
+    diagnoses: Sequence[Diagnosis], titles: Mapping[str, str], point: Mapping[str, Any] | None, *, poor: bool
+) -> Said:
+    """All of it.
+
+    Args:
+        diagnoses: one or more, the leading one first.
+        titles: the models' names for people.
+        point: the leading model's `operating_point` in the manifest.
+        poor: whether the picture is too poor to rely on what is said.
+    """
+    lead = diagnoses[0]
+    found = agreement(diagnoses) if len(diagnoses) > 1 else None
+    return Said(
+        headline=f"{headline(lead, poor=poor)}, {percent(lead.confidence)}",
+        warning=suspicion_sentence(diagnoses, titles),
+        malignant=malignant_sentence(lead),
+        score=malignancy_sentence(lead, point),
+        agreement=found,
+        together=found.sentence(titles) if found else "",
+    )
