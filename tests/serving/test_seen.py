@@ -9,6 +9,7 @@ import pytest
 from core.artifacts import ArtifactError, update_shared
 from core.data.pixels import decode, to_input
 from core.data.samples import synthetic_sample
+from core.data.splits import assign
 from core.serving.answer import OK
 from core.serving.overlay import encode_png
 from core.serving.panel import ask
@@ -84,3 +85,21 @@ def test_shipped_fingerprints_know_no_synthetic_lesion():
     for number in (1, 2, 3):
         drawn = decode(synthetic_sample("mel", number).data, "drawn")
         assert seen.part(to_input(drawn)) is None
+
+
+def test_of_ham10000_every_picture_that_models_were_made_from_is_known_and_no_test_image(ham10000):
+    seen = load_seen(Registry.open())
+    assert seen is not None
+    records = ham10000.records
+    parts = assign(records)
+    assert len(seen.bits) == np.isin(parts, [TRAIN, VALIDATION]).sum()
+
+    def part(image_id: str, size: tuple[int, int]) -> str | None:
+        pixels = to_input(decode(ham10000.read_bytes(image_id), image_id))
+        return seen.part(to_input(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)))
+
+    for wanted, size in ((TRAIN, (600, 450)), (VALIDATION, (224, 224))):
+        for image_id in records["image_id"][parts == wanted][::80]:
+            assert part(image_id, size) == wanted, image_id
+    tested = records["image_id"][parts == "test"]
+    assert [image_id for image_id in tested if part(image_id, (224, 224))] == []
