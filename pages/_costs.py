@@ -60,8 +60,8 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         key="tradeoff",
         alt="; ".join(f"{b.title}: {written(name, _gain(b))[0]} at {b.cost:.3g}" for b in found),
         reading="Better is up and to the left; the area of a bubble is its file's size. No other model measured here "
-        f"has both a higher {title[0].lower()}{title[1:]} and {cheaper} than one on the dotted Pareto front. "
-        f"Hollow: {REPORTED_NOTE}.",
+        f"has both a higher {title[0].lower()}{title[1:]} and {cheaper} than one on the dotted Pareto front."
+        + (f" Hollow: {REPORTED_NOTE}." if any(bubble.reported for bubble in found) else ""),
     )  # fmt: skip
     sizes = "; ".join(f"{_shared.plain_text(m.title)} {m.size}" for m in models if m.bytes)
     st.caption(f"Files are compared as they are shipped, whatever the format of their numbers: {sizes}.")

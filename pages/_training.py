@@ -22,7 +22,7 @@ from core.manifest import ModelEntry
 from pages import _links, _shared
 from pages._bring import Guest
 
-TRAINING_HEADINGS = {"loss": "Training loss", "accuracy": "Training accuracy"}
+TRAINING_HEADINGS = {"loss": "Training loss", "accuracy": "Training accuracy", "seconds": "Seconds so far"}
 
 
 def show_training(models: list[Contestant], guest: Guest | None) -> None:
