@@ -184,11 +184,7 @@ def load_limits(registry: Registry) -> PhotoLimits | None:
     Raises:
         ArtifactError: their file is damaged.
     """
-    manifest = registry.manifest
-    relative = manifest.shared.get(KEY) if manifest is not None else None
-    if manifest is None or relative is None:
-        return None
-    return registry.part(KEY, lambda: PhotoLimits.from_bytes(manifest.read(relative), relative))
+    return registry.shared(KEY, PhotoLimits.from_bytes)
 
 
 def measure(rgb: np.ndarray) -> dict[str, float]:

@@ -131,6 +131,22 @@ class Registry:
                 self._parts[key] = make()
             return self._parts[key]  # type: ignore[return-value]
 
+    def shared(self, key: str, parse: Callable[[bytes, str], Part]) -> Part | None:
+        """A file of no single model, parsed on its first use; None where these artifacts have none.
+
+        Args:
+            key: of the manifest's shared files.
+            parse: (bytes, where they are from) -> what they hold.
+
+        Raises:
+            ArtifactError: it is damaged, or what `parse` raises.
+        """
+        manifest = self.manifest
+        relative = manifest.shared.get(key) if manifest is not None else None
+        if manifest is None or relative is None:
+            return None
+        return self.part(key, lambda: parse(manifest.read(relative), relative))
+
     def states(self) -> tuple[ModelState, ...]:
         """Every known model and every other one of the manifest; files that changed are hashed again."""
         listed = [*self.manifest.models, *self.manifest.problems] if self.manifest else []

@@ -110,8 +110,4 @@ def load_seen(registry: Registry) -> Seen | None:
     Raises:
         ArtifactError: their file is damaged.
     """
-    manifest = registry.manifest
-    relative = manifest.shared.get(KEY) if manifest is not None else None
-    if manifest is None or relative is None:
-        return None
-    return registry.part(KEY, lambda: Seen.from_bytes(manifest.read(relative), relative))
+    return registry.shared(KEY, Seen.from_bytes)
