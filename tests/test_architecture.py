@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -116,17 +117,31 @@ print(",".join(sorted(m for m in {heavy!r} if m in sys.modules)))
 """
 
 
-def started_by_pages() -> list[str]:
-    """The modules of `core` and `pages` that a page imports at its start."""
-    pages = [p for p in SOURCES if "pages" in p.parts]
+def started_by(pages: Iterable[Path]) -> list[str]:
+    """The modules of `core` and `pages` that these pages import at their start."""
     found = {module for path in pages for module, at_start in imports(path) if at_start}
-    return sorted({m.rpartition(".")[0] for m in found if m.startswith("core.")} | {"pages._shared"})
+    ours = {m for m in found if m.startswith(("core.", "pages."))}
+    return sorted(m if is_module(m) else m.rpartition(".")[0] for m in ours)
+
+
+def is_module(dotted: str) -> bool:
+    """Whether this is a file, and not something in it."""
+    return ROOT.joinpath(*dotted.split(".")).with_suffix(".py").is_file()
 
 
 def test_nothing_that_a_page_imports_at_its_start_imports_tensorflow() -> None:
-    modules = started_by_pages()
+    modules = started_by(path for path in SOURCES if "pages" in path.parts)
     assert "core.serving.panel" in modules, "the test no longer sees what pages import"
     code = LOAD.format(modules=modules, heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_overview_starts_without_what_opens_tables_images_and_models() -> None:
+    """It is the first page of a cold server: what the browser can draw at once must not wait for these."""
+    later = ("pandas", "pyarrow", "cv2", "ai_edge_litert", "sklearn", "scipy")
+    modules = started_by([ROOT / "app.py", ROOT / "pages" / "overview.py"])
+    code = LOAD.format(modules=modules, heavy=later)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 

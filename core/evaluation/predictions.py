@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.artifacts import write_atomically
 from core.errors import UserError
@@ -175,6 +173,9 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write the Parquet file; a reader sees the old one or the new one, never half of it."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         labels = np.asarray(CODES)[self.label]
         columns: dict[str, np.ndarray] = dict(
             zip(_TEXT_COLUMNS, (self.image_id, self.lesion_id, self.part, labels), strict=True)
@@ -213,6 +214,9 @@ class Predictions:
             PredictionsError: no Parquet file of predictions, another class order, other columns, or values
                 that are not finite.
         """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         try:
             table = pq.read_table(io.BytesIO(data))
         except (pa.ArrowException, OSError) as error:

@@ -6,13 +6,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from core.artifacts import ArtifactError, Manifest, ManifestError, ManifestMissing, ModelEntry, load_manifest
 from core.errors import UserError
 from core.manifest import MANIFEST
-from core.serving.classifier import Classifier, Ensemble, Model
 from core.settings import artifacts_dir
+
+if TYPE_CHECKING:
+    from core.serving.classifier import Model
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ class Registry:
         return self.manifest.model(name)
 
     def _load(self, name: str) -> Model:
+        from core.serving.classifier import Classifier, Ensemble  # with OpenCV and LiteRT
+
         entry = self._entry(name)
         if not entry.members:
             assert self.manifest is not None

@@ -50,7 +50,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     update_model(folder, "student", ModelEntry("student", "Student", "student"), {"litert": "student.tflite"})
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(folder))
     monkeypatch.setenv("DERMDISTILL_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr("core.serving.registry.Classifier", OfOnePixel)
+    monkeypatch.setattr("core.serving.classifier.Classifier", OfOnePixel)
     monkeypatch.setattr("pages._data.is_served", lambda: False)
     st.cache_data.clear()
     st.cache_resource.clear()

@@ -72,7 +72,7 @@ def make_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             )
             update_model(folder, name, entry, {"litert": f"{name}.tflite"})
         monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(folder))
-        monkeypatch.setattr("core.serving.registry.Classifier", StandIn)
+        monkeypatch.setattr("core.serving.classifier.Classifier", StandIn)
         return folder
 
     return make

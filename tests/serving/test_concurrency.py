@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from core.serving import classifier as classifier_module
 from core.serving import intake
-from core.serving import registry as registry_module
 from core.serving.registry import Registry
 
 MODELS = ("resnet50", "densenet169", "student-int8")
@@ -50,13 +50,13 @@ def test_50_threads_on_first_use_load_each_model_once(make_artifacts, images, mo
     folder = make_artifacts("resnet50", "densenet169", "student", "ensemble")
     loads = []
 
-    class Counting(registry_module.Classifier):
+    class Counting(classifier_module.Classifier):
         @classmethod
         def load(cls, manifest, name):
             loads.append(name)
             return super().load(manifest, name)
 
-    monkeypatch.setattr(registry_module, "Classifier", Counting)
+    monkeypatch.setattr(classifier_module, "Classifier", Counting)
     registry = Registry.open(folder)
     barrier = threading.Barrier(50)
     names = ("ensemble", "student", "resnet50", "densenet169", "student")
