@@ -12,8 +12,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "export",
         help="write a model for a phone or another program: file, labels, preprocessing, examples, checksums",
         description="Writes a folder that needs nothing of this project: the LiteRT file, labels, the preprocessing in "
-        "words and numbers, calibration, an example for Python and one for Android (Kotlin), checksums, the model "
-        "card.",
+        "words and numbers, calibration, examples for Python, the web (JavaScript) and Android (Kotlin), checksums, "
+        "the model card.",
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="which model: python -m core models")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a new or an empty folder")

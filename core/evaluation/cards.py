@@ -32,6 +32,9 @@ from core.manifest import Manifest, ModelEntry
 from core.numbers import percent_interval
 from core.text import escape
 
+FILES = "Files"
+"""The title of a card's last section."""
+
 GAP_FIGURES: dict[str, str] = {
     "accuracy": "Accuracy",
     "malignant_sensitivity": "Sensitivity for malignancy",
@@ -303,7 +306,7 @@ def _files(manifest: Manifest, entry: ModelEntry) -> Section:
         (key, path, manifest.files[path].format, manifest.files[path].bytes, manifest.files[path].sha256)
         for key, path in entry.files.items()
     ]
-    return Section("Files", table=pd.DataFrame(rows, columns=["key", "file", "format", "bytes", "sha256"]))
+    return Section(FILES, table=pd.DataFrame(rows, columns=["key", "file", "format", "bytes", "sha256"]))
 
 
 def to_markdown(card: Card) -> str:

@@ -1,1 +1,1 @@
-"""What a phone's or a web page's developer needs of a model, in one folder that needs nothing of this project."""
+"""What a developer for phones or the web needs of a model, in one folder that needs nothing of this project."""

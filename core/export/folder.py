@@ -17,13 +17,22 @@ from ai_edge_litert.interpreter import Interpreter
 from core.artifacts import Manifest, ModelEntry
 from core.errors import UserError
 from core.evaluation.cards import make_card, to_markdown
+from core.export.card import travelling
+from core.export.fixed_batch import one_image
 from core.export.text import read_me
 from core.lesions import CODES, LESIONS
 from core.serving.runtime import find_input, find_outputs
+from core.settings import ROOT
 
 TEMPLATES = Path(__file__).with_name("templates")
-REQUIREMENTS = ("numpy", "opencv-python-headless", "ai-edge-litert")
+REQUIREMENTS = ("numpy", "pillow", "opencv-python-headless", "ai-edge-litert")
 """All that the Python example imports."""
+
+AXES = {
+    "logits": ("batch", "class"),
+    "maps": ("batch", "class", "row", "column"),
+    "embedding": ("batch", "feature"),
+}
 
 CHECKSUMS = "SHA256SUMS"
 
@@ -35,9 +44,10 @@ class ExportError(UserError):
 def export(manifest: Manifest, name: str, output: Path) -> list[Path]:
     """Write a model's folder.
 
-    It holds the LiteRT file; `labels.txt`; `model.json`, every number that a program needs (input, outputs, classes,
-    temperature, operating point); `README.md`, the same in words; `classify.py` with its `requirements.txt` and
-    `Classifier.kt`, which need nothing else; `MODEL_CARD.md`; and `SHA256SUMS` over all of them.
+    It holds the LiteRT file for one image at a time; `labels.txt`; `model.json`, every number that a program needs
+    (input, outputs, classes, temperature, operating point); `README.md`, the same in words; `classify.py` with its
+    `requirements.txt`, `classify.js` and `Classifier.kt`, which need nothing else; their `LICENSE`; `MODEL_CARD.md`;
+    and `SHA256SUMS` over all of them.
 
     Args:
         manifest: of the artifacts.
@@ -52,17 +62,19 @@ def export(manifest: Manifest, name: str, output: Path) -> list[Path]:
         ExportError: it has no file of its own or no calibration, or the folder is not empty or cannot be written.
     """
     entry = manifest.model(name)
-    content = _content(manifest, entry)
-    facts = describe(entry, content)
+    shipped = _content(manifest, entry)
+    content = one_image(shipped)
+    facts = describe(entry, content) | {"made_from_sha256": hashlib.sha256(shipped).hexdigest()}
     files = {
         facts["file"]: content,
         "labels.txt": "".join(f"{code}\n" for code in CODES).encode(),
         "model.json": json.dumps(facts, indent=1, ensure_ascii=False).encode() + b"\n",
         "README.md": read_me(facts).encode(),
-        "MODEL_CARD.md": to_markdown(make_card(manifest, name)).encode(),
+        "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "requirements.txt": "".join(f"{p}=={version(p)}\n" for p in REQUIREMENTS).encode(),
         **{path.name: path.read_bytes() for path in sorted(TEMPLATES.iterdir()) if path.is_file()},
     }
+    files["MODEL_CARD.md"] = to_markdown(travelling(make_card(manifest, name), files)).encode()
     sums = (f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in sorted(files.items()))
     files[CHECKSUMS] = "".join(sums).encode()
     try:
@@ -73,7 +85,7 @@ def export(manifest: Manifest, name: str, output: Path) -> list[Path]:
 
 
 def describe(entry: ModelEntry, content: bytes) -> dict[str, Any]:
-    """What `model.json` says of a LiteRT file.
+    """What `model.json` says of a LiteRT file; its outputs in the order in which the file has them.
 
     Raises:
         ExportError: its input is not the pixels themselves.
@@ -88,6 +100,7 @@ def describe(entry: ModelEntry, content: bytes) -> dict[str, Any]:
             f"scale {scale:g}; convert it again: python -m core compress --model {entry.name}"
         )
     outputs = find_outputs(list(interpreter.get_signature_runner().get_output_details().items()), entry.name)
+    order = [int(detail["index"]) for detail in interpreter.get_output_details()]
     point = entry.operating_point or {}
     return {
         "name": entry.name,
@@ -106,8 +119,12 @@ def describe(entry: ModelEntry, content: bytes) -> dict[str, Any]:
             "resize": "whole frame, aspect not kept, mean by area (OpenCV INTER_AREA)",
         },
         "outputs": {
-            key: {"shape": [int(n) for n in detail["shape"]], "type": detail["dtype"].__name__}
-            for key, detail in outputs.items()
+            key: {
+                "shape": [int(n) for n in detail["shape"]],
+                "axes": list(AXES[key]),
+                "type": detail["dtype"].__name__,
+            }
+            for key, detail in sorted(outputs.items(), key=lambda output: order.index(output[1]["index"]))
         },
         "classes": list(CODES),
         "names": {lesion.code: lesion.name for lesion in LESIONS},
@@ -117,6 +134,7 @@ def describe(entry: ModelEntry, content: bytes) -> dict[str, Any]:
         "sensitivity_target": point.get("sensitivity_target"),
         "operating_point_on_test": _on_test(point),
         "licence": str(entry.provenance.get("licence") or ""),
+        "data": str(entry.provenance.get("data") or ""),
         "commit": entry.commit,
     }
 
@@ -150,18 +168,22 @@ def _content(manifest: Manifest, entry: ModelEntry) -> bytes:
 
 
 def _write(files: dict[str, bytes], output: Path) -> None:
-    """All files or none: they are written beside the folder, which then takes its place."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    """All files or none: they are written beside the folder, and then take their place."""
+    output = output.resolve()  # the folder itself, not a link to it or "."
+    if output.is_file():
+        raise ExportError(f"{output}: expected a new or an empty folder, found a file")
+    if output.exists() and any(output.iterdir()):
         raise ExportError(f"{output}: expected a new or an empty folder, found one that is in use")
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
     try:
         for path, data in files.items():
             (partial / path).write_bytes(data)
-        partial.chmod(0o755)
-        if output.exists():
-            output.rmdir()
-        os.replace(partial, output)
-    except BaseException:
+        if not output.exists():
+            partial.chmod(0o755)
+            os.replace(partial, output)
+            return
+        for path in files:  # an empty folder stays the one that it is: somebody may be in it
+            os.replace(partial / path, output / path)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise

@@ -12,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
@@ -22,8 +24,8 @@ from core.serving.intake import read_image
 from core.settings import ROOT
 
 FILES = {
-    "student-int8.tflite", "labels.txt", "model.json", "README.md", "MODEL_CARD.md", "requirements.txt", "classify.py",
-    "Classifier.kt", "SHA256SUMS",
+    "student-int8.tflite", "labels.txt", "model.json", "README.md", "MODEL_CARD.md", "LICENSE", "requirements.txt",
+    "classify.py", "classify.js", "Classifier.kt", "SHA256SUMS",
 }  # fmt: skip
 
 ALONE = """
@@ -39,7 +41,7 @@ except ModuleNotFoundError:
     pass
 runpy.run_path({script!r}, run_name="__main__")
 """
-BLOCKED = ["tensorflow", "keras", "PIL", "scipy", "pandas", "sklearn", "streamlit", "filelock"]
+BLOCKED = ["tensorflow", "keras", "scipy", "pandas", "sklearn", "streamlit", "filelock"]
 
 
 @pytest.fixture
@@ -74,14 +76,48 @@ def test_every_file_is_there_and_has_its_checksum(folder: Path) -> None:
 
 def test_numbers_for_programs(folder: Path, tiny_file: Path) -> None:
     facts = json.loads((folder / "model.json").read_text())
-    assert facts["sha256"] == hashlib.sha256(tiny_file.read_bytes()).hexdigest()
-    assert (folder / facts["file"]).read_bytes() == tiny_file.read_bytes()
+    assert facts["made_from_sha256"] == hashlib.sha256(tiny_file.read_bytes()).hexdigest()
+    assert facts["sha256"] == hashlib.sha256((folder / facts["file"]).read_bytes()).hexdigest()
     assert facts["input"]["shape"] == [1, 224, 224, 3]
-    assert facts["outputs"]["logits"] == {"shape": [1, 7], "type": "float32"}
+    assert facts["outputs"]["logits"] == {"shape": [1, 7], "axes": ["batch", "class"], "type": "float32"}
     assert facts["outputs"]["maps"]["shape"] == [1, 7, 56, 56]
+    assert facts["outputs"]["maps"]["axes"] == ["batch", "class", "row", "column"]
     assert (facts["temperature"], facts["malignancy_threshold"]) == (0.64, 0.0772)
     assert tuple(facts["classes"]) == CODES == tuple((folder / "labels.txt").read_text().split())
     assert facts["malignant"] == ["akiec", "bcc", "mel"]
+
+
+def test_the_network_is_the_same_for_one_image_at_a_time(folder: Path, tiny_file: Path) -> None:
+    """LiteRT.js runs no file whose batch is open, not even on one image."""
+    facts = json.loads((folder / "model.json").read_text())
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    open_batch, fixed = (Interpreter(str(path)) for path in (tiny_file, folder / facts["file"]))
+    assert open_batch.get_input_details()[0]["shape_signature"].tolist() == [-1, 224, 224, 3]
+    for detail in (*fixed.get_input_details(), *fixed.get_output_details()):
+        assert detail["shape_signature"].tolist() == detail["shape"].tolist()
+    before, after = (i.get_signature_runner()(image=pixels) for i in (open_batch, fixed))
+    for name in ("logits", "maps", "embedding"):
+        assert np.array_equal(before[name], after[name]), name
+
+
+def test_outputs_stand_in_the_order_of_the_file(folder: Path) -> None:
+    facts = json.loads((folder / "model.json").read_text())
+    interpreter = Interpreter(str(folder / facts["file"]))
+    shapes = [detail["shape"].tolist() for detail in interpreter.get_output_details()]
+    assert [output["shape"] for output in facts["outputs"].values()] == shapes
+    text = (folder / "README.md").read_text()
+    places = [text.index(f"- `{name}` (") for name in facts["outputs"]]
+    assert places == sorted(places)
+
+
+def test_the_card_does_not_promise_a_check_that_is_not_in_the_folder(folder: Path) -> None:
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "It is not in this folder" in card
+    assert "another model's check" not in card
+    listed = set(re.findall(r"^\| (\S+) \| \d+ \| [0-9a-f]{64} \|$", card, re.MULTILINE))
+    assert listed == FILES - {"MODEL_CARD.md", "SHA256SUMS"}
+    for name in ("README.md", "classify.py", "classify.js", "Classifier.kt"):
+        assert "not in this folder" in " ".join((folder / name).read_text().replace(" * ", " ").split()), name
 
 
 def test_words_for_people(folder: Path) -> None:
@@ -89,7 +125,8 @@ def test_words_for_people(folder: Path) -> None:
     for phrase in (
         r"A \*small\* student", "INTER_AREA", "224 x 224", "RGB", "softmax(logits / 0.64)", "`mel` Melanoma",
         "0.0772", "95%", "91.7% (95% interval 88.5 to 94.7)",
-        "not kept", "no medical device", "CC BY-NC 4.0", "maps", "embedding",
+        "not kept", "no medical device", "CC BY-NC 4.0", "creativecommons.org/licenses/by-nc/4.0", "MIT", "embedding",
+        "each class's map by its own maximum", "Python 3.11",
     ):  # fmt: skip
         assert phrase in text, phrase
     assert "{" not in text
@@ -98,14 +135,17 @@ def test_words_for_people(folder: Path) -> None:
         assert name in FILES
 
 
-def test_the_examples_are_short_and_the_kotlin_one_reads_the_same_file(folder: Path) -> None:
+def test_the_examples_are_short_and_all_read_the_same_file(folder: Path) -> None:
     python = (folder / "classify.py").read_text()
-    assert len(python.splitlines()) <= 30
+    assert sum(map(bool, python.splitlines())) <= 30
     assert set(re.findall(r"^(?:import|from) (\w+)", python, re.MULTILINE)) == {
-        "json", "sys", "pathlib", "cv2", "numpy", "ai_edge_litert"}  # fmt: skip
-    kotlin = (folder / "Classifier.kt").read_text()
+        "json", "sys", "pathlib", "cv2", "numpy", "ai_edge_litert", "PIL"}  # fmt: skip
+    kotlin, script = (folder / "Classifier.kt").read_text(), (folder / "classify.js").read_text()
     facts = json.loads((folder / "model.json").read_text())
-    for key in re.findall(r'\bget\w+\("(\w+)"\)', kotlin):
+    keys = re.findall(r'\b(?:get\w+|optDouble|strings)\("(\w+)"\)', kotlin)
+    keys += re.findall(r"\bfacts\.(\w+)", script)
+    assert {"temperature", "classes", "malignant", "malignancy_threshold"} <= set(keys)
+    for key in keys:
         assert key in facts or key in facts["input"], key
     assert f'"{facts["signature"]}"' in kotlin
     assert f'"{facts["input"]["name"]}"' in kotlin
@@ -124,6 +164,38 @@ def test_the_python_example_alone_answers_as_the_dashboard_does(folder, artifact
     assert found["probabilities"] == pytest.approx(expected, abs=1e-6)
     assert found["label"] == max(expected, key=expected.get)
     assert found["malignancy"] == pytest.approx(sum(expected[c] for c in ("akiec", "bcc", "mel")))
+    assert found["suspicious"] is (found["malignancy"] >= 0.0772)
+
+
+def alone(folder: Path, image: Path) -> dict:
+    """What the Python example prints."""
+    command = [sys.executable, "-I", str(folder / "classify.py"), str(image)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_the_python_example_turns_a_picture_upright(folder, artifacts, tmp_path, kind, orientation):
+    """Its transparency, too."""
+    rng = np.random.default_rng(2)
+    rgba = rng.integers(0, 256, (300, 400, 4), dtype=np.uint8)
+    rgba[..., 3] = 255
+    rgba[:150, :200, 3] = 0
+    picture = Image.fromarray(rgba if kind != "jpeg" else np.ascontiguousarray(rgba[..., :3]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = tmp_path / f"turned.{kind}"
+    picture.save(image, kind, exif=exif, **({"lossless": True} if kind == "webp" else {}))
+    assert alone(folder, image)["probabilities"] == pytest.approx(served(artifacts, image), abs=0.005)
+
+
+def test_without_an_operating_point_nothing_is_called_suspicious(artifacts, tmp_path):
+    update_model(artifacts, "student-int8", {"operating_point": None})
+    folder = tmp_path / "out"
+    export(load_manifest(artifacts), "student-int8", folder)
+    assert alone(folder, write_image(tmp_path / "lesion.png", (600, 450)))["suspicious"] is None
 
 
 def test_the_python_example_lays_transparency_over_white_as_the_dashboard_does(folder, artifacts, tmp_path):
@@ -133,10 +205,7 @@ def test_the_python_example_lays_transparency_over_white_as_the_dashboard_does(f
     opacity[60:240, 60:80] = 128
     image = tmp_path / "cut out.png"
     cv2.imwrite(str(image), np.concatenate([rgb, opacity], axis=2))
-    command = [sys.executable, "-I", str(folder / "classify.py"), str(image)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["probabilities"] == pytest.approx(served(artifacts, image), abs=0.005)
+    assert alone(folder, image)["probabilities"] == pytest.approx(served(artifacts, image), abs=0.005)
 
 
 def test_the_python_example_says_how_it_is_called(folder: Path) -> None:
@@ -196,13 +265,25 @@ def test_a_folder_in_use_stays_as_it_is(artifacts, tmp_path, capsys):
     assert "expected a new or an empty folder" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
     assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "out/mine.txt")]) == 2
-    assert "expected" in capsys.readouterr().err
+    assert "found a file" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "out"]
 
 
 def test_an_empty_folder_is_taken(artifacts, tmp_path):
     (tmp_path / "out").mkdir()
     assert {path.name for path in export(load_manifest(artifacts), "student-int8", tmp_path / "out")} == FILES
+
+
+def test_an_empty_folder_may_be_the_current_one_or_a_link(artifacts, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for output in (Path(), tmp_path / "link"):
+        assert main(["export", "--model", "student-int8", "--output", str(output)]) == 0
+        assert {path.name for path in output.iterdir()} == FILES
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "here", "link", "there"]
 
 
 def test_a_damaged_file_is_not_exported(artifacts, tmp_path, capsys):
