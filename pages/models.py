@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
 from core.evaluation.cards import Section, make_card, to_markdown, to_markdown_table
 from core.evaluation.trials import read_trials
+from core.export.eligible import refusal
 from core.serving.registry import ModelState
 from pages import _links, _shared
 
@@ -57,12 +60,29 @@ def show_card(state: ModelState) -> None:
     except UserError as error:
         st.error(_shared.plain_text(str(error)))
         return
-    st.download_button(
-        "Card as Markdown", to_markdown(card), f"{state.name}-card.md", "text/markdown", icon=":material/download:",
-        on_click="ignore", key="card-markdown",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        st.download_button(
+            "Card as Markdown", to_markdown(card), f"{state.name}-card.md", "text/markdown", icon=":material/download:",
+            on_click="ignore", key="card-markdown",
+        )  # fmt: skip
+        if state.reason is None and refusal(state.entry) is None:
+            st.download_button(
+                "Model for Python, web, Android", partial(_packed, state.name), f"{state.name}.zip", "application/zip",
+                icon=":material/deployed_code:", on_click="ignore", key="card-model",
+                help="One zip file: the network, its preprocessing and calibration in words and numbers, examples, "
+                "checksums, this card, the licences. As `python -m core export` writes it.",
+            )  # fmt: skip
     for section in card.sections:
         show_section(section, state.name)
+
+
+def _packed(name: str) -> bytes:
+    """A model's exported folder; made when somebody asks for it."""
+    from core.export.folder import archive  # with LiteRT
+
+    manifest = _shared.registry().manifest
+    assert manifest is not None, "the card of a model came from somewhere"
+    return archive(manifest, name)
 
 
 def show_trials() -> None:

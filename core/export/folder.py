@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +20,7 @@ from core.artifacts import Manifest, ModelEntry
 from core.errors import UserError
 from core.evaluation.cards import make_card, to_markdown
 from core.export.card import travelling
+from core.export.eligible import refusal
 from core.export.fixed_batch import one_image
 from core.export.text import read_me
 from core.lesions import CODES, LESIONS
@@ -61,8 +64,37 @@ def export(manifest: Manifest, name: str, output: Path) -> list[Path]:
         ArtifactError: the model is not there, or its file is damaged.
         ExportError: it has no file of its own or no calibration, or the folder is not empty or cannot be written.
     """
+    files = contents(manifest, name)
+    try:
+        _write(files, Path(output))
+    except OSError as error:
+        raise ExportError(f"{output}: expected to write there, found: {error.strerror or error}") from error
+    return sorted(Path(output) / path for path in files)
+
+
+def archive(manifest: Manifest, name: str) -> bytes:
+    """A model's folder as a zip file, which holds it under the model's name.
+
+    Raises:
+        ArtifactError, ExportError: as `export` does.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path, data in contents(manifest, name).items():
+            packed.writestr(f"{name}/{path}", data)
+    return buffer.getvalue()
+
+
+def contents(manifest: Manifest, name: str) -> dict[str, bytes]:
+    """What a model's folder holds: file name -> bytes.
+
+    Raises:
+        ArtifactError, ExportError: as `export` does, but for the folder.
+    """
     entry = manifest.model(name)
-    shipped = _content(manifest, entry)
+    if problem := refusal(entry):
+        raise ExportError(problem)
+    shipped = manifest.read(entry.files["litert"])
     content = one_image(shipped)
     facts = describe(entry, content) | {"made_from_sha256": hashlib.sha256(shipped).hexdigest()}
     files = {
@@ -77,11 +109,7 @@ def export(manifest: Manifest, name: str, output: Path) -> list[Path]:
     files["MODEL_CARD.md"] = to_markdown(travelling(make_card(manifest, name), files)).encode()
     sums = (f"{hashlib.sha256(data).hexdigest()}  {path}\n" for path, data in sorted(files.items()))
     files[CHECKSUMS] = "".join(sums).encode()
-    try:
-        _write(files, Path(output))
-    except OSError as error:
-        raise ExportError(f"{output}: expected to write there, found: {error.strerror or error}") from error
-    return sorted(Path(output) / path for path in files)
+    return files
 
 
 def describe(entry: ModelEntry, content: bytes) -> dict[str, Any]:
@@ -145,26 +173,6 @@ def _on_test(point: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(test, Mapping):
         return None
     return {name: test.get(name) for name in ("sensitivity", "specificity")}
-
-
-def _content(manifest: Manifest, entry: ModelEntry) -> bytes:
-    """The checked LiteRT file of an evaluated model."""
-    if entry.members:
-        raise ExportError(
-            f"model {entry.name}: expected a model with a file of its own, found an ensemble; export its members: "
-            f"{', '.join(entry.members)}"
-        )
-    if "litert" not in entry.files:
-        raise ExportError(
-            f"model {entry.name}: expected a LiteRT file, found none; make it: python -m core compress "
-            f"--model {entry.name}"
-        )
-    if "temperature" not in entry.calibration:
-        raise ExportError(
-            f"model {entry.name}: expected it to be calibrated, found no temperature; python -m core evaluate "
-            f"--model {entry.name} fits one"
-        )
-    return manifest.read(entry.files["litert"])
 
 
 def _write(files: dict[str, bytes], output: Path) -> None:

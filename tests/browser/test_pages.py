@@ -5,7 +5,9 @@ Each visit fails on an error in the browser's console, an exception on the page,
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 
 import cv2
 import numpy as np
@@ -190,6 +192,9 @@ def test_a_model_card_is_chosen_and_taken_home(dashboard, visit, manifest, regis
     card = download(page, "Card as Markdown").decode()
     assert card.startswith("# ")
     assert "## Limits" in card
+    with zipfile.ZipFile(io.BytesIO(download(page, "Model for Python, web, Android"))) as folder:
+        assert folder.testzip() is None
+        assert {f"{name}/{name}.tflite", f"{name}/README.md", f"{name}/classify.py"} <= set(folder.namelist())
 
 
 @pytest.mark.parametrize(

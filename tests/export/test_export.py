@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -17,7 +19,7 @@ from PIL import Image
 
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
-from core.export.folder import export
+from core.export.folder import archive, export
 from core.lesions import CODES
 from core.serving.classifier import Classifier
 from core.serving.intake import read_image
@@ -238,6 +240,12 @@ def test_the_python_example_in_a_fresh_environment(folder, artifacts, tmp_path):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["probabilities"] == pytest.approx(served(artifacts, image), abs=1e-6)
+
+
+def test_the_archive_holds_the_folder(folder: Path, artifacts: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive(load_manifest(artifacts), "student-int8"))) as packed:
+        found = {path: packed.read(path) for path in packed.namelist()}
+    assert found == {f"student-int8/{path.name}": path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,21 @@ def test_a_card_shows_figures_hashes_and_limits(finished: Path, use, open_page) 
     assert not any(code in texts(app.warning) for code in CODES)
 
 
+def test_a_model_is_taken_home_where_it_can_be_exported(tmp_path: Path, use, open_page) -> None:
+    (tmp_path / "network.tflite").write_bytes(b"network")
+    for name, calibration in (("student", {"temperature": 1.0}), ("baseline", {})):
+        entry = ModelEntry(name, name.title(), name, calibration=calibration)
+        update_model(tmp_path, name, entry, {"litert": "network.tflite"})
+    use(tmp_path)
+    labels = {
+        name: [button.proto.label for button in sound(open_page("models", card=name)).get("download_button")]
+        for name in ("student", "baseline")
+    }
+    assert "Model for Python, web, Android" in labels["student"]
+    assert "Card as Markdown" in labels["baseline"]
+    assert "Model for Python, web, Android" not in labels["baseline"]
+
+
 def test_training_runs_stand_on_the_model_cards_and_damaged_ones_are_said(
     finished: Path, use, open_page, tmp_path: Path
 ) -> None:
