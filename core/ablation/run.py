@@ -18,6 +18,7 @@ from core.ablation.protocol import Protocol, described, fingerprint
 from core.ablation.student import Student
 from core.artifacts import update_shared, write_atomically
 from core.errors import UserError
+from core.evaluation.origin import SYNTHETIC_NOTE, check_figures
 from core.lab.table import FILE, KEY, Outcome, parse, to_csv
 from core.lab.variants import BARE_START, STARVED_TEACHER, Variant
 from core.settings import artifacts_dir, runs_dir
@@ -25,6 +26,8 @@ from core.training.batches import ViewMaker
 from core.training.publish import cpu_name, current_commit, describe_init
 
 DONE, OUTDATED, WAITING, OPEN = "done", "outdated", "waits", "to do"
+DATA = "data"
+"""In the recipe of a row of drawn lesions: what it is of. A row without it is of HAM10000."""
 LOCK_TIMEOUT_S = 60.0
 
 
@@ -165,7 +168,7 @@ class Laboratory:
             teacher_accuracy=round(trained.teacher_accuracy, 5),
             initial_weights=start,
             machine=cpu_name(),
-            recipe=recipe,
+            recipe=recipe | ({DATA: SYNTHETIC_NOTE} if self.images.dataset.is_synthetic else {}),
             history=tuple(trained.progress.history),
         )
 
@@ -183,9 +186,15 @@ def run_all(
 
     Returns:
         The runs that are still to do; those that wait for a teacher are not among them.
+
+    Raises:
+        UserError: the dataset is synthetic, and the artifacts' table has rows of HAM10000.
     """
     begun, slowest = time.monotonic(), 0.0
-    table = {outcome.variant.name: outcome for outcome in laboratory.place.read()}
+    outcomes = laboratory.place.read()
+    if laboratory.place.published and any(DATA not in outcome.recipe for outcome in outcomes):
+        check_figures(laboratory.place.table, laboratory.images.dataset, "--limit or --epochs")
+    table = {outcome.variant.name: outcome for outcome in outcomes}
     left = [v for v in variants if laboratory.state(v, table) in (OPEN, OUTDATED)]
     while left:
         spent = time.monotonic() - begun

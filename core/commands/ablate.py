@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from core.lab.plan import GROUPS
 from core.options import whole_number
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "whose teachers, images or recipe have changed since is made again.",
     )
     parser.add_argument(
-        "--group", default="all", help="collapse, grid, hints, data, several by comma, or all (default)"
+        "--group", default="all", help=f"{', '.join(GROUPS)}, several by comma, or all (default)"
     )
     parser.add_argument("--seeds", default="1,2,3", help="seeds by comma (default: %(default)s)")
     parser.add_argument("--limit-minutes", type=float, help="begin no run that would end later than that")
@@ -82,7 +83,7 @@ def chosen(groups: str, seeds: str) -> list[Variant]:
         UserError: there is no such group, or a seed is no number.
     """
     from core.errors import UserError
-    from core.lab.plan import GROUPS, plan
+    from core.lab.plan import plan
 
     names = list(GROUPS) if groups == "all" else groups.split(",")
     unknown = [name for name in names if name not in GROUPS]

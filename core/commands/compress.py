@@ -10,6 +10,7 @@ from core.options import whole_number
 if TYPE_CHECKING:
     from core.artifacts import Manifest
     from core.compression.variants import Images, Job
+    from core.data.ham10000 import Dataset
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -61,32 +62,52 @@ def run(options: argparse.Namespace) -> int:
 
     from core.artifacts import load_manifest
     from core.compression.variants import make, plan
+    from core.evaluation.origin import check_origin
 
     manifest = load_manifest()
     jobs = plan(manifest, options.model, options.kind, every=options.all)
-    shelf: dict[str, Images | None] = {}
+    dataset = _dataset()
+    if dataset is not None:
+        # All of them before the first file is replaced.
+        for job in jobs:
+            check_origin(manifest, job.source, dataset)
+    shelf: dict[str, Images] = {}
     with tqdm(jobs, "compressing", unit="file") as bar:
         for job in bar:
             bar.set_postfix_str(f"{job.target}: {job.kind}")
-            made = make(manifest, job, _images(manifest, job, options, shelf))
+            made = make(manifest, job, _images(manifest, job, options, dataset, shelf))
             line = f"{job.target}: {made.kind}, {made.bytes / 1e6:.2f} MB, {made.path}"
             bar.write(line + (f"; {made.agreement.text()}" if made.agreement else "; agreement not measured"))
     print(f"{len(jobs)} files are in {manifest.folder / 'models'}; next: python -m core evaluate")
     return 0
 
 
+def _dataset() -> Dataset | None:
+    """The dataset at hand; None where there is none, while a damaged one is to be mended first."""
+    from core.data.findings import DamagedDatasetError, DatasetError
+    from core.data.ham10000 import open_dataset
+
+    try:
+        return open_dataset()
+    except DamagedDatasetError:
+        raise
+    except DatasetError:
+        return None
+
+
 def _images(
-    manifest: Manifest, job: Job, options: argparse.Namespace, shelf: dict[str, Images | None]
+    manifest: Manifest,
+    job: Job,
+    options: argparse.Namespace,
+    dataset: Dataset | None,
+    shelf: dict[str, Images],
 ) -> Images | None:
     """Images of the split that the model was trained on, read once; None without a dataset."""
     from core.compression.variants import images_for
-    from core.data.findings import DatasetError
-    from core.data.ham10000 import open_dataset
 
+    if dataset is None:
+        return None
     split = str(manifest.model(job.source).recipe.get("split", "lesion"))
     if split not in shelf:
-        try:
-            shelf[split] = images_for(open_dataset(), split, options.calibration, options.check)
-        except DatasetError:
-            shelf[split] = None
+        shelf[split] = images_for(dataset, split, options.calibration, options.check)
     return shelf[split]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,11 @@ def run(options: argparse.Namespace) -> int:
         )
     for name, reason in refreshed.refused.items():
         print(f"refused: {name}: {reason}", file=sys.stderr)
+    for name in _without_answers(folder) if not options.model else ():
+        print(
+            f"left out: {name}: no predictions and no LiteRT file to ask; python -m core compress --model {name}",
+            file=sys.stderr,
+        )
     print(report(refreshed))
     if note:
         print(f"\nCohorts were not computed: {note}")
@@ -118,6 +124,18 @@ def _ask(options: argparse.Namespace, folder: Path, dataset: Dataset | None, not
     names = [name for name in options.model if name != ensemble.NAME] if options.model else None
     for name in survey_missing(folder, dataset, names, again=options.again):
         print(f"{name}: asked about every validation and test image")
+
+
+def _without_answers(folder: Path) -> list[str]:
+    """Trained models that were never converted, which nothing can be said of."""
+    from core.artifacts import load_manifest
+
+    models = load_manifest(folder).models
+    return [
+        name
+        for name, entry in models.items()
+        if "weights" in entry.files and not {"predictions", "litert"} & set(entry.files)
+    ]
 
 
 def _write_json(path: Path, refreshed: Refreshed) -> None:
@@ -190,4 +208,6 @@ def _calibration_line(assessment: Assessment) -> str:
 
 
 def _signed(interval: Interval) -> str:
+    if math.isnan(interval.low) or math.isnan(interval.high):
+        return f"{interval.value:+.3f} [no interval]"
     return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"

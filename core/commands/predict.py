@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from tqdm import tqdm
 
     from core.serving.answer import Diagnoser
     from core.serving.batch import Overlays
+    from core.serving.output import RowWriter
     from core.serving.registry import Registry
 
 REJECTED_STATUS = 3
@@ -29,16 +32,34 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "rejected, 2 the command was misused. This is no medical device.",
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="an image, or a folder to search recursively"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="an image, or a folder to search recursively, without its hidden files and folders (a leading dot) and "
+        "without following links to folders",
     )
     parser.add_argument(
         "--model", default="student", help="see `python -m core models` (default: %(default)s)"
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="FILE.csv or FILE.parquet")
     parser.add_argument(
-        "--explain", type=Path, metavar="DIR", help="write each top class's map there, as PNG"
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="FILE.csv or FILE.parquet; for --resume, a hidden file beside it says what the rows were made with",
     )
-    parser.add_argument("--resume", action="store_true", help="keep FILE's rows and classify what it lacks")
+    parser.add_argument(
+        "--explain",
+        type=Path,
+        metavar="DIR",
+        help="write the map of each top class over its image there, as PNG, and DIR/overlays.csv, which says whose it "
+        "is; images out of distribution or rejected get none",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep FILE's rows and classify what it lacks; refused where they were made otherwise",
+    )
     parser.add_argument("--workers", type=int, default=0, help="threads (default: as many as cores)")
     parser.add_argument(
         "--orientations",
@@ -56,16 +77,16 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Classify and write."""
     import cv2
-    from tqdm import tqdm
 
-    from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED, Diagnoser
-    from core.serving.batch import find_files, overlay_names, rows
+    from core.serving.answer import REJECTED, Diagnoser
+    from core.serving.batch import find_files
     from core.serving.heap import keep_freed
-    from core.serving.output import RowWriter
+    from core.serving.output import RowWriter, check_ending
     from core.serving.registry import Registry
     from core.serving.runtime import cores
     from core.serving.tables import valid_text
 
+    check_ending(options.output)
     keep_freed()
     workers = _workers(options.workers) or cores()
     if workers > 1:
@@ -76,39 +97,48 @@ def run(options: argparse.Namespace) -> int:
     )
     if diagnoser.note:
         print(f"note: {diagnoser.note}", file=sys.stderr)
-    files = find_files(options.paths, skip=_own_files(options))
-    overlays = _overlays(options.explain, overlay_names(files)) if options.explain else None
+    linked: list[str] = []
+    files = find_files(options.paths, skip=_own_files(options), linked=linked)
+    overlays = _prepare(options, files)
 
-    made_with = _made_with(registry, diagnoser, options)
-    with RowWriter(options.output, options.model, made_with, resume=options.resume) as writer:
-        todo = [file for file in files if valid_text(file) not in writer.done]
-        with tqdm(
-            total=len(files),
-            initial=len(files) - len(todo),
-            desc=f"classifying with {options.model}",
-            unit="image",
-            mininterval=0.2 if sys.stderr.isatty() else 10,
-        ) as bar:
-            shown = 0
-            for row in rows(diagnoser, todo, workers=workers, overlays=overlays):
-                writer.write(row)
-                bar.update()
-                if row[2] == REJECTED and shown < _SHOWN:
-                    shown += 1
-                    _tell(bar, row)
-    counts = writer.counts
+    made_with, wanted = _made_with(registry, diagnoser, options), map(valid_text, files)
+    with RowWriter(options.output, options.model, made_with, resume=options.resume, wanted=wanted) as writer:
+        kept = writer.counts.copy()
+        _classify(diagnoser, files, writer, overlays, workers)
     if overlays is not None:
-        print(
-            f"overlays in {overlays.folder}"
-            + (f"; {len(overlays.notes)} maps are zero" if overlays.notes else "")
-        )
-        for note in overlays.notes[:_SHOWN]:
-            print(note, file=sys.stderr)
-    print(
-        f"{options.output}: {counts[OK]} ok, {counts[OUT_OF_DISTRIBUTION]} out of distribution, "
-        f"{counts[REJECTED]} rejected"
-    )
-    return REJECTED_STATUS if counts[REJECTED] else 0
+        _tell_overlays(overlays, writer.counts - kept, kept.total())
+    if linked:
+        were = "folder was" if len(linked) == 1 else "folders were"
+        print(f"note: {len(linked)} linked {were} not searched", file=sys.stderr)
+    _tell_counts(options.output, writer.counts)
+    return REJECTED_STATUS if writer.counts[REJECTED] else 0
+
+
+def _classify(
+    diagnoser: Diagnoser, files: list[str], writer: RowWriter, overlays: Overlays | None, workers: int
+) -> None:
+    """Write a row for every file that has none yet, behind a bar."""
+    from tqdm import tqdm
+
+    from core.serving.answer import REJECTED
+    from core.serving.batch import rows
+    from core.serving.tables import valid_text
+
+    todo = [file for file in files if valid_text(file) not in writer.done]
+    with tqdm(
+        total=len(files),
+        initial=len(files) - len(todo),
+        desc=f"classifying with {diagnoser.model.name}",
+        unit="image",
+        mininterval=0.2 if sys.stderr.isatty() else 10,
+    ) as bar:
+        shown = 0
+        for row in rows(diagnoser, todo, workers=workers, overlays=overlays):
+            writer.write(row)
+            bar.update()
+            if row[2] == REJECTED and shown < _SHOWN:
+                shown += 1
+                _tell(bar, row)
 
 
 def _made_with(registry: Registry, diagnoser: Diagnoser, options: argparse.Namespace) -> str:
@@ -138,8 +168,30 @@ def _own_files(options: argparse.Namespace) -> list[Path]:
     return [*own_files(options.output), *([options.explain] if options.explain else [])]
 
 
-def _overlays(folder: Path, names: dict[str, str]) -> Overlays:
-    from core.serving.batch import OverlayError, Overlays
+def _prepare(options: argparse.Namespace, files: list[str]) -> Overlays | None:
+    """The overlays that are asked for, once it is sure that no output takes the place of an input."""
+    from core.serving.batch import OVERLAY_INDEX, Overlays, keep_apart, overlay_names, read_index
+    from core.serving.output import own_files
+
+    keep_apart(files, own_files(options.output), "--output")
+    folder = options.explain
+    if folder is None:
+        return None
+    keep_apart(own_files(options.output), [folder / OVERLAY_INDEX], "--explain")
+    indexed = read_index(folder)
+    overlays = Overlays(
+        folder,
+        overlay_names(files, indexed if options.resume else {}),
+        indexed if options.resume else {},
+    )
+    outputs = [folder / name for name in (OVERLAY_INDEX, *overlays.names.values())]
+    keep_apart(files, outputs, "--explain")
+    _make_folder(folder)
+    return overlays
+
+
+def _make_folder(folder: Path) -> None:
+    from core.serving.batch import OverlayError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +199,38 @@ def _overlays(folder: Path, names: dict[str, str]) -> Overlays:
         raise OverlayError(
             f"{folder}: expected to make this folder, found: {error.strerror or error}"
         ) from error
-    return Overlays(folder, names)
+
+
+def _tell_overlays(overlays: Overlays, made: Counter[str], kept: int) -> None:
+    """How many overlays there are, and who has none.
+
+    Args:
+        overlays: of this run.
+        made: how many rows of this run have each status.
+        kept: how many rows are of an earlier run.
+    """
+    from core.serving.answer import OUT_OF_DISTRIBUTION, REJECTED
+
+    none = made[OUT_OF_DISTRIBUTION] + made[REJECTED]
+    parts = [f"{len(overlays.drawn)} overlays in {overlays.folder}"]
+    if overlays.notes:
+        parts.append(f"{len(overlays.notes)} maps are zero")
+    if none:
+        parts.append(f"none for {none} images out of distribution or rejected")
+    if kept:
+        parts.append(f"none drawn anew for {kept} rows of an earlier run")
+    print("; ".join(parts))
+    for note in overlays.notes[:_SHOWN]:
+        print(note, file=sys.stderr)
+
+
+def _tell_counts(output: Path, counts: Counter[str]) -> None:
+    from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
+
+    print(
+        f"{output}: {counts[OK]} ok, {counts[OUT_OF_DISTRIBUTION]} out of distribution, "
+        f"{counts[REJECTED]} rejected"
+    )
 
 
 def _tell(bar: tqdm, row: tuple[object, ...]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.artifacts import Manifest
     from core.compression.pruning import Target
     from core.compression.variants import Images
+    from core.data.ham10000 import Dataset
     from core.evaluation.compressed import Point
     from core.training.launch import Run
     from core.training.recipes import Recipe
@@ -64,7 +65,6 @@ def run(options: argparse.Namespace) -> int:
     from core.evaluation.compressed import add_points
     from core.training.launch import check_name, load_training_data
     from core.training.recipes import customised
-    from core.training.taught_by import load_teachers
 
     targets = _targets(options)
     if not targets:
@@ -73,15 +73,19 @@ def run(options: argparse.Namespace) -> int:
     manifest = load_manifest()
     recipe = recipe_for_tuning(manifest.model(options.model), options.teachers)
     recipe = customised(recipe, options.set, options.stages)
-    teachers = load_teachers(recipe.distillation.teachers) if recipe.distillation else None
+    dataset = open_dataset()
+    publishes = not (options.limit or options.no_publish)
+    if publishes:
+        _check_origins(manifest, options, dataset)
+    teachers = _teachers(manifest, options, recipe)
     data = load_training_data(recipe.split, options.limit)
-    images = images_for(open_dataset(), recipe.split, CALIBRATION, CHECK)
+    images = images_for(dataset, recipe.split, CALIBRATION, CHECK)
     measuring = Measuring(manifest, options.model, data, images)
     for target in targets:
         finished = _train(manifest, options, target, recipe, teachers)
         curves = measuring.curves(target, finished)
         print(f"{finished.folder.name}: {_text(curves.points[-1])}; in {finished.folder}", flush=True)
-        if options.limit or options.no_publish:
+        if not publishes:
             continue
         print(f"entered in {add_points(manifest.folder, curves)}", flush=True)
         if options.ship is not None and (target.method, target.share) == ("channels", options.ship):
@@ -98,6 +102,42 @@ def _targets(options: argparse.Namespace) -> list[Target]:
         for share in dict.fromkeys(shares)
     ]
     return channels + [Target("magnitude", share) for share in dict.fromkeys(options.sparsity)]
+
+
+def _check_origins(manifest: Manifest, options: argparse.Namespace, dataset: Dataset) -> None:
+    """Before the training: curves and a shipped model of photographs are not replaced by those of drawn lesions."""
+    from core.errors import UserError
+    from core.evaluation.compressed import FILE, read_curves
+    from core.evaluation.origin import check_figures, check_origin, check_place, is_of_photographs
+
+    check_origin(manifest, options.model, dataset)
+    if options.ship is not None:
+        check_place(manifest, options.name, dataset)
+    try:
+        curves = read_curves(manifest)
+    except UserError:
+        return  # A damaged file may be replaced, as `add_points` does.
+    if curves is not None and is_of_photographs(manifest, curves.parent):
+        check_figures(manifest.folder / FILE, dataset, "--no-publish")
+
+
+def _teachers(manifest: Manifest, options: argparse.Namespace, recipe: Recipe) -> list[Teacher] | None:
+    """Those that were asked for, else the model's own, which a fresh clone may lack: runs are not part of it."""
+    from core.errors import UserError
+    from core.settings import runs_dir
+    from core.training.taught_by import TeacherMissing, load_teachers
+
+    if recipe.distillation is None:
+        return None
+    try:
+        return load_teachers(recipe.distillation.teachers)
+    except TeacherMissing as error:
+        if options.teachers:
+            raise
+        raise UserError(
+            f"{options.model} was taught by {error.name}: expected it in {manifest.folder} or as a finished run in "
+            f"{runs_dir()}, found it in neither; name teachers with --teachers, for example --teachers {options.model}"
+        ) from error
 
 
 def _train(

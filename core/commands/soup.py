@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     import keras
 
     from core.errors import UserError
+    from core.evaluation.origin import check_place_at_hand
     from core.settings import runs_dir
     from core.training import launch
     from core.training.checkpoint import read_state
@@ -62,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
     if progress.epoch < recipe.epochs and not recipe.patience:
         raise UserError(f"{folder}: expected a finished run, found one at epoch {progress.epoch}")
     files = {options.run_name: folder / "best.npz"} | _others(options.others)
+    if not (options.limit or options.no_publish):
+        check_place_at_hand(options.name)
     keras.config.set_dtype_policy(recipe.precision)
     network = launch.build(recipe.network)
     ingredients, figures = cook(network, recipe.network, files, _validation(network, recipe, options.limit))

@@ -66,7 +66,9 @@ def run(options: argparse.Namespace) -> int:
     from core.training.recipes import recipe_for
 
     recipe = chosen_recipe(options, recipe_for(options.recipe, options.network))
-    name = options.name or ("baseline" if options.network == "mobilenetv2" else options.network)
+    name = options.name
+    if name is None:
+        name = "baseline" if options.network == "mobilenetv2" else options.network
     return train_and_publish(options, name, recipe)
 
 
@@ -81,11 +83,12 @@ def train_and_publish(
     options: argparse.Namespace, name: str, recipe: Recipe, teachers: list[Teacher] | None = None
 ) -> int:
     """Run the recipe to its end and enter the model in the manifest."""
+    from core.evaluation.origin import check_place_at_hand
     from core.training.launch import run_recipe
     from core.training.publish import publish
 
     if not (options.no_publish or options.limit):
-        _check_place(name)
+        check_place_at_hand(name)
     finished = run_recipe(
         name,
         recipe,
@@ -106,19 +109,6 @@ def train_and_publish(
     manifest = publish(finished.folder, name, recipe, finished.network, progress.seconds, progress.best_epoch)
     print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
     return 0
-
-
-def _check_place(name: str) -> None:
-    """Before the training rather than after it: see `core.evaluation.origin.check_place`."""
-    from core.artifacts import load_manifest
-    from core.data.ham10000 import open_dataset
-    from core.evaluation.origin import check_place
-    from core.manifest import ManifestMissing
-
-    try:
-        check_place(load_manifest(), name, open_dataset())
-    except ManifestMissing:
-        return
 
 
 def tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:

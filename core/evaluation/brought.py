@@ -6,15 +6,21 @@ counts (the header is row 1), so that its owner can mend it.
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.errors import UserError
+from core.evaluation.brought_text import (
+    MAX_ERRORS,
+    BroughtError,
+    RowError,
+    decode,
+    parse,
+    shorten,
+    to_number,
+    whole,
+)
 from core.evaluation.calibration import fit_temperature
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES, N_CLASSES
@@ -22,45 +28,15 @@ from core.settings import MAX_UPLOAD_BYTES
 
 NAME = "yours"
 ID = "image_id"
+OTHER_ID = "image"
+"""What `python -m core predict` calls the column, taken where there is no `ID`."""
 COLUMNS: tuple[str, ...] = (ID, *(f"p_{code}" for code in CODES))
-SUM_TOLERANCE = 1e-3
-MAX_ERRORS = 50
-"""Errors that are listed; further ones are only counted."""
-SHOWN = 40
-"""Characters of a wrong cell that an error repeats."""
+SUM_TOLERANCE = 0.02
+"""How far a row's sum may be from 1: with three decimals it always stays within, with two but for rare rows."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class RowError:
-    """One thing that is wrong.
-
-    Attributes:
-        row: of the file, the header being row 1; 0 for the file as a whole.
-        column: its name; empty where it is the row as a whole.
-        problem: what was expected and what was found.
-    """
-
-    row: int
-    column: str
-    problem: str
-
-
-class BroughtError(UserError):
-    """A file that cannot stand beside our models.
-
-    Attributes:
-        errors: at most `MAX_ERRORS`, in the file's order.
-        total: how many there are.
-    """
-
-    def __init__(self, errors: list[RowError], total: int | None = None) -> None:
-        self.errors = tuple(errors[:MAX_ERRORS])
-        self.total = total if total is not None else len(errors)
-        first = self.errors[0]
-        place = f"row {first.row}: " if first.row else ""
-        super().__init__(f"{place}{first.problem}" + (f" ({self.total} errors)" if self.total > 1 else ""))
+_FLOAT_ROUNDING = N_CLASSES * float(np.finfo(np.float32).eps)
+"""How far a sum is from 1 without any rounding by its owner; not worth a note."""
+_SUFFIXES = frozenset(("jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +58,17 @@ class Brought:
 
 def template(reference: Predictions) -> str:
     """A file that `read_brought` takes: every image of `reference`, each with even odds to be overwritten."""
-    even = ",".join([f"{1 / N_CLASSES:.6f}"] * N_CLASSES)
+    even = ",".join([f"{1 / N_CLASSES:.9f}"] * N_CLASSES)
     return "".join([",".join(COLUMNS) + "\n", *(f"{one},{even}\n" for one in reference.image_id.tolist())])
 
 
 def read_brought(data: bytes, reference: Predictions) -> Brought:
     """Read and check a CSV of probabilities.
 
-    Columns `image_id` and `p_akiec` ... `p_vasc` in any order, separated by comma, semicolon or tab; others are
-    ignored. Every test image must be there once. Validation images are optional; where all of them are there, the
-    temperature is fitted on them as for our own models.
+    Columns `image_id` (or `image`) and `p_akiec` ... `p_vasc` in any order, separated by comma, semicolon or tab;
+    others are ignored. An id may have a folder before it and an image's suffix after it. A row may miss a sum of 1 by
+    `SUM_TOLERANCE`, and is scaled to it. Every test image must be there once. Validation images are optional; where
+    all of them are there, the temperature is fitted on them as for our own models.
 
     Args:
         data: the file.
@@ -101,142 +78,127 @@ def read_brought(data: bytes, reference: Predictions) -> Brought:
         BroughtError: what is wrong, by row.
     """
     if len(data) > MAX_UPLOAD_BYTES:
-        raise _whole(f"expected at most {MAX_UPLOAD_BYTES >> 20} MB, found {len(data) / 2**20:.1f} MB")
-    text = _decode(data)
+        raise whole(f"expected at most {MAX_UPLOAD_BYTES >> 20} MB, found {len(data) / 2**20:.1f} MB")
+    text = decode(data)
     lines = max(text.count("\n"), text.count("\r"))
     if lines > 2 * len(reference) + 2:
-        raise _whole(f"expected at most {len(reference):,} rows of images, found about {lines:,}")
-    header, rows, separator = _parse(text)
-    place, notes = _columns(header)
+        raise whole(f"expected at most {len(reference):,} rows of images, found about {lines:,}")
+    header, rows, separator = parse(text)
+    place, ignored = _columns(header)
     ids, shares = _values(
         rows, place, separator, {one: i for i, one in enumerate(reference.image_id.tolist())}
     )
-    return _assemble(ids, shares, reference, notes)
-
-
-def _whole(problem: str) -> BroughtError:
-    return BroughtError([RowError(0, "", problem)])
-
-
-def _decode(data: bytes) -> str:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
-        raise BroughtError([RowError(row, "", "expected text in UTF-8, found other bytes")]) from error
-    if "\0" in text:
-        raise _whole("expected text, found a binary file")
-    if not text.strip():
-        raise _whole("expected a CSV, found an empty file")
-    return text
-
-
-def _parse(text: str) -> tuple[list[str], Iterator[tuple[int, list[str]]], str]:
-    """Header, (row number, cells) of all other rows that are not blank, and the separator."""
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-
-    def numbered() -> Iterator[tuple[int, list[str]]]:
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise BroughtError(
-                    [RowError(reader.line_num, "", f"expected a row of CSV, found: {error}")]
-                ) from error
-            if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
-
-    rows = numbered()
-    _, header = next(rows, (0, None))
-    if header is None:
-        raise _whole("expected a CSV, found a file without any text")
-    return [cell.strip().lower() for cell in header], rows, separator
+    shares, scaled = _scale(shares)
+    return _assemble(ids, shares, reference, ignored + scaled)
 
 
 def _columns(header: list[str]) -> tuple[list[int], list[str]]:
     """Where each of `COLUMNS` stands, and notes on the others."""
-    missing = [name for name in COLUMNS if name not in header]
+    names = COLUMNS if ID in header or OTHER_ID not in header else (OTHER_ID, *COLUMNS[1:])
+    missing = [name for name in names if name not in header]
     if missing:
+        found = ", ".join(shorten(name) or "(no name)" for name in header[:12])
         raise BroughtError(
-            [
-                RowError(1, name, f"expected a column {name}, found {', '.join(map(shorten, header[:12]))}")
-                for name in missing
-            ]
+            [RowError(1, name, f"expected a column {name}, found {found}") for name in missing]
         )
-    twice = [name for name in COLUMNS if header.count(name) > 1]
+    twice = [name for name in names if header.count(name) > 1]
     if twice:
         raise BroughtError(
             [RowError(1, name, f"expected one column {name}, found several") for name in twice]
         )
-    others = [shorten(name) for name in header if name not in COLUMNS]
+    # pandas writes its index under an empty name.
+    others = [shorten(name) or "(no name)" for name in header if name not in names]
     notes = [f"columns that are not needed were ignored: {', '.join(others[:5])}"] if others else []
-    return [header.index(name) for name in COLUMNS], notes
+    return [header.index(name) for name in names], notes
 
 
 def _values(
     rows: Iterator[tuple[int, list[str]]], place: list[int], separator: str, known: dict[str, int]
 ) -> tuple[list[int], np.ndarray]:
-    """Rows of `known` and their (N, 7) probabilities."""
+    """Rows of `known` and their (N, 7) probabilities, each row with a sum of about 1."""
     errors: list[RowError] = []
-    total, ids, shares, seen = 0, [], [], {}
-    for number, cells in rows:
-        found = _check_row(number, cells, place, separator, known, seen)
-        if isinstance(found, list):
-            total += len(found)
-            errors += found[: MAX_ERRORS - len(errors)]
+    total, ids, table, seen = 0, [], [], {}
+    for row, cells in rows:
+        if len(cells) <= max(place):
+            found = [RowError(row, "", f"expected at least {max(place) + 1} cells, found {len(cells)}")]
         else:
-            ids.append(found[0])
-            shares.append(found[1])
+            image, *texts = (cells[column].strip() for column in place)
+            values = [to_number(text, separator) for text in texts]
+            found = _check_image(row, image, known, seen) + _check_values(row, texts, values)
+            ids.append(known.get(_bare(image), -1))
+            table.append(values)
+        total += len(found)
+        errors += found[: MAX_ERRORS - len(errors)]
     if errors:
+        _refuse_other_scale(table)
         raise BroughtError(errors, total)
-    return ids, np.asarray(shares, dtype=np.float64).reshape(-1, N_CLASSES)
+    return ids, np.asarray(table, dtype=np.float64).reshape(-1, N_CLASSES)
 
 
-def _check_row(
-    number: int,
-    cells: list[str],
-    place: list[int],
-    separator: str,
-    known: dict[str, int],
-    seen: dict[str, int],
-) -> tuple[int, list[float]] | list[RowError]:
-    """The image and its probabilities, or what is wrong with the row."""
-    if len(cells) <= max(place):
-        return [RowError(number, "", f"expected at least {max(place) + 1} cells, found {len(cells)}")]
-    image = cells[place[0]].strip()
-    errors = []
-    if image not in known:
-        errors.append(
-            RowError(number, ID, f"expected the id of a test or validation image, found {shorten(image)!r}")
+def _check_image(row: int, image: str, known: dict[str, int], seen: dict[str, int]) -> list[RowError]:
+    """What is wrong with an id; `seen` learns the row of each image."""
+    name = _bare(image)
+    if name not in known:
+        found = repr(shorten(image))
+        return [RowError(row, ID, f"expected the id of a test or validation image, found {found}")]
+    first = seen.setdefault(name, row)
+    if first != row:
+        return [RowError(row, ID, f"expected each image once, found {name} in row {first} too")]
+    return []
+
+
+def _bare(image: str) -> str:
+    """An id without the folder and the image's suffix that it may have as a path."""
+    name = image.replace("\\", "/").rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix.lower() in _SUFFIXES else name
+
+
+def _check_values(row: int, texts: list[str], values: list[float | None]) -> list[RowError]:
+    """What is wrong with the probabilities of a row."""
+    errors = [
+        RowError(row, name, f"expected a number from 0 to 1, found {shorten(text) or 'nothing'!r}")
+        for name, text, value in zip(COLUMNS[1:], texts, values, strict=True)
+        if value is None or not 0 <= value <= 1
+    ]
+    if not errors and abs(sum(values) - 1) > SUM_TOLERANCE + _FLOAT_ROUNDING:
+        errors.append(RowError(row, "", f"expected probabilities that sum to 1, found {sum(values):.6g}"))
+    return errors
+
+
+def _refuse_other_scale(table: list[list[float | None]]) -> None:
+    """One error where most rows are percentages or logits, in place of several for each row.
+
+    Most, not one: a single negative number among probabilities is better named by its row.
+    """
+    rows = np.asarray([row for row in table if None not in row], dtype=np.float64).reshape(-1, N_CLASSES)
+    if not len(rows):
+        return
+    with np.errstate(over="ignore", invalid="ignore"):  # anyone's numbers may sum to infinity
+        sums = rows.sum(axis=1)
+        percent = int((np.abs(sums / 100 - 1) <= SUM_TOLERANCE + _FLOAT_ROUNDING).sum())
+        other = int((~(np.abs(sums - 1) <= SUM_TOLERANCE + _FLOAT_ROUNDING)).sum())
+    low, high = rows.min(), rows.max()
+    expected = "expected probabilities from 0 to 1 that sum to 1 in each row"
+    if low >= 0 and high <= 100 and 2 * percent > len(table):
+        raise whole(
+            f"{expected}, found what looks like percentages: {percent:,} rows sum to about 100; divide by 100"
         )
-    elif image in seen:
-        errors.append(
-            RowError(number, ID, f"expected each image once, found {image} in row {seen[image]} too")
+    if low < 0 and 2 * other > len(table):
+        raise whole(
+            f"{expected}, found what looks like logits: values from {low:.4g} to {high:.4g}; apply softmax first"
         )
-    seen.setdefault(image, number)
-    shares = []
-    for name, column in zip(COLUMNS[1:], place[1:], strict=True):
-        value = _number(cells[column], separator)
-        if value is None or not 0 <= value <= 1:
-            problem = f"expected a number from 0 to 1, found {shorten(cells[column].strip()) or 'nothing'!r}"
-            errors.append(RowError(number, name, problem))
-        else:
-            shares.append(value)
-    if len(shares) == N_CLASSES and abs(sum(shares) - 1) > SUM_TOLERANCE:
-        errors.append(RowError(number, "", f"expected probabilities that sum to 1, found {sum(shares):.4g}"))
-    return errors or (known[image], shares)
 
 
-def _number(cell: str, separator: str) -> float | None:
-    """A plain decimal number (a decimal comma where commas do not separate), None for anything else."""
-    text = cell.strip()
-    if separator != ",":
-        text = text.replace(",", ".")
-    return float(text) if len(text) <= SHOWN and _NUMBER.fullmatch(text) else None
+def _scale(shares: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """(N, 7) probabilities that sum to 1, and a note where theirs were rounded."""
+    sums = shares.sum(axis=1, keepdims=True)
+    deviation = np.abs(sums - 1)
+    scaled = int((deviation > _FLOAT_ROUNDING).sum())
+    if not scaled:
+        return shares, []
+    rows = "1 row was" if scaled == 1 else f"{scaled:,} rows were"
+    return shares / sums, [f"{rows} scaled to sum to 1 (largest deviation {deviation.max():.2g})"]
 
 
 def _assemble(ids: list[int], shares: np.ndarray, reference: Predictions, notes: list[str]) -> Brought:
@@ -245,7 +207,7 @@ def _assemble(ids: list[int], shares: np.ndarray, reference: Predictions, notes:
     test, validation = reference.part == "test", reference.part == "validation"
     if (test & ~given).any():
         missing = reference.image_id[test & ~given]
-        raise _whole(
+        raise whole(
             f"expected all {int(test.sum()):,} test images, found {int((test & given).sum()):,}; "
             f"the first that is missing is {missing[0]}"
         )
@@ -269,9 +231,3 @@ def _assemble(ids: list[int], shares: np.ndarray, reference: Predictions, notes:
             "without all validation images its probabilities are taken as they are, not calibrated",
         ]
     return Brought(found.part_only("test"), temperature, calibrated, tuple(notes))
-
-
-def shorten(text: str, longest: int = SHOWN) -> str:
-    """A stranger's cell for an error message: on one line, printable, not longer than `longest`."""
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from core.data.ham10000 import Dataset
+from pathlib import Path
+
+from core.artifacts import load_manifest
+from core.data.ham10000 import Dataset, open_dataset
 from core.errors import UserError
-from core.manifest import Manifest
+from core.manifest import Manifest, ManifestMissing
 
 DATA_NOTE = (
     "HAM10000: Tschandl, Rosendahl, Kittler, Scientific Data 5:180161 (2018), "
@@ -25,8 +28,8 @@ def check_origin(manifest: Manifest, name: str, dataset: Dataset) -> None:
     Raises:
         UserError: the dataset is synthetic and the model is not.
     """
-    data = manifest.model(name).provenance.get("data")
-    if dataset.is_synthetic and data and data != SYNTHETIC_NOTE:
+    manifest.model(name)  # One that is not there is named so, rather than taken for one that does not say.
+    if dataset.is_synthetic and is_of_photographs(manifest, name):
         raise UserError(
             f"{name}: expected HAM10000 in {dataset.root}, which it was trained on, found synthetic lesions: what they "
             f"give would stand for it. For models of synthetic lesions {ELSEWHERE}"
@@ -44,11 +47,50 @@ def check_place(manifest: Manifest | None, name: str, dataset: Dataset) -> None:
     Raises:
         UserError: a model of that name is there and was trained on photographs.
     """
-    if manifest is None or name not in manifest.models or not dataset.is_synthetic:
-        return
-    data = manifest.models[name].provenance.get("data")
-    if data and data != SYNTHETIC_NOTE:
+    if manifest is not None and dataset.is_synthetic and is_of_photographs(manifest, name):
         raise UserError(
             f"{name}: expected HAM10000 in {dataset.root}, found synthetic lesions, and {manifest.folder} has a "
-            f"{name} of HAM10000, which would be lost; train with --no-publish, or {ELSEWHERE}"
+            f"{name} of HAM10000, which would be lost; run it with --no-publish, or {ELSEWHERE}"
         )
+
+
+def check_place_at_hand(name: str) -> None:
+    """`check_place` with the artifacts and the dataset of the settings: before a training rather than after it.
+
+    Args:
+        name: to publish under.
+
+    Raises:
+        UserError: a model of that name is there and was trained on photographs, the dataset is synthetic.
+        DatasetError: there is no dataset.
+    """
+    try:
+        manifest = load_manifest()
+    except ManifestMissing:
+        return
+    check_place(manifest, name, open_dataset())
+
+
+def check_figures(path: Path, dataset: Dataset, remedy: str) -> None:
+    """Refuse to put figures of drawn lesions into a file with figures of photographs.
+
+    Args:
+        path: of the file, which has figures of HAM10000.
+        dataset: that the new figures are of.
+        remedy: options that keep the command from writing to the file.
+
+    Raises:
+        UserError: the dataset is synthetic.
+    """
+    if dataset.is_synthetic:
+        raise UserError(
+            f"{path}: expected HAM10000 in {dataset.root}, which its figures are of, found synthetic lesions, whose "
+            f"figures would replace them; run it with {remedy}, or {ELSEWHERE}"
+        )
+
+
+def is_of_photographs(manifest: Manifest, name: str) -> bool:
+    """Whether there is a model of that name that says that it was made from anything but drawn lesions."""
+    entry = manifest.models.get(name)
+    data = entry.provenance.get("data") if entry else None
+    return bool(data) and data != SYNTHETIC_NOTE

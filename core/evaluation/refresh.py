@@ -138,7 +138,8 @@ def _read(manifest: Manifest, name: str) -> Predictions:
     path = manifest.model(name).files.get("predictions")
     if path is None:
         raise PredictionsError(
-            f"{name}: expected predictions in the manifest, found none; train the model again"
+            "expected predictions in the manifest, found none; with the dataset at hand this command asks its LiteRT "
+            f"file, which python -m core compress --model {name} makes"
         )
     predictions = Predictions.from_bytes(manifest.read(path), str(manifest.folder / path))
     if predictions.model != name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -151,6 +152,8 @@ def read_limited(path: Path) -> bytes:
     """
     if not path.is_file():
         path.stat()
+        if path.is_dir():
+            os.scandir(path).close()  # a folder that cannot be searched has the system's reason
         raise OSError(None, "expected a file, found a folder, pipe or device")
     with path.open("rb") as stream:
         return stream.read(MAX_UPLOAD_BYTES + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -33,40 +33,49 @@ class OutputError(UserError):
 class RowWriter:
     """Appends rows to a table; a context, whose clean end makes the Parquet file.
 
+    What the rows were made with stands in a hidden file beside the table. It stays there, so that rows of two makings
+    never mix, however often a table is resumed.
+
     Attributes:
         path: the table.
         done: images of the rows that an earlier run left.
         counts: how many rows have each status, of this run and an earlier one.
     """
 
-    def __init__(self, path: Path, model: str, made_with: str = "", *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        model: str,
+        made_with: str = "",
+        *,
+        resume: bool = False,
+        wanted: Iterable[str] = (),
+    ) -> None:
         """
         Args:
             path: ends with `.csv` or `.parquet`.
             model: the model of all rows.
-            made_with: what else decides the rows, such as the model's file. While the table is unfinished it stands in
-                a file beside it, so that rows of two makings never mix.
+            made_with: what else decides the rows, such as the model's file; without it nothing is written beside the
+                table.
             resume: keep the rows of an earlier run instead of starting anew.
+            wanted: images that the table shall have in the end.
 
         Raises:
-            OutputError: another ending; the file cannot be written; there are rows of another model, or an unfinished
-                table that was made with something else.
+            OutputError: another ending; the file cannot be written; there are rows of another model or made with
+                something else, or it is unknown with what, and the table lacks something that is wanted.
         """
-        if path.suffix.lower() not in ENDINGS:
-            raise OutputError(f"expected an output ending with {' or '.join(ENDINGS)}, found {path}")
+        check_ending(path)
         self.path = path
         self.done: set[str] = set()
         self.counts: Counter[str] = Counter()
         self._parquet = path.suffix.lower() == ".parquet"
         self._rows = path.with_name(f"{path.name}.part") if self._parquet else path
-        self._making = path.with_name(f"{path.name}.run")
+        self._making = making_of(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if resume:
-                self._check_making(made_with)
-            if not (resume and self._recover(model)):
+            if not (resume and self._recover(model, made_with, wanted)):
                 self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
-            self._making.write_text(made_with, encoding="utf-8")
+            self._keep_making(made_with)
             self._stream = self._rows.open("a", encoding="utf-8", newline="")
         except OSError as error:
             raise OutputError(f"{path}: expected to write there, found: {error.strerror or error}") from error
@@ -93,21 +102,38 @@ class RowWriter:
         if kind is None and self._parquet:
             to_parquet(self._rows, self.path)
             self._rows.unlink()
-        if kind is None:
-            self._making.unlink(missing_ok=True)
 
-    def _check_making(self, made_with: str) -> None:
+    def _found_making(self) -> str:
+        """What the rows that are there were made with; empty where it is unknown."""
         try:
-            found = self._making.read_text(encoding="utf-8", errors="replace")
+            return self._making.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            return  # finished, or never begun
-        if found != made_with:
+            return ""
+
+    def _keep_making(self, made_with: str) -> None:
+        if not made_with:
+            self._making.unlink(missing_ok=True)
+        elif not self.done or self._found_making():  # rows of an unknown making stay so
+            self._making.write_text(made_with, encoding="utf-8")
+
+    def _check_making(self, made_with: str, wanted: Iterable[str]) -> None:
+        found = self._found_making()
+        if found == made_with or not self.done:
+            return
+        anew = "start anew without --resume, or choose another output"
+        if found:
             raise OutputError(
                 f"{self.path}: expected rows made with {made_with} to resume, found rows made with {found[:200]}; "
-                "start anew without --resume"
+                f"{anew}"
+            )
+        lacking = len(set(wanted) - self.done)
+        if lacking:
+            raise OutputError(
+                f"{self.path}: expected {self._making.name} beside it, to tell whether its rows were made with "
+                f"{made_with}, found none, and images without a row: {lacking}; {anew}"
             )
 
-    def _recover(self, model: str) -> bool:
+    def _recover(self, model: str, made_with: str, wanted: Iterable[str]) -> bool:
         """Keep the complete rows of an earlier run; False where there was none."""
         if self._parquet and not self._rows.exists() and self.path.exists():
             source: Iterator[Sequence[object]] = parquet_rows(self.path)
@@ -116,6 +142,15 @@ class RowWriter:
         else:
             return False
         kept = self._rows.with_name(f"{self._rows.name}.kept")
+        try:
+            self._copy(source, kept, model)
+            self._check_making(made_with, wanted)
+            os.replace(kept, self._rows)
+        finally:
+            kept.unlink(missing_ok=True)
+        return True
+
+    def _copy(self, source: Iterator[Sequence[object]], kept: Path, model: str) -> None:
         with kept.open("w", encoding="utf-8", newline="") as stream:
             stream.write(csv_line(COLUMNS))
             for row in source:
@@ -127,15 +162,28 @@ class RowWriter:
                 self.done.add(str(image))
                 self.counts[str(status)] += 1
                 stream.write(csv_line(row))
-        os.replace(kept, self._rows)
-        return True
+
+
+def check_ending(path: Path) -> None:
+    """Make sure that a table of this name can be written.
+
+    Raises:
+        OutputError: it does not end with one of `ENDINGS`.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        found = path if path.name else f"no file name in '{path}'"
+        raise OutputError(f"expected an output ending with {' or '.join(ENDINGS)}, found {found}")
 
 
 def own_files(path: Path) -> list[Path]:
-    """The table and every file that stands for it while it is written."""
-    return [
-        path.with_name(path.name + ending) for ending in ("", ".kept", ".part", ".part.kept", ".new", ".run")
-    ]
+    """The table, every file that stands for it while it is written, and what says how it was made."""
+    standing_in = [path.with_name(path.name + end) for end in ("", ".kept", ".part", ".part.kept", ".new")]
+    return [*standing_in, making_of(path)]
+
+
+def making_of(path: Path) -> Path:
+    """The file that says how a table was made; hidden, since it is of use to `--resume` alone."""
+    return path.with_name(f".{path.name}.run")
 
 
 def csv_rows(path: Path) -> Iterator[list[str]]:

@@ -43,7 +43,9 @@ KNOWN: dict[str, Known] = {
         "Student, dynamic int8", "variant", "python -m core compress --model student --all"
     ),
     "student-int8": Known("Student, int8", "variant", "python -m core compress"),
-    "student-pruned": Known("Student, pruned", "variant", "python -m core prune --ship 0.5"),
+    "student-pruned": Known(
+        "Student, pruned", "variant", "python -m core prune --ship 0.5 --teachers student"
+    ),
     "baseline": Known("Baseline", "baseline", "python -m core train --network mobilenetv2 --init imagenet"),
     "ensemble": Known("Ensemble", "ensemble", "python -m core evaluate"),
 }
@@ -62,7 +64,7 @@ class ModelState:
         name, title, role: who it is.
         reason: why it cannot be used; None for a usable model.
         absent: whether it is merely not there, rather than damaged.
-        command: what makes one of its kind; None for models that this project does not know.
+        command: what makes one of its kind, or the LiteRT file that it lacks; None where this project knows neither.
         entry: its manifest entry, where there is a sound one.
     """
 
@@ -120,7 +122,7 @@ class Registry:
                 try:
                     self._loaded[name] = self._load(name)
                 except UserError as error:
-                    raise ModelUnavailable(_with_command(name, str(error))) from error
+                    raise ModelUnavailable(_with_command(self.state(name), str(error))) from error
             return self._loaded[name]
 
     def part(self, key: str, make: Callable[[], Part]) -> Part:
@@ -165,7 +167,7 @@ class Registry:
             role=entry.role if entry else known.role if known else "",
             reason=self._reason(name),
             absent=absent,
-            command=known.command if known else None,
+            command=_command(name, entry),
             entry=entry,
         )
 
@@ -263,6 +265,12 @@ def shared_registry(folder: Path | None = None) -> Registry:
         return known[1]
 
 
-def _with_command(name: str, reason: str) -> str:
-    command = KNOWN[name].command if name in KNOWN else None
-    return f"{reason}; make it with: {command}" if command else reason
+def _command(name: str, entry: ModelEntry | None) -> str | None:
+    """What makes a model, or what a trained one still lacks."""
+    if entry and "weights" in entry.files and "litert" not in entry.files:
+        return f"python -m core compress --model {name}"
+    return KNOWN[name].command if name in KNOWN else None
+
+
+def _with_command(state: ModelState, reason: str) -> str:
+    return f"{reason}; make it with: {state.command}" if state.command else reason

@@ -14,6 +14,9 @@ import numpy as np
 from core.errors import UserError
 from core.files import replacing
 
+CHECKPOINT = "checkpoint.npz"
+"""Its name in a run's folder."""
+
 
 @dataclass
 class Progress:
@@ -120,6 +123,8 @@ def read_state(path: Path) -> tuple[Progress, dict[str, Any]]:
         with np.load(path, allow_pickle=False) as file:
             state = json.loads(file["state"].tobytes())
         return Progress(**state["progress"]), state["recipe"]
+    except FileNotFoundError as error:
+        raise UserError(f"expected a run in {path.parent}, found no checkpoint there") from error
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: expected the checkpoint of a run, found {error}") from error
 

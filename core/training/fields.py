@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -21,10 +22,12 @@ def _one_of(choices: Collection[str]) -> Rule:
 
 
 def _number(is_right: Callable[[Any], bool], expected: str, *types: type) -> Rule:
-    """A rule for numbers (for None too, where it is among the types); True is no number."""
+    """A rule for finite numbers (for None too, where it is among the types); True is no number."""
     return (
         lambda value: (
-            isinstance(value, types) and not isinstance(value, bool) and (value is None or is_right(value))
+            isinstance(value, types)
+            and not isinstance(value, bool)
+            and (value is None or (math.isfinite(value) and is_right(value)))
         ),
         expected,
     )
@@ -53,3 +56,12 @@ FIELDS: dict[str, Rule] = {
     "patience": _number(lambda v: v >= 1, "a whole number from 1 or null", int, type(None)),
 }
 """The rule of each field by its name in `Recipe`."""
+
+DISTILLATION_FIELDS: dict[str, Rule] = {
+    "teachers": (lambda value: len(set(value)) == len(value) > 0, "one or more names, each once"),
+    "temperature": _number(lambda v: v > 0, "a number above 0", int, float),
+    "alpha": _number(lambda v: 0 <= v <= 1, "a number from 0 to 1", int, float),
+    "average": _one_of(("logits", "probabilities")),
+    "teacher_size": _number(lambda v: v >= SMALLEST_SIZE, f"a whole number from {SMALLEST_SIZE}", int),
+}
+"""The rule of each field by its name in `Distillation`."""

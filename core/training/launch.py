@@ -26,7 +26,7 @@ from core.networks.classifiers import build
 from core.networks.normalisation import fused
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
-from core.training.checkpoint import Progress
+from core.training.checkpoint import CHECKPOINT, Progress
 from core.training.loop import AfterStep, TeacherAnswers, Trainer, TrainingData
 from core.training.precision import advice
 from core.training.publish import INIT, describe_init, digest_of, note_start
@@ -68,7 +68,7 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
         limit: use at most that many images of each part, drawn evenly over it, to try a command out.
 
     Raises:
-        UserError: a part is empty.
+        UserError: a part is empty, or has no image of some class.
     """
     dataset = open_dataset()
     records = dataset.records
@@ -79,7 +79,19 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
     for part, found in rows.items():
         if not len(found):
             raise UserError(f"{dataset.root}: expected images for {part}, found none among {len(records)}")
-    return TrainingData(store, labels, _take(rows["train"], limit), _take(rows["validation"], limit))
+        if lacking := _classes_without(labels[found]):
+            raise UserError(
+                f"{dataset.root}: expected images of every class for {part}, found none of {', '.join(lacking)}"
+            )
+    taken = {part: _take(found, limit) for part, found in rows.items()}
+    for part, found in taken.items():
+        if lacking := _classes_without(labels[found]):
+            print(f"note: among {len(found)} images for {part} there is none of {', '.join(lacking)}")
+    return TrainingData(store, labels, taken["train"], taken["validation"])
+
+
+def _classes_without(labels: np.ndarray) -> list[str]:
+    return [code for code, number in INDEX.items() if number not in labels]
 
 
 def run_recipe(
@@ -117,10 +129,7 @@ def run_recipe(
     initial_weights = start.described if start else describe_init(init, init_note)
     folder = runs_dir() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        if restart and folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(exist_ok=True)
+    with _alone(folder), _begun(folder, restart):
         data = load_training_data(recipe.split, limit)
         began = {INIT: start.described if start else digest_of(init)}
         began |= {teacher.name: teacher.sha256[:16] for teacher in teachers or ()}
@@ -182,6 +191,30 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _begun(folder: Path, restart: bool) -> Iterator[None]:
+    """The folder of a run; what `restart` forgets comes back if the new run ends before its first checkpoint."""
+    before = folder.with_name(f".{folder.name}.before")
+    if (
+        before.exists() and not (folder / CHECKPOINT).exists()
+    ):  # the process that was to start afresh was killed
+        _move(before, folder)
+    if restart and folder.exists():
+        _move(folder, before)
+    folder.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        if before.exists() and not (folder / CHECKPOINT).exists():
+            _move(before, folder)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    source.rename(target)
 
 
 def _source(data: TrainingData) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from tqdm import tqdm
 from core.data.augmentation import AUGMENTATIONS
 from core.data.balance import class_weights, epoch_rows
 from core.data.pixels import PixelStore
+from core.errors import UserError
 from core.files import replacing
 from core.lesions import N_CLASSES
 from core.networks.classifiers import backbone
 from core.networks.weights import load_weights, save_weights
 from core.training.average import WeightAverage
 from core.training.batches import ViewMaker, ViewRequest, mix, repeats_of
-from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from core.training.checkpoint import CHECKPOINT, Checkpoint, Progress, save_checkpoint
 from core.training.inference import predict_logits
 from core.training.losses import DistillationLoss
 from core.training.recipes import Recipe, Stage
@@ -110,7 +112,7 @@ class Trainer:
     # Beginning ---------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        path = self.folder / "checkpoint.npz"
+        path = self.folder / CHECKPOINT
         if not path.exists():
             self._compile(self.stages[0])
             if self.recipe.ema:
@@ -249,6 +251,11 @@ class Trainer:
             targets.append(self.teachers(rows, view, x))
         self.network.reset_metrics()
         loss, accuracy = self.network.train_on_batch(x.astype(np.float32), np.stack(targets, axis=1))
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{self.folder}: expected a finite loss, found {loss} in epoch {progress.epoch + 1}: the training "
+                "diverged; take a lower learning rate and start afresh with --restart"
+            )
         progress.step += 1
         progress.loss += float(loss) * len(rows)
         progress.correct += float(accuracy) * len(rows)
@@ -296,7 +303,7 @@ class Trainer:
     def _save(self) -> None:
         average = self.average.values if self.average else None
         save_checkpoint(
-            self.folder / "checkpoint.npz",
+            self.folder / CHECKPOINT,
             self.progress,
             self.recipe.to_dict(),
             self.network,

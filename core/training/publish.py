@@ -193,8 +193,10 @@ def describe_init(init: str | None, note: str | None) -> str:
     """Initial weights in words: source, for a file its name and hash, for a run's also what that run began with.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or a note on what is none.
     """
+    if note and init in (None, "imagenet"):
+        raise UserError(f"--init-note: expected it with a file of initial weights, found --init {init}")
     if init is None:
         return "none (random)"
     if init == "imagenet":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import UserError
-from core.training.fields import FIELDS, SMALLEST_SIZE
+from core.training.fields import DISTILLATION_FIELDS, FIELDS, SMALLEST_SIZE, Rule
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,9 @@ class Recipe:
                     f"stages: expected at least 1 epoch at {SMALLEST_SIZE} px or more, "
                     f"found {stage.epochs} at {stage.size} px"
                 )
-        for key, (is_right, expected) in FIELDS.items():
-            if not is_right(getattr(self, key)):
-                raise UserError(f"{key}: expected {expected}, found {getattr(self, key)!r}")
-        if self.distillation and not 0 <= self.distillation.alpha <= 1:
-            raise UserError(f"alpha: expected a number from 0 to 1, found {self.distillation.alpha}")
-        if self.distillation and self.distillation.temperature <= 0:
-            raise UserError(f"temperature: expected a number above 0, found {self.distillation.temperature}")
-        if self.distillation and self.distillation.average not in ("logits", "probabilities"):
-            raise UserError(f"average: expected logits or probabilities, found {self.distillation.average!r}")
+        _check(self, FIELDS)
+        if self.distillation:
+            _check(self.distillation, DISTILLATION_FIELDS)
 
     @property
     def epochs(self) -> int:
@@ -145,6 +139,12 @@ class Recipe:
             distillation["teachers"] = tuple(distillation["teachers"])
             values["distillation"] = Distillation(**distillation)
         return cls(**values)
+
+
+def _check(owner: Recipe | Distillation, rules: dict[str, Rule]) -> None:
+    for key, (is_right, expected) in rules.items():
+        if not is_right(getattr(owner, key)):
+            raise UserError(f"{key}: expected {expected}, found {getattr(owner, key)!r}")
 
 
 def _report(network: str) -> Recipe:
@@ -243,7 +243,7 @@ def customised(
     for change in changes:
         key, _, text = change.partition("=")
         values[key] = _parse_field(recipe, key, text)
-    if stages:
+    if stages is not None:
         values["stages"] = tuple(_parse_stage(text) for text in stages.split(","))
     if split:
         values["split"] = split

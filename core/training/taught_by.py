@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
 
-from core.artifacts import load_manifest
+from core.artifacts import Manifest, load_manifest
 from core.errors import UserError
-from core.manifest import ManifestMissing
+from core.manifest import ArtifactError, ManifestMissing, ModelEntry
 from core.networks.classifiers import build
 from core.networks.normalisation import fused
 from core.networks.weights import load_weights
@@ -22,13 +22,25 @@ from core.training.recipes import Recipe
 from core.training.teachers import Teacher
 
 
+class TeacherMissing(ArtifactError):
+    """A teacher that is neither among the artifacts nor a finished run; `name` is its name."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 def load_teachers(names: Sequence[str]) -> list[Teacher]:
     """Trained networks, as teachers: the artifacts folder's model of that name, else the finished run.
 
     Raises:
-        ArtifactError: there is neither such a model nor such a run, or its weights differ from the manifest's hash.
-        UserError: the model has no weights, or the run is not finished.
+        TeacherMissing: there is neither such a model nor such a run.
+        ArtifactError: its weights differ from the manifest's hash.
+        UserError: a name comes twice, the model has no weights, or the run is not finished.
     """
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"teachers: expected each of them once, found {twice} more than once")
     return [_teacher(name) for name in names]
 
 
@@ -36,13 +48,31 @@ def _teacher(name: str) -> Teacher:
     run = runs_dir() / name
     if (run / "best.npz").is_file() and not _is_published(name):
         return _load(name, _recipe_of(run), run / "best.npz")
-    manifest = load_manifest()
-    entry = manifest.model(name)
+    manifest, entry = _entry(name)
     path = entry.files.get("weights")
     if path is None:
-        raise UserError(f"teacher {name}: expected weights in the artifacts, found none; train it first")
+        remedy = f"use its parent {entry.parent}" if entry.parent else "train it first"
+        raise UserError(f"teacher {name}: expected weights in {manifest.folder}, found none; {remedy}")
     manifest.read(path)  # Checks the hash before the file is parsed.
-    return _load(name, Recipe.from_dict(dict(entry.recipe)), manifest.folder / path)
+    return _load(name, Recipe.from_dict(dict(entry.recipe)), manifest.folder / path, entry.widths)
+
+
+def _entry(name: str) -> tuple[Manifest, ModelEntry]:
+    """A model of the artifacts, and their manifest."""
+    try:
+        manifest = load_manifest()
+    except ManifestMissing as error:
+        raise TeacherMissing(
+            name, f"teacher {name}: {error}; runs are looked for in {runs_dir()}, where it is no finished one"
+        ) from error
+    if name not in {*manifest.models, *manifest.problems}:
+        known = ", ".join(manifest.models) or "none"
+        raise TeacherMissing(
+            name,
+            f"teacher {name}: expected one of the models {known} of {manifest.folder}, or a finished run in "
+            f"{runs_dir()}, found neither",
+        )
+    return manifest, manifest.model(name)
 
 
 def _is_published(name: str) -> bool:
@@ -65,9 +95,9 @@ def _recipe_of(run: Path) -> Recipe:
     return recipe
 
 
-def _load(name: str, recipe: Recipe, path: Path) -> Teacher:
+def _load(name: str, recipe: Recipe, path: Path, widths: Mapping[str, int] | None = None) -> Teacher:
     keras.config.set_dtype_policy(for_answering(recipe.precision, keras.config.backend()))
-    network = fused(build(recipe.network))
+    network = fused(build(recipe.network, widths=widths))
     load_weights(network, path, recipe.network)
     network.trainable = False
     return Teacher(name, network, hashlib.sha256(path.read_bytes()).hexdigest())

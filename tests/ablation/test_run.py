@@ -14,6 +14,7 @@ from core.ablation import answers, cell, images, run
 from core.ablation.protocol import Protocol, recipe_of
 from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, forget, run_all
 from core.data.balance import class_weights
+from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.lab.plan import plan
 from core.lab.table import read_table
@@ -249,3 +250,28 @@ def test_a_teacher_that_was_trained_again_is_asked_again(laboratory: Laboratory,
 def test_saying_what_there_is_to_do_decodes_nothing(laboratory: Laboratory, tmp_path):
     assert laboratory.state(TAUGHT, {}) == OPEN
     assert not list((tmp_path / "cache").glob("*.npy"))
+
+
+def published(bench: Protocol, folder) -> Laboratory:
+    """A laboratory of the dataset at hand whose table is one of the artifacts."""
+    with ViewMaker(0) as maker:
+        laboratory = Laboratory(bench, INIT, None, maker)
+    laboratory.place = Place(folder / "ablation.csv", folder.with_name("runs-of-table"), published=True)
+    return laboratory
+
+
+def test_rows_of_photographs_are_not_replaced_by_rows_of_drawn_lesions(bench, tmp_path, monkeypatch):
+    first = published(bench, tmp_path / "artifacts")
+    run_all(first, [Variant()], None, print)
+    before = first.place.table.read_bytes()
+    drawn = make_dataset(tmp_path / "drawn", total=140, size=(64, 48), workers=1)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+    with pytest.raises(
+        UserError, match=r"ablation\.csv: expected HAM10000 in .*--limit or --epochs, or set DERM"
+    ):
+        run_all(published(bench, tmp_path / "artifacts"), [Variant()], None, print)
+    assert first.place.table.read_bytes() == before
+
+    own = published(bench, tmp_path / "own")
+    run_all(own, [Variant()], None, print)
+    assert run_all(own, [Variant(), Variant(seed=2)], 0, print) == [Variant(seed=2)], "it goes on"

@@ -57,6 +57,17 @@ def test_it_prints_a_table_and_writes_the_manifest(artifacts, capsys):
     assert str(artifacts / "manifest.json") in out
 
 
+def test_a_trained_model_that_nobody_converted_is_named(artifacts, capsys):
+    (artifacts / "fresh.npz").write_bytes(b"weights")
+    update_model(artifacts, "fresh", {"title": "Fresh", "role": "student"}, {"weights": "fresh.npz"})
+    assert evaluate() == 0
+    assert "left out: fresh: " in capsys.readouterr().err
+    assert evaluate("--model", "fresh") == 3
+    said = capsys.readouterr().err
+    assert "refused: fresh: expected predictions" in said
+    assert "python -m core compress --model fresh" in said
+
+
 def test_json_holds_the_same_figures(artifacts, tmp_path, capsys):
     target = tmp_path / "new" / "figures.json"
     assert evaluate("--model", "student", "--json", str(target)) == 0

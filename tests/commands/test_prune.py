@@ -14,7 +14,9 @@ import pytest
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
 from core.compression import pruning
-from core.evaluation.compressed import read_curves
+from core.data.synthetic import make_dataset
+from core.evaluation.compressed import Curves, Point, add_points, read_curves
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.networks import trained
 from core.networks.classifiers import narrowed
 from core.networks.trained import load_trained
@@ -116,6 +118,69 @@ def test_the_shipped_network_can_be_built_from_the_artifacts_alone(place):
         assert network.get_layer(layer).output.shape[-1] == width
     assert network.count_params() == manifest.model("student-pruned").parameters
     assert np.isfinite(network.predict(np.full((1, 64, 64, 3), 99.0), verbose=0)).all()
+    (teacher,) = taught_by.load_teachers(["student-pruned"])
+    assert teacher.network.count_params() == network.count_params(), "it may teach as well"
+
+
+def entered(folder: Path, name: str, data: str) -> None:
+    """A model says that it was made from `data`."""
+    entry = load_manifest(folder).models.get(name)
+    whole = {} if entry else {"title": name, "role": "variant"}
+    update_model(folder, name, whole | {"provenance": {**(entry.provenance if entry else {}), "data": data}})
+
+
+@pytest.mark.parametrize(
+    ("student", "other", "options", "said"),
+    [
+        (DATA_NOTE, None, ["--sparsity", "0.5"], "student: expected HAM10000 in"),
+        (SYNTHETIC_NOTE, "student-pruned", ["--ship", "0.6"], "student-pruned: expected HAM10000 in"),
+        (SYNTHETIC_NOTE, "curves", ["--sparsity", "0.5"], "compression.json: expected HAM10000 in"),
+    ],
+    ids=["model", "name", "curves"],
+)
+def test_drawn_lesions_replace_nothing_of_photographs(
+    place, capsys, monkeypatch, student, other, options, said
+):
+    drawn = make_dataset(place / "drawn", total=70, size=(64, 48), workers=1)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+    entered(place / "artifacts", "student", student)
+    if other == "curves":
+        whole = Point("whole", 1.0, 0.8, 0.7, 9, 9, 9, 9, 1.0, 1.0)
+        add_points(place / "artifacts", Curves("resnet50", "0" * 64, 14, "here", (whole,)))
+    elif other:
+        entered(place / "artifacts", other, DATA_NOTE)
+    before = (place / "artifacts/manifest.json").read_bytes()
+    capsys.readouterr()
+    assert main([*PRUNE, *options]) == 2
+    assert said in capsys.readouterr().err
+    assert (place / "artifacts/manifest.json").read_bytes() == before
+    assert not list((place / "runs").glob("student-*")), "refused before the training"
+
+
+def test_a_try_on_drawn_lesions_is_free(place, monkeypatch):
+    drawn = make_dataset(place / "drawn", total=70, size=(64, 48), workers=1)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+    before = (place / "artifacts/manifest.json").read_bytes()
+    assert main([*PRUNE, "--sparsity", "0.5", "--limit", "14"]) == 0
+    assert (place / "artifacts/manifest.json").read_bytes() == before
+
+
+def test_where_its_teachers_are_gone_others_are_asked_for(place, capsys):
+    """As in a fresh clone, whose student was taught by runs that no clone has."""
+    shutil.rmtree(place / "runs/resnet50")
+    path = place / "artifacts/manifest.json"
+    raw = json.loads(path.read_text())
+    del raw["models"]["resnet50"]
+    path.write_text(json.dumps(raw))
+    capsys.readouterr()
+    assert main([*PRUNE, "--sparsity", "0.5"]) == 2
+    said = capsys.readouterr().err
+    assert "student was taught by resnet50: expected it in" in said
+    assert f"{place / 'runs'}, found it in neither" in said
+    assert "--teachers student" in said
+    assert main([*PRUNE, "--sparsity", "0.5", "--teachers", "resnet50"]) == 2
+    assert "teacher resnet50: expected one of the models student of" in capsys.readouterr().err
+    assert main([*PRUNE, "--sparsity", "0.5", "--teachers", "student"]) == 0
 
 
 def test_a_try_with_a_limit_leaves_the_artifacts_alone(place, capsys):

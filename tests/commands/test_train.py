@@ -11,6 +11,8 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest
+from core.data.synthetic import make_dataset
+from core.errors import UserError
 from core.training import launch, taught_by
 from core.training.recipes import recipe_for
 
@@ -33,7 +35,7 @@ def place(small_folder, tmp_path, monkeypatch, tiny) -> Path:
     for name in ("ARTIFACTS", "CACHE", "RUNS"):
         monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
     for module in (launch, taught_by):
-        monkeypatch.setattr(module, "build", lambda network, init=None: tiny.make_network())
+        monkeypatch.setattr(module, "build", lambda network, init=None, widths=None: tiny.make_network())
     return tmp_path
 
 
@@ -82,6 +84,23 @@ def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, c
     assert entry.role == "teacher"
 
 
+def test_a_mean_judged_by_drawn_lesions_takes_no_place_of_photographs(place, capsys, monkeypatch):
+    train = ["train", "--network", "resnet50", *QUICK]
+    assert main([*train, "--name", "first"]) == 0
+    assert main([*train, "--name", "second", "--no-publish"]) == 0
+    drawn = make_dataset(place / "drawn", total=70, size=(64, 48), workers=1)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+    before = (place / "artifacts" / "manifest.json").read_bytes()
+    capsys.readouterr()
+    soup = ["soup", "first", "second", "--name", "first"]
+    assert main(soup) == 2
+    assert "first: expected HAM10000" in error_line(capsys)
+    assert not (place / "runs" / "first-soup").exists(), "refused before the cooking"
+    assert main([*soup, "--limit", "8"]) == 0
+    assert main([*soup, "--no-publish"]) == 0
+    assert (place / "artifacts" / "manifest.json").read_bytes() == before
+
+
 def test_where_no_mean_is_as_good_the_best_part_is_kept_alone(place, capsys, monkeypatch):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     assert main([*train, "--name", "first"]) == 0
@@ -125,7 +144,7 @@ def test_a_run_that_is_not_finished_does_not_teach(place, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nobody", "first"], "expected the checkpoint of a run"),
+        (["nobody", "first"], "found no checkpoint there"),
         (["first", "nobody"], "expected a finished run or a file of weights, found no"),
         (["first", "nobody.npz"], "expected a finished run or a file of weights, found no nobody.npz"),
     ],
@@ -149,6 +168,63 @@ def test_a_try_with_a_limit_is_not_published_and_not_gone_on_with(place, capsys)
     notes = json.loads((place / "runs" / "baseline" / "run.json").read_text())
     assert notes["images"]["train"] > 20
     assert notes["initial_weights"] == "none (random)"
+
+
+def test_a_restart_that_cannot_begin_leaves_the_finished_run(place, capsys, monkeypatch):
+    command = ["train", "--network", "mobilenetv2", *QUICK, "--limit", "16"]
+    assert main(command) == 0
+    folder = place / "runs" / "baseline"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    wrong = place / "wrong.npz"
+    wrong.write_bytes(b"no weights")
+
+    def refuse(network: str, init: str | None = None, widths: object = None) -> None:
+        raise UserError(f"expected weights, found {init}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "build", refuse)
+        assert main([*command, "--restart", "--init", str(wrong)]) == 2
+        patch.setenv("DERMDISTILL_DATA", str(place / "nothing"))
+        assert main([*command, "--restart"]) == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in (place / "runs").iterdir() if path.name.endswith(".before")] == []
+    assert main([*command, "--restart", "--seed", "9"]) == 0
+    assert (folder / "checkpoint.npz").read_bytes() != before["checkpoint.npz"]
+    assert [path.name for path in (place / "runs").iterdir() if path.name.endswith(".before")] == []
+
+
+def test_a_restart_that_was_killed_before_its_first_checkpoint_gives_the_run_back(place):
+    command = ["train", "--network", "mobilenetv2", *QUICK, "--limit", "16"]
+    assert main(command) == 0
+    folder = place / "runs" / "baseline"
+    history = (folder / "history.csv").read_bytes()
+    folder.rename(folder.with_name(".baseline.before"))
+    folder.mkdir()
+    assert main(command) == 0
+    assert (folder / "history.csv").read_bytes() == history
+    assert not folder.with_name(".baseline.before").exists()
+
+
+def test_a_training_that_diverges_says_so_and_keeps_nothing_of_it(place, capsys):
+    command = [
+        "train",
+        "--network",
+        "mobilenetv2",
+        *QUICK,
+        "--set",
+        "learning_rate=1e30",
+        "--set",
+        "warmup_epochs=0",
+    ]
+    assert main(command) == 2
+    assert "expected a finite loss" in error_line(capsys)
+    assert not (place / "runs" / "baseline" / "best.npz").exists()
+    assert not (place / "artifacts").exists()
+
+
+def test_classes_without_images_are_named(place, capsys):
+    assert main(["train", "--network", "mobilenetv2", *QUICK, "--limit", "1"]) == 0
+    assert "note: among 1 images for train there is none of" in capsys.readouterr().out
 
 
 def test_another_recipe_in_the_same_folder_is_refused(place, capsys):
@@ -182,12 +258,19 @@ def test_two_processes_do_not_train_in_one_folder(place, capsys):
             "augmentation: expected one of none, report, strong",
         ),
         (["--network", "resnet50", "--set", "precision=float64"], "precision: expected one of float32"),
+        (
+            ["--network", "resnet50", "--set", "learning_rate=Infinity"],
+            "learning_rate: expected a number above 0",
+        ),
+        (["--network", "resnet50", "--init-note", "mine"], "--init-note: expected it with a file"),
         (["--network", "resnet50", "--set", "rate=1"], "--set: expected one of the fields learning_rate"),
         (["--network", "resnet50", "--stages", "fast"], "--stages: expected EPOCHSxSIZE"),
         (["--network", "resnet50", "--stages", "0x64"], "stages: expected at least 1 epoch"),
         (["--network", "resnet50", "--name", "../artifacts"], "--name: expected"),
         (["--network", "resnet50", "--name", ".", "--restart"], "--name: expected"),
         (["--network", "resnet50", "--name", "My Model"], "--name: expected"),
+        (["--network", "resnet50", "--name", ""], "--name: expected"),
+        (["--network", "resnet50", "--stages", ""], "--stages: expected EPOCHSxSIZE"),
         (
             ["--network", "resnet50", "--init", "nothing.weights.h5"],
             "--init: expected imagenet, a .weights.h5 or an .npz file",

@@ -6,6 +6,8 @@ import pytest
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
 from core.compression import variants
+from core.data.synthetic import make_dataset
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 
 
 @pytest.fixture
@@ -49,6 +51,29 @@ def test_with_the_dataset_the_agreement_is_measured(artifacts, small_folder, mon
     record = load_manifest(artifacts).model("student-int8").provenance["compression"]
     assert record["calibration_images"] == 7
     assert np.isfinite(record["agreement_with_keras_on_validation"]["signal_to_noise_db"])
+
+
+def test_drawn_lesions_do_not_stand_for_the_photographs_of_the_training(
+    artifacts, tmp_path, monkeypatch, capsys
+):
+    drawn = make_dataset(tmp_path / "drawn", total=70, size=(64, 48), workers=1)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+    update_model(artifacts, "student", {"provenance": {"data": DATA_NOTE}})
+    before = (artifacts / "manifest.json").read_bytes()
+    assert main(["compress"]) == 2
+    assert "error: student: expected HAM10000 in" in capsys.readouterr().err
+    assert (artifacts / "manifest.json").read_bytes() == before
+    assert not (artifacts / "models").exists()
+    update_model(artifacts, "student", {"provenance": {"data": SYNTHETIC_NOTE}})
+    assert main(["compress", "--kind", "float32", "--check", "2", "--calibration", "1"]) == 0
+
+
+def test_a_damaged_dataset_is_not_taken_for_none(artifacts, small_folder, monkeypatch, capsys):
+    next(small_folder.rglob("ISIC_*.jpg")).unlink()
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+    assert main(["compress", "--kind", "float16"]) == 3
+    assert "found damage in" in capsys.readouterr().err
+    assert set(load_manifest(artifacts).models) == {"student"}
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def test_the_template_is_taken_and_tells_no_class(reference: Predictions) -> Non
     text = template(reference)
     found = read_brought(text.encode(), reference)
     assert found.calibrated
+    assert found.notes == ()
     np.testing.assert_allclose(found.predictions.probabilities(), 1 / len(CODES), atol=1e-6)
 
 
@@ -197,3 +198,131 @@ def test_a_million_rows_are_refused_at_once(reference: Predictions) -> None:
 def test_a_file_over_the_limit_is_refused(reference: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.evaluation.brought.MAX_UPLOAD_BYTES", 1 << 20)
     assert "at most 1 MB" in str(refused(b"a" * ((1 << 20) + 1), reference))
+
+
+def rewritten(reference: Predictions, form: Callable[[float], str]) -> list[list[str]]:
+    """The table with each probability in another form."""
+    header, *rows = table(reference)
+    return [header, *([row[0], *(form(float(cell)) for cell in row[1:])] for row in rows)]
+
+
+@pytest.mark.parametrize("digits", [2, 3])
+def test_rounded_probabilities_are_scaled_and_counted(reference: Predictions, digits: int) -> None:
+    rows = rewritten(reference, lambda p: f"{p:.{digits}f}")
+    sums = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]]).sum(axis=1)
+    off = np.abs(sums - 1)
+    found = read_brought(written(rows), reference)
+    scaled = int((off > 10.0 ** -(digits + 2)).sum())
+    assert scaled > 1
+    assert found.notes[0] == f"{scaled} rows were scaled to sum to 1 (largest deviation {off.max():.2g})"
+    aligned = found.predictions.aligned_to(reference.part_only("test"))
+    shares = aligned.probabilities()
+    np.testing.assert_allclose(shares, reference.part_only("test").probabilities(), atol=3 * 10.0**-digits)
+
+
+@pytest.mark.parametrize(
+    ("last", "taken"), [("0.38", True), ("0.42", True), ("0.379", False), ("0.4201", False)]
+)
+def test_a_sum_may_miss_1_by_the_tolerance(reference: Predictions, last: str, taken: bool) -> None:
+    rows = table(reference)
+    rows[2][1:] = ["0.1"] * 6 + [last]
+    if taken:
+        note = "1 row was scaled to sum to 1 (largest deviation 0.02)"
+        assert note in read_brought(written(rows), reference).notes
+    else:
+        assert [e.row for e in refused(rows, reference).errors] == [3]
+
+
+def test_rounding_of_float32_is_no_note(reference: Predictions) -> None:
+    rows = rewritten(reference, lambda p: repr(float(np.float32(p))))
+    assert not any("scaled" in note for note in read_brought(written(rows), reference).notes)
+
+
+@pytest.mark.parametrize(
+    "form", ["{}.jpg", "{}.JPEG", "images/{}.png", "C:\\images\\{}.Tif", "/a.b/{}", "{}.webp", "{}.bmp"]
+)
+def test_the_table_of_the_command_predict_is_taken(reference: Predictions, form: str) -> None:
+    rows = table(reference)
+    rows[0][0] = "image"
+    for row in rows[1:]:
+        row[0] = form.format(row[0])
+    found = read_brought(written(rows), reference)
+    found.predictions.aligned_to(reference.part_only("test"))
+    assert not any("ignored" in note for note in found.notes)
+
+
+def test_a_column_image_beside_the_ids_is_ignored(reference: Predictions) -> None:
+    rows = [[*row, "x"] for row in table(reference)]
+    rows[0][-1] = "image"
+    assert read_brought(written(rows), reference).notes[0].endswith("ignored: image")
+
+
+def test_other_endings_are_part_of_an_id_and_paths_of_one_image_are_the_same(reference: Predictions) -> None:
+    rows = table(reference)
+    name = rows[1][0]
+    rows[1][0] = f"a/{name}.jpg"
+    assert "in row 2 too" in str(refused([*rows, [f"b/{name}.png", *rows[1][1:]]], reference))
+    rows[1][0] = f"{name}.exe"
+    assert f"{name}.exe" in str(refused(rows, reference))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("line", ["sep={}\r\n", "SEP={}\n", '"sep={}"\n'])
+def test_the_separator_line_of_excel(reference: Predictions, separator: str, line: str) -> None:
+    rows = table(reference)
+    rows[0].append("a,,,,,,,,,,;;;;;;;;;;")  # would mislead a guess
+    head = line.format(separator).encode()
+    assert read_brought(head + written(rows, separator), reference)
+    rows[4][3] = "?"
+    assert refused(head + written(rows, separator), reference).errors[0].row == 5
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_by_its_byte_order_mark(reference: Predictions, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    data = (mark + written(table(reference), "\t").decode()).encode(encoding)
+    assert read_brought(data, reference)
+    assert "in UTF-16, found other bytes" in str(refused(data[:-1], reference))
+
+
+def test_percentages_are_one_error(reference: Predictions) -> None:
+    rows = rewritten(reference, lambda p: f"{100 * p:.1f}")
+    rows[3][0] = "unknown"
+    error = refused(rows, reference)
+    assert (error.total, error.errors[0].row) == (1, 0)
+    assert "sum to 1 in each row, found what looks like percentages" in str(error)
+
+
+def test_logits_are_one_error(reference: Predictions) -> None:
+    rows = rewritten(reference, lambda p: f"{np.log(p):.4f}")
+    rows[3][2] = "nan"
+    error = refused(rows, reference)
+    assert (error.total, error.errors[0].row) == (1, 0)
+    assert "sum to 1 in each row, found what looks like logits" in str(error)
+
+
+@pytest.mark.parametrize("cell", ["1e308", "-1e308", "1e999", "1" * 39])
+def test_enormous_numbers_are_errors_of_their_rows(reference: Predictions, cell: str) -> None:
+    rows = table(reference)
+    for row in rows[1:4]:
+        row[1:] = [cell] * 7
+    rows[2][1] = "-1e308"
+    assert refused(rows, reference).total == 21
+
+
+@pytest.mark.parametrize("padding", [0, 200_000])
+def test_an_open_quotation_mark_is_found_where_it_is(reference: Predictions, padding: int) -> None:
+    rows = table(reference)
+    rows[-1].append("x" * padding)
+    lines = written(rows).split(b"\r\n")
+    lines[6] = b'"' + lines[6]
+    error = refused(b"\r\n".join(lines), reference)
+    assert [e.row for e in error.errors] == [7]
+    assert "a quotation mark that is probably not closed" in str(error)
+    assert len(str(error)) < 120
+
+
+def test_an_index_without_a_name_is_named_in_the_note(reference: Predictions) -> None:
+    rows = [[str(number), *row] for number, row in enumerate(table(reference))]
+    rows[0][0] = ""
+    assert read_brought(written(rows), reference).notes[0].endswith("ignored: (no name)")

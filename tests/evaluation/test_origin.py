@@ -54,6 +54,7 @@ def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:
         ["gate", "report", "--model", "real"],
         ["evaluate", "--model", "real", "--again"],
         ["leak", "--save"],
+        ["compress", "--model", "drawn", "--model", "real", "--kind", "float16"],
         ["train", "--network", "mobilenetv2", "--name", "real"],
     ],
     ids=lambda command: " ".join(command[:2]),

@@ -1,5 +1,6 @@
 """A batch finds its files, keeps their order, and holds few results at a time."""
 
+import errno
 import os
 import threading
 import time
@@ -7,8 +8,18 @@ import time
 import numpy as np
 import pytest
 
-from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED, Answer, Diagnoser
-from core.serving.batch import NoImagesError, as_row, find_files, map_bounded, overlay_names
+from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED, Answer, Diagnoser, read_limited
+from core.serving.batch import (
+    NoImagesError,
+    OverlayError,
+    OverwriteError,
+    as_row,
+    find_files,
+    keep_apart,
+    map_bounded,
+    overlay_names,
+    read_index,
+)
 from core.serving.gate import Verdict
 from core.serving.output import COLUMNS
 from core.serving.overlay import encode_png
@@ -52,7 +63,73 @@ def test_each_file_once(tmp_path):
 def test_a_link_to_a_parent_does_not_go_round(tmp_path):
     touch(tmp_path, "a/1.jpg")
     (tmp_path / "a/up").symlink_to(tmp_path)
-    assert find_files([str(tmp_path)]) == [str(tmp_path / "a/1.jpg")]
+    linked = []
+    assert find_files([str(tmp_path)], linked=linked) == [str(tmp_path / "a/1.jpg")]
+    assert linked == [str(tmp_path / "a/up")]
+    (tmp_path / "a/1.jpg").unlink()
+    with pytest.raises(NoImagesError, match=r"found no file in .*; linked folders are not searched"):
+        find_files([str(tmp_path)])
+
+
+def test_outputs_are_left_out_however_they_are_named(tmp_path):
+    touch(tmp_path, "a/1.jpg", "a/out.csv", "a/maps/1.png")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    skip = [tmp_path / "link/out.csv", tmp_path / "link/../a/maps"]
+    assert find_files([str(tmp_path / "a")], skip) == [str(tmp_path / "a/1.jpg")]
+
+
+def test_paths_that_cannot_be_looked_at_are_kept_for_their_rows(tmp_path, monkeypatch):
+    touch(tmp_path, "1.jpg")
+    paths = [str(tmp_path / name) for name in ("locked/x.jpg", "y" * 300, "1.jpg")]
+    original = os.stat
+
+    def stat(path, *args, **options):
+        if "locked" in os.fspath(path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return original(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "lstat", stat)
+    assert find_files(paths) == paths
+    for path in paths[:2]:
+        assert find_files([path]) == [path]
+    with pytest.raises(NoImagesError, match="found nothing at"):
+        find_files([str(tmp_path / "1.jpg/below"), str(tmp_path / "2.jpg")])
+
+
+def test_an_unreadable_folder_has_the_systems_reason(tmp_path, monkeypatch):
+    touch(tmp_path, "1.jpg", "locked/2.jpg")
+    original = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    locked = tmp_path / "locked"
+    assert find_files([str(tmp_path)]) == [str(tmp_path / "1.jpg"), str(locked)]
+    with pytest.raises(PermissionError):
+        read_limited(locked)
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="found a folder"):
+        read_limited(locked)
+
+
+def test_an_output_at_an_input_is_refused_under_every_name(tmp_path):
+    touch(tmp_path, "a/1.jpg")
+    one = tmp_path / "a/1.jpg"
+    (tmp_path / "link.csv").symlink_to(one)
+    (tmp_path / "hard.csv").hardlink_to(one)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for output in (one, tmp_path / "link.csv", tmp_path / "hard.csv", tmp_path / "b/1.jpg"):
+        with pytest.raises(
+            OverwriteError, match=r"expected --output to write over no input, found that .*1\.jpg"
+        ):
+            keep_apart(["x.jpg", str(one)], [tmp_path / "new.csv", output], "--output")
+    with pytest.raises(OverwriteError):
+        keep_apart([str(tmp_path / "a/new.csv")], [tmp_path / "b/new.csv"], "--output")
+    keep_apart([str(one)], [tmp_path / "new.csv", tmp_path / "a/2.jpg"], "--output")
 
 
 def test_missing_path_among_others_is_kept_for_its_row(tmp_path):
@@ -85,6 +162,22 @@ def test_overlay_names_are_safe_and_different(tmp_path):
     assert len({name.lower() for name in names}) == len(files)
     assert all(len(name) < 100 and "/" not in name for name in names)
     assert len(set(overlay_names(f"{k}/same.jpg" for k in range(30_000)).values())) == 30_000
+
+
+def test_overlays_of_a_resumed_run_keep_their_names():
+    known = overlay_names(["b/x.jpg", "c/x.jpg"])
+    names = overlay_names(["a/x.jpg", "b/x.jpg", "c/x.jpg"], known)
+    assert names == {"a/x.jpg": "x.3.png", "b/x.jpg": "x.png", "c/x.jpg": "x.2.png"}
+
+
+def test_index_of_overlays(tmp_path):
+    assert read_index(tmp_path / "nowhere") == {}
+    index = tmp_path / "overlays.csv"
+    index.write_text("image,file\n'=x.jpg,_x.png\nb.jpg,../b.png\nc.jpg,c.pn")
+    assert read_index(tmp_path) == {"=x.jpg": "_x.png"}
+    index.write_text("somebody,else\n")
+    with pytest.raises(OverlayError, match="expected the columns image, file, found 'somebody, else'"):
+        read_index(tmp_path)
 
 
 def test_map_bounded_keeps_order_and_few_at_a_time():

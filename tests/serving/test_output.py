@@ -122,6 +122,7 @@ def test_resume_refuses_rows_of_another_model(tmp_path, ending):
     with pytest.raises(OutputError, match="expected rows of resnet50 to resume, found rows of student"):
         RowWriter(path, "resnet50", resume=True)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", ",".join(COLUMNS) + "\nx,student\ny,student\n", "\n"])
@@ -141,7 +142,7 @@ def test_resume_refuses_a_damaged_parquet(tmp_path, content):
         RowWriter(path, "student", resume=True)
 
 
-@pytest.mark.parametrize("name", ["t.txt", "t", "t.csv.gz", "t.xlsx"])
+@pytest.mark.parametrize("name", ["t.txt", "t", "t.csv.gz", "t.xlsx", "..", ".csv"])
 def test_other_endings_are_errors(tmp_path, name):
     with pytest.raises(OutputError, match=r"expected an output ending with \.csv or \.parquet"):
         RowWriter(tmp_path / name, "student")
@@ -167,4 +168,47 @@ def test_rows_of_two_makings_never_mix(tmp_path):
         RowWriter(path, "student", "file b", resume=True)
     with RowWriter(path, "student", "file a", resume=True) as writer:
         assert writer.done == {"a.jpg"}
-    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".t.csv.run", "t.csv"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_finished_table_takes_rows_of_its_own_making_only(tmp_path, ending):
+    path = tmp_path / f"t.{ending}"
+    write(path, NAMES[:4], made_with="file a")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert before.keys() == {path.name, f".{path.name}.run"}
+    with pytest.raises(OutputError, match=r"made with file b to resume, found rows made with file a; .*anew"):
+        RowWriter(path, "student", "file b", resume=True, wanted=NAMES)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    write(path, NAMES, made_with="file a", resume=True, wanted=NAMES)
+    assert read(path)["image"].size == len(NAMES)
+    write(path, ["b.jpg"], made_with="file b")
+    assert read(path)["image"].tolist() == ["b.jpg"]
+    assert path.with_name(f".{path.name}.run").read_text() == "file b"
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_of_unknown_making_gains_no_rows(tmp_path, ending):
+    path = tmp_path / f"t.{ending}"
+    write(path, NAMES[:4])
+    before = path.read_bytes()
+    with pytest.raises(
+        OutputError,
+        match=rf"expected \.t\.{ending}\.run beside it, .* found none, and images without a row: 4; .*anew",
+    ):
+        RowWriter(path, "student", "file a", resume=True, wanted=NAMES)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    write(path, NAMES[:4], made_with="file a", resume=True, wanted=NAMES[:4])
+    assert list(tmp_path.iterdir()) == [path], "nobody knows what these rows were made with"
+
+
+@pytest.mark.parametrize("left", [None, "", ",".join(COLUMNS) + "\n"])
+def test_a_making_without_rows_refuses_nobody(tmp_path, left):
+    path = tmp_path / "t.csv"
+    write(path, NAMES, made_with="file a")
+    path.unlink()
+    if left is not None:
+        path.write_text(left)
+    write(path, NAMES, made_with="file b", resume=True, wanted=NAMES)
+    assert path.with_name(".t.csv.run").read_text() == "file b"

@@ -159,6 +159,10 @@ def test_original_and_224_copy_agree(make_artifacts, images, tmp_path):
             ["images", "--model", "baseline", "--output", "o.csv"],
             "error: model baseline is not in .*; make it with: python",
         ),
+        (
+            ["images", "--output", ""],
+            r"error: expected an output ending with \.csv or \.parquet, found no file name in '\.'",
+        ),
         (["images", "--workers", "-1", "--output", "o.csv"], "error: expected 1 to 256 workers, found -1"),
     ],
 )
@@ -327,14 +331,117 @@ def test_explain_draws_each_image_in_its_own_aspect(folder, tmp_path, capsys):
         "lesion_2.png",
         "lesion_3.png",
         "lesion_4.png",
+        "overlays.csv",
     ]
-    for name in names:
+    index = {row["image"]: row["file"] for row in read(maps / "overlays.csv")}
+    assert list(index) == [row["image"] for row in read(out) if row["status"] == "ok"]
+    assert index[str(folder / "part_1/lesion_0.png")] == "lesion_0.2.png"
+    for name in index.values():
         assert cv2.imread(str(maps / name)).shape == (300, 400, 3)
     assert np.array_equal(cv2.imread(str(maps / "lesion_0.2.png")), cv2.imread(str(maps / "lesion_2.png")))
-    assert f"overlays in {maps}" in capsys.readouterr().out
+    expected = f"6 overlays in {maps}; none for 6 images out of distribution or rejected\n"
+    assert capsys.readouterr().out.startswith(expected)
     rows = len(read(out))
     assert main(command) == 3
     assert len(read(out)) == rows
+
+
+def test_explain_resumed_keeps_the_overlays_there_were(folder, tmp_path, capsys):
+    out, maps = tmp_path / "out.csv", tmp_path / "maps"
+    command = ["predict", str(folder), "--output", str(out), "--explain", str(maps)]
+    assert main(command) == 0
+    before = (maps / "lesion_0.png").read_bytes()
+    new = folder / "a/lesion_0.png"
+    new.parent.mkdir()
+    new.write_bytes((folder / "part_0/lesion_2.png").read_bytes())
+    assert main([*command, "--resume"]) == 0
+    assert f"1 overlays in {maps}; none drawn anew for 5 rows of an earlier run" in capsys.readouterr().out
+    assert (maps / "lesion_0.png").read_bytes() == before
+    index = {row["image"]: row["file"] for row in read(maps / "overlays.csv")}
+    assert len(index) == 6
+    assert index[str(new)] == "lesion_0.2.png"
+    assert index[str(folder / "part_0/lesion_0.png")] == "lesion_0.png"
+
+
+def refused(arguments, root, capsys):
+    """What a misuse says, after which every file is as before."""
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert main(["predict", *map(str, arguments)]) == 2
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    return capsys.readouterr().err
+
+
+def test_inputs_are_never_overwritten(make_artifacts, images, tmp_path, capsys):
+    make_artifacts("student")
+    root = tmp_path / "work"
+    (root / "ex").mkdir(parents=True)
+    for name in ("ex/lesion.jpg", "ex/scan.png", "photo.csv"):
+        (root / name).write_bytes(encode_png(images[0]))
+    (root / "link.csv").symlink_to(root / "photo.csv")
+    (root / "ex/linked.jpg").symlink_to(root / "photo.csv")
+    ex, photo, out = root / "ex", root / "photo.csv", root / "o.csv"
+    message = "expected --{} to write over no input, found that {} would take the place of {}"
+    for arguments, option, output, found in (
+        ([ex, "--output", out, "--explain", ex], "explain", ex / "scan.png", ex / "scan.png"),
+        ([photo, "--output", photo], "output", photo, photo),
+        ([photo, "--output", root / "link.csv"], "output", root / "link.csv", photo),
+        ([photo, "--output", photo, "--resume"], "output", photo, photo),
+        ([ex, "--output", photo], "output", photo, ex / "linked.jpg"),
+        ([photo, "--output", ex / "overlays.csv", "--explain", ex], "explain", *[ex / "overlays.csv"] * 2),
+    ):
+        said = refused(arguments, root, capsys)
+        assert message.format(option, output, found) in said, arguments
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_resume_mixes_no_makings(folder, tmp_path, capsys, ending):
+    root = tmp_path / "tables"
+    root.mkdir()
+    out, some = root / f"mix.{ending}", folder / "part_0"
+    assert main(["predict", str(some), "--output", str(out)]) == 0
+    more = [folder, "--output", out, "--resume"]
+    said = refused([*more, "--orientations", 8, "--no-gate"], root, capsys)
+    assert re.search(r"orientations 8; gate False to resume, found .*orientations 1; gate .*--resume", said)
+    making = root / f".mix.{ending}.run"
+    making.unlink()
+    assert f"expected {making.name} beside it" in refused(more, root, capsys)
+    assert list(root.iterdir()) == [out]
+    assert main(["predict", str(some), "--output", str(out), "--resume"]) == 0
+    assert main(["predict", str(some), "--output", str(out)]) == 0
+    assert main(["predict", *map(str, more)]) == 0
+
+
+def test_one_bad_path_stops_nothing(folder, tmp_path, monkeypatch):
+    good, locked, long = (
+        folder / "part_0/lesion_0.png",
+        tmp_path / "locked/x.jpg",
+        tmp_path / f"{'y' * 300}.jpg",
+    )
+    out = tmp_path / "out.csv"
+    original = os.stat
+
+    def stat(path, *args, **options):
+        if isinstance(path, (str, Path)) and "locked" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return original(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "lstat", stat)
+    assert main(["predict", str(locked), str(long), str(good), "--output", str(out)]) == 3
+    rows = read(out)
+    assert [row["status"] for row in rows] == ["rejected", "rejected", "ok"]
+    assert "Permission denied" in rows[0]["reason"]
+    assert "File name too long" in rows[1]["reason"]
+
+
+def test_linked_folders_are_counted(folder, tmp_path, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("one", "two", ".hidden"):
+        (folder / name).symlink_to(elsewhere)
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--output", str(out)]) == 0
+    assert "note: 2 linked folders were not searched\n" in capsys.readouterr().err
 
 
 def test_explain_with_empty_maps_is_a_note(make_artifacts, folder, tmp_path, capsys):

@@ -26,6 +26,19 @@ def test_states_of_a_whole_folder(make_artifacts):
     assert states["unnamed"].command is None
 
 
+def test_a_trained_model_without_a_file_to_run_wants_conversion_and_no_new_training(tmp_path):
+    from core.artifacts import ModelEntry, update_model
+
+    (tmp_path / "fresh.npz").write_bytes(b"weights")
+    for name in ("student", "fresh"):
+        update_model(tmp_path, name, ModelEntry(name, name, "student"), {"weights": "fresh.npz"})
+        command = f"python -m core compress --model {name}"
+        registry = Registry.open(tmp_path)
+        assert registry.state(name).command == command
+        with pytest.raises(ModelUnavailable, match=f"make it with: {command}"):
+            registry.get(name)
+
+
 @pytest.mark.parametrize("damage", [flip, lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
 def test_damaged_file_refuses_its_model_alone(make_artifacts, images, damage):
     folder = make_artifacts("resnet50", "densenet169", "student", "ensemble")

@@ -124,11 +124,25 @@ def test_wrong_stages_are_refused(stages):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"alpha": 1.5}, {"alpha": -0.1}, {"temperature": 0}, {"average": "median"}], ids=str
+    "wrong",
+    [
+        {"alpha": 1.5},
+        {"alpha": -0.1},
+        {"alpha": float("nan")},
+        {"temperature": 0},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"average": "median"},
+        {"teacher_size": 0},
+        {"teacher_size": 31},
+        {"teachers": ("baseline", "baseline")},
+        {"teachers": ()},
+    ],
+    ids=str,
 )
 def test_a_wrong_distillation_is_refused(wrong):
     with pytest.raises(UserError, match=f"{next(iter(wrong))}: expected"):
-        distilled(TUNED["mobilenetv2"], Distillation(("resnet50",), **wrong))
+        distilled(TUNED["mobilenetv2"], Distillation(**{"teachers": ("resnet50",)} | wrong))
 
 
 def test_a_recipe_needs_stages():
