@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     if diagnoser.note:
         print(f"note: {diagnoser.note}", file=sys.stderr)
     linked: list[str] = []
-    files = find_files(options.paths, skip=_own_files(options), linked=linked)
+    files = find_files(_paths(options), skip=_own_files(options), linked=linked)
     overlays = _prepare(options, files)
 
     made_with, wanted = _made_with(registry, diagnoser, options), map(valid_text, files)
@@ -159,6 +159,15 @@ def _workers(asked: int) -> int:
     if not 0 <= asked <= 256:
         raise UserError(f"expected 1 to 256 workers, found {asked}")
     return asked
+
+
+def _paths(options: argparse.Namespace) -> list[str]:
+    """What is asked for, without the table of an earlier run, which a shell's `*` names as well."""
+    from core.serving.output import is_table
+
+    table = options.output.resolve()
+    others = [path for path in options.paths if Path(path).resolve() != table or not is_table(table)]
+    return others or options.paths
 
 
 def _own_files(options: argparse.Namespace) -> list[Path]:

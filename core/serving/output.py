@@ -181,6 +181,17 @@ def own_files(path: Path) -> list[Path]:
     return [*standing_in, making_of(path)]
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file begins as `RowWriter`'s tables do; False where it cannot be read."""
+    header = csv_line(COLUMNS).encode()
+    try:
+        with path.open("rb") as stream:
+            begins = stream.read(len(header))
+    except OSError:
+        return False
+    return begins == header or begins.startswith(b"PAR1")
+
+
 def making_of(path: Path) -> Path:
     """The file that says how a table was made; hidden, since it is of use to `--resume` alone."""
     return path.with_name(f".{path.name}.run")

@@ -371,6 +371,20 @@ def refused(arguments, root, capsys):
     return capsys.readouterr().err
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_table_of_an_earlier_run_is_no_input_even_where_it_is_named(folder, ending, capsys):
+    """As a shell's `*` names it."""
+    part = folder / "part_0"
+    out = part / f"out.{ending}"
+    for _ in range(2):
+        named = sorted(str(path) for path in part.iterdir() if not path.name.startswith("."))
+        assert main(["predict", *named, "--output", str(out)]) == 0
+        assert ": 3 ok, 0 out of distribution, 0 rejected" in capsys.readouterr().out
+    assert str(out) in named
+    assert main(["predict", str(out), "--output", str(out)]) == 2
+    assert "expected --output to write over no input" in capsys.readouterr().err
+
+
 def test_inputs_are_never_overwritten(make_artifacts, images, tmp_path, capsys):
     make_artifacts("student")
     root = tmp_path / "work"
