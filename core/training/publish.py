@@ -15,7 +15,7 @@ import keras
 
 from core.artifacts import load_manifest, update_model, write_atomically
 from core.errors import UserError
-from core.evaluation.origin import DATA_NOTE
+from core.evaluation.origin import DATA_NOTE, ELSEWHERE, SYNTHETIC_NOTE, is_of_photographs
 from core.manifest import Manifest, ManifestMissing, ModelEntry
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.settings import ROOT, artifacts_dir
@@ -98,14 +98,23 @@ def publish(
         seconds: of training.
         best_epoch: whose weights are kept.
         changes: keys of the entry that a run of another kind (pruning) has differently, or more of its provenance.
+
+    Raises:
+        UserError: the run saw drawn lesions, and a model of that name was made from photographs.
     """
     artifacts = artifacts_dir()
+    facts = json.loads((folder / "run.json").read_text())
+    before = _listed(artifacts)
+    if facts.get("data") == SYNTHETIC_NOTE and before and is_of_photographs(before, name):
+        raise UserError(
+            f"{folder}: expected a run on HAM10000, as {artifacts}'s {name} is, found one on synthetic lesions; "
+            f"publish it under another name, or {ELSEWHERE}"
+        )
     files = {"weights": f"weights/{name}.npz", "history": f"history/{name}.csv"}
     for key, source in (("weights", "best.npz"), ("history", "history.csv")):
         target = artifacts / files[key]
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, (folder / source).read_bytes())
-    facts = json.loads((folder / "run.json").read_text())
     teachers = list(recipe.distillation.teachers) if recipe.distillation else []
     role = role_of(recipe)
     entry = {
@@ -135,7 +144,6 @@ def publish(
     changes = dict(changes or {})
     entry["provenance"] |= changes.pop("provenance", {})
     entry |= changes
-    before = _listed(artifacts)
     known = before.models.get(name) if before else None
     manifest = update_model(artifacts, name, entry, {**dict.fromkeys(known.files if known else ()), **files})
     if before and known and _weights_of(before, known) != _weights_of(manifest, manifest.model(name)):

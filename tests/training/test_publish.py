@@ -113,6 +113,23 @@ def test_synthetic_lesions_are_called_so(artifacts, run):
     assert "synthetic" in enter(run)[0].model("student").provenance["data"]
 
 
+def test_a_run_on_synthetic_lesions_takes_no_place_of_a_model_of_photographs(artifacts, run):
+    enter(run)
+    before = {path: path.read_bytes() for path in artifacts.rglob("*") if path.is_file()}
+    notes = json.loads((run / "run.json").read_text()) | {"data": SYNTHETIC_NOTE}
+    (run / "run.json").write_text(json.dumps(notes))
+    (run / "best.npz").write_text("drawn")
+    with pytest.raises(
+        UserError, match=r"expected a run on HAM10000, as .*student is, found one on synthetic"
+    ):
+        enter(run)
+    assert {path: path.read_bytes() for path in artifacts.rglob("*") if path.is_file()} == before
+    manifest, _ = enter(run, "drawn")
+    assert manifest.model("drawn").provenance["data"] == SYNTHETIC_NOTE
+    (run / "best.npz").write_text("drawn again")
+    assert enter(run, "drawn")[0].read("weights/drawn.npz") == b"drawn again"
+
+
 def test_a_run_of_an_older_version_can_be_published(artifacts, run):
     facts = json.loads((run / "run.json").read_text())
     del facts["data"], facts["images"], facts["began"]
