@@ -47,7 +47,8 @@ def bring(models: list[Contestant]) -> Guest | None:
         counts = {part: int((reference.part == part).sum()) for part in ("test", "validation")}
         st.markdown(
             f"A CSV with the columns `{'`, `'.join(COLUMNS)}`, one row for each of the {counts['test']:,} test images, "
-            f"probabilities that sum to 1. With the {counts['validation']:,} validation images in it, too, it is "
+            "probabilities that sum to 1, as `python -m core predict` writes them too. "
+            f"With the {counts['validation']:,} validation images in it, too, it is "
             "calibrated as ours are. It stays in this session's memory."
         )
         st.download_button(
@@ -123,12 +124,16 @@ def _cohorts(sha256: str, reference: str, _brought: Brought) -> list[dict]:
 
 
 def show_errors(error: BroughtError) -> None:
-    """What is wrong with the file, by row."""
+    """What is wrong with the file: in a sentence where it is the file as a whole, otherwise by row."""
+    if not any(e.row for e in error.errors):
+        said = "; ".join(e.problem for e in error.errors)
+        st.error(f"**Your file was not taken**: {_shared.plain_text(said)}.")
+        return
     more = f", the first {len(error.errors)} of them below" if error.total > len(error.errors) else ""
     st.error(f"**Your file was not taken**: {error.total} error{'s' * (error.total > 1)}{more}.")
     table = pd.DataFrame(
         [
-            {"row": e.row or None, "column": neutralise(e.column), "problem": neutralise(e.problem)}
+            {"row": e.row, "column": neutralise(e.column), "problem": neutralise(e.problem)}
             for e in error.errors
         ]
     )

@@ -19,11 +19,9 @@ from core.data.balance import class_weights
 from core.errors import UserError
 from core.evaluation.metrics import confusion
 from core.lab.variants import Variant
-from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
+from core.training.checkpoint import CHECKPOINT, Checkpoint, Progress, save_checkpoint
 from core.training.loop import TeacherAnswers
 from core.training.scores import validation_figures
-
-CHECKPOINT = "checkpoint.npz"
 
 
 @dataclass(frozen=True, eq=False)

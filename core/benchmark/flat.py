@@ -2,7 +2,6 @@
 
 Only what the wanted output follows from is looked at: for `logits` that is the plain network, whatever else the file
 computes from its features.
-Source of the format: LiteRT's schema.fbs (`ai_edge_litert.schema_py_generated`).
 """
 
 from __future__ import annotations
@@ -11,19 +10,12 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
-import flatbuffers
-from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.schema_py_generated import BuiltinOperator as _Operator
 
-from core.errors import UserError
 from core.lesions import N_CLASSES
+from core.serving.flatbuffer import FlatFileError, pack, unpack
 
-IDENTIFIER = b"TFL3"
 LOGITS = "logits"
-_Operator = schema.BuiltinOperator
-
-
-class FlatFileError(UserError):
-    """A file that is no LiteRT model, or none of ours."""
 
 
 def multiply_adds(content: bytes, output: str | None = LOGITS) -> int:
@@ -36,7 +28,7 @@ def multiply_adds(content: bytes, output: str | None = LOGITS) -> int:
         content: a LiteRT file.
         output: the wanted one; None counts the whole file.
     """
-    model = _parse(content)
+    model = unpack(content)
     graph = model.subgraphs[0]
     wanted = range(len(graph.operators)) if output is None else _needed(graph, [_index(model, output)])
     count = 0
@@ -58,22 +50,14 @@ def plain_graph(content: bytes) -> bytes:
     Returns:
         A LiteRT file with the same weights and the single output `logits`.
     """
-    model = _parse(content)
+    model = unpack(content)
     graph = model.subgraphs[0]
     logits = _index(model, LOGITS)
     graph.operators = [graph.operators[position] for position in _needed(graph, [logits])]
     graph.outputs = [logits]
     for signature in model.signatureDefs or []:
         signature.outputs = [pair for pair in signature.outputs if pair.tensorIndex == logits]
-    builder = flatbuffers.Builder(len(content) + (1 << 16))
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
-
-
-def _parse(content: bytes) -> Any:
-    if content[4:8] != IDENTIFIER:
-        raise FlatFileError(f"expected a LiteRT file, found {len(content)} bytes that start otherwise")
-    return schema.ModelT.InitFromPackedBuf(content, 0)
+    return pack(model)
 
 
 def _needed(graph: Any, outputs: Iterable[int]) -> list[int]:

@@ -52,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
     from core.evaluation.origin import check_place_at_hand
     from core.settings import runs_dir
     from core.training import launch
-    from core.training.checkpoint import read_state
+    from core.training.checkpoint import CHECKPOINT, read_state
     from core.training.recipes import Recipe
     from core.training.soup import cook
 
     launch.check_name(options.name)
     folder = runs_dir() / options.run_name
-    progress, stored = read_state(folder / "checkpoint.npz")
+    progress, stored = read_state(folder / CHECKPOINT)
     recipe = Recipe.from_dict(stored)
     if progress.epoch < recipe.epochs and not recipe.patience:
         raise UserError(f"{folder}: expected a finished run, found one at epoch {progress.epoch}")

@@ -25,6 +25,7 @@ from core.evaluation.compressed import CHANNELS, MAGNITUDE
 from core.lesions import N_CLASSES
 from core.networks.classifiers import build
 from core.networks.trained import load_trained
+from core.training.checkpoint import CHECKPOINT
 from core.training.launch import Run, Start
 from core.training.loop import TrainingData
 from core.training.publish import publish
@@ -155,7 +156,7 @@ def _stored_plan(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
         UserError: the run there prunes other weights, or to another target.
     """
     path = folder / PLAN
-    if not (path.exists() and (folder / "checkpoint.npz").exists()):
+    if not (path.exists() and (folder / CHECKPOINT).exists()):
         return None
     plan = json.loads(path.read_text())
     if {key: plan.get(key) for key in asked} != json.loads(json.dumps(asked)):

@@ -2,12 +2,11 @@
 
 Files of `core.compression.litert` can be resized to a batch. LiteRT.js refuses to run such a file on a batch of one,
 and a phone never needs another.
-Source of the format: LiteRT's schema.fbs (`ai_edge_litert.schema_py_generated`).
 """
 
 from __future__ import annotations
 
-from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray, read_model_from_bytearray
+from core.serving.flatbuffer import pack, unpack
 
 
 def one_image(content: bytes) -> bytes:
@@ -15,9 +14,12 @@ def one_image(content: bytes) -> bytes:
 
     Args:
         content: a LiteRT file.
+
+    Raises:
+        FlatFileError: it is none.
     """
-    model = read_model_from_bytearray(content)
+    model = unpack(content)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.shapeSignature = None
-    return bytes(convert_object_to_bytearray(model))
+    return pack(model)

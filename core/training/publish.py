@@ -19,6 +19,7 @@ from core.evaluation.origin import DATA_NOTE, ELSEWHERE, SYNTHETIC_NOTE, is_of_p
 from core.manifest import Manifest, ManifestMissing, ModelEntry
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.settings import ROOT, artifacts_dir
+from core.training.checkpoint import CHECKPOINT
 from core.training.recipes import Recipe
 
 INIT = "initial weights"
@@ -45,7 +46,7 @@ def note_start(
         UserError: the checkpoint there was made from other images, initial weights or teachers.
     """
     path = folder / "run.json"
-    if path.exists() and (folder / "checkpoint.npz").exists():
+    if path.exists() and (folder / CHECKPOINT).exists():
         notes = json.loads(path.read_text())
         found = notes.get("images", images)
         if found != images:

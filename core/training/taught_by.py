@@ -16,7 +16,7 @@ from core.networks.classifiers import build
 from core.networks.normalisation import fused
 from core.networks.weights import load_weights
 from core.settings import runs_dir
-from core.training.checkpoint import read_state
+from core.training.checkpoint import CHECKPOINT, read_state
 from core.training.precision import for_answering
 from core.training.recipes import Recipe
 from core.training.teachers import Teacher
@@ -36,11 +36,8 @@ def load_teachers(names: Sequence[str]) -> list[Teacher]:
     Raises:
         TeacherMissing: there is neither such a model nor such a run.
         ArtifactError: its weights differ from the manifest's hash.
-        UserError: a name comes twice, the model has no weights, or the run is not finished.
+        UserError: the model has no weights, or the run is not finished.
     """
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"teachers: expected each of them once, found {twice} more than once")
     return [_teacher(name) for name in names]
 
 
@@ -84,7 +81,7 @@ def _is_published(name: str) -> bool:
 
 def _recipe_of(run: Path) -> Recipe:
     """A run's recipe: its checkpoint's, or for a mean of several runs that of its notes."""
-    checkpoint = run / "checkpoint.npz"
+    checkpoint = run / CHECKPOINT
     if not checkpoint.exists():
         notes = json.loads((run / "run.json").read_text())
         return Recipe.from_dict(notes["recipe"])

@@ -15,7 +15,7 @@ from core.errors import UserError
 from core.evaluation.predictions import Predictions
 from core.lesions import INDEX
 from core.networks.classifiers import build
-from core.training.checkpoint import read_state
+from core.training.checkpoint import CHECKPOINT, read_state
 from core.training.inference import predict_logits
 from core.training.trials import is_finished, read_notes
 
@@ -30,7 +30,7 @@ def run_facts(folder: Path, trained_images: int) -> dict[str, Any]:
     Raises:
         UserError: it is not there, not finished, or trained on fewer images (`--limit`).
     """
-    progress, recipe = read_state(folder / "checkpoint.npz")
+    progress, recipe = read_state(folder / CHECKPOINT)
     if not is_finished(progress, recipe):
         epochs = sum(stage["epochs"] for stage in recipe["stages"])
         raise UserError(f"{folder}: expected a finished run, found {progress.epoch} of {epochs} epochs")

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.evaluation.trials import Trial
-from core.training.checkpoint import Progress, read_state
+from core.training.checkpoint import CHECKPOINT, Progress, read_state
 from core.training.recipes import Recipe
 
 OWN = {"network", "stages", "learning_rate", "seed", "split", "distillation"}
@@ -25,10 +25,10 @@ def find_trials(folder: Path) -> tuple[list[Trial], list[str]]:
     """
     trials, left_out = [], []
     for run in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if not (run / "checkpoint.npz").is_file():
+        if not (run / CHECKPOINT).is_file():
             continue
         try:
-            progress, recipe = read_state(run / "checkpoint.npz")
+            progress, recipe = read_state(run / CHECKPOINT)
             if not is_finished(progress, recipe):
                 epochs = sum(stage["epochs"] for stage in recipe["stages"])
                 left_out.append(f"{run.name}: not finished, {progress.epoch} of {epochs} epochs")

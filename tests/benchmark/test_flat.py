@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.benchmark.flat import FlatFileError, multiply_adds, plain_graph
+from core.benchmark.flat import multiply_adds, plain_graph
 from core.benchmark.runner import Runner
+from core.serving.flatbuffer import FlatFileError
 
 FEATURES = 7 * 7 * 3 * 16
 LOGITS = 7 * 7 * 16 * 7

@@ -200,6 +200,13 @@ def test_a_file_over_the_limit_is_refused(reference: Predictions, monkeypatch: p
     assert "at most 1 MB" in str(refused(b"a" * ((1 << 20) + 1), reference))
 
 
+def assert_taken(data: bytes, reference: Predictions) -> None:
+    """Every test image is there with the probabilities of `reference`."""
+    test = reference.part_only("test")
+    shares = read_brought(data, reference).predictions.aligned_to(test).probabilities()
+    np.testing.assert_allclose(shares, test.probabilities(), atol=1e-6)
+
+
 def rewritten(reference: Predictions, form: Callable[[float], str]) -> list[list[str]]:
     """The table with each probability in another form."""
     header, *rows = table(reference)
@@ -272,7 +279,7 @@ def test_the_separator_line_of_excel(reference: Predictions, separator: str, lin
     rows = table(reference)
     rows[0].append("a,,,,,,,,,,;;;;;;;;;;")  # would mislead a guess
     head = line.format(separator).encode()
-    assert read_brought(head + written(rows, separator), reference)
+    assert_taken(head + written(rows, separator), reference)
     rows[4][3] = "?"
     assert refused(head + written(rows, separator), reference).errors[0].row == 5
 
@@ -281,24 +288,26 @@ def test_the_separator_line_of_excel(reference: Predictions, separator: str, lin
 def test_utf_16_by_its_byte_order_mark(reference: Predictions, encoding: str) -> None:
     mark = "" if encoding == "utf-16" else "\ufeff"
     data = (mark + written(table(reference), "\t").decode()).encode(encoding)
-    assert read_brought(data, reference)
+    assert_taken(data, reference)
     assert "in UTF-16, found other bytes" in str(refused(data[:-1], reference))
 
 
-def test_percentages_are_one_error(reference: Predictions) -> None:
-    rows = rewritten(reference, lambda p: f"{100 * p:.1f}")
-    rows[3][0] = "unknown"
+@pytest.mark.parametrize(
+    ("form", "spoilt", "name"),
+    [
+        (lambda p: f"{100 * p:.1f}", (0, "unknown"), "percentages"),
+        (lambda p: f"{np.log(p):.4f}", (2, "nan"), "logits"),
+    ],
+    ids=["percentages", "logits"],
+)
+def test_another_scale_is_one_error(
+    reference: Predictions, form: Callable[[float], str], spoilt: tuple[int, str], name: str
+) -> None:
+    rows = rewritten(reference, form)
+    rows[3][spoilt[0]] = spoilt[1]
     error = refused(rows, reference)
     assert (error.total, error.errors[0].row) == (1, 0)
-    assert "sum to 1 in each row, found what looks like percentages" in str(error)
-
-
-def test_logits_are_one_error(reference: Predictions) -> None:
-    rows = rewritten(reference, lambda p: f"{np.log(p):.4f}")
-    rows[3][2] = "nan"
-    error = refused(rows, reference)
-    assert (error.total, error.errors[0].row) == (1, 0)
-    assert "sum to 1 in each row, found what looks like logits" in str(error)
+    assert f"sum to 1 in each row, found what looks like {name}" in str(error)
 
 
 @pytest.mark.parametrize("cell", ["1e308", "-1e308", "1e999", "1" * 39])

@@ -360,6 +360,19 @@ def test_errors_of_a_csv_are_named_by_row_and_formulas_neutralised(finished: Pat
     assert "Your model" not in json.dumps(charts(app)[0])
 
 
+def test_what_is_wrong_with_a_csv_as_a_whole_is_a_sentence(finished: Path, use, open_page) -> None:
+    """Beside the uploader, where a table would cut it off."""
+    use(finished)
+    head, *lines = template(simulate("student", 1)).splitlines()
+    percent = [",".join([line.split(",")[0], "94", *["1"] * 6]) for line in lines]
+    app = open_page("comparison")
+    app.file_uploader[0].set_value([("mine.csv", "\n".join([head, *percent]).encode(), "text/csv")]).run()
+    assert not app.exception
+    assert "found what looks like percentages" in texts(app.error)
+    assert not any("problem" in frame.value for frame in app.dataframe)
+    assert "Your model" not in json.dumps(charts(app)[0])
+
+
 def test_a_card_shows_figures_hashes_and_limits(finished: Path, use, open_page) -> None:
     use(finished)
     app = sound(open_page("models", card="Student"))

@@ -25,7 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["baseline", "baseline"], "teachers: expected each of them once, found baseline more than once"),
         (["student-int8"], "teacher student-int8: expected weights in .*use its parent student"),
         (["baseline"], "teacher baseline: expected weights in .*train it first"),
     ],
