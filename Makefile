@@ -29,11 +29,12 @@ SHORT := --seed 1 --stages 3x128,1x160,1x224 --set views=3 --set reoriented=fals
 # A second round: many epochs on small images. The third and the fourth go on from it at full size, by the recipe itself.
 SMALL := --seed 1 --stages 8x128,3x160,1x224 --set views=2 --set learning_rate=5e-4
 
-models: install ## Make every shipped model anew from HAM10000 (thirteen hours on two cores; killed, it goes on)
+models: install ## Make every shipped model anew from HAM10000 (fifteen hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2) $(SHORT)
 	$(CORE) train --network resnet50 --name resnet50-labels --no-publish --init $(INIT_RESNET50)
 	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init $(RUNS)/resnet50-labels/best.npz \
-		--teachers baseline-first $(SOFT) --stages 1x160,1x224 --set learning_rate=2e-4 --set views=5
+		--teachers baseline-first $(SOFT) --stages 1x160,1x224 --seed 1 --set learning_rate=2e-4 --set views=5 \
+		--set reoriented=false
 	$(CORE) soup resnet50-taught resnet50-labels --name resnet50-first --no-publish
 	$(CORE) distill --network densenet169 --name densenet169-begun --no-publish \
 		--teachers baseline-first $(SOFT) --stages 8x64,2x128,1x224 --seed 1 --set learning_rate=1e-3 \
@@ -43,8 +44,8 @@ models: install ## Make every shipped model anew from HAM10000 (thirteen hours o
 		--set views=5
 	$(CORE) distill --name student-first --no-publish --init $(INIT_MOBILENETV2) \
 		--teachers resnet50-first-soup --temperature 2 --alpha 0.5 --teacher-size 224 $(SHORT)
-	$(CORE) distill --network resnet50 --name resnet50 --init $(RUNS)/resnet50-first-soup/best.npz --init-note "this project's own" \
-		--teachers baseline-first,student-first --temperature 2 --alpha 0.5 --teacher-size 160
+	$(CORE) distill --network resnet50 --name resnet50-second --no-publish --init $(RUNS)/resnet50-first-soup/best.npz \
+		--teachers baseline-first,student-first $(SOFT) --stages 3x160,2x224 --seed 1 --set reoriented=false
 	$(CORE) distill --network densenet169 --name densenet169-second --no-publish --init $(RUNS)/densenet169-first/best.npz \
 		--teachers baseline-first,student-first $(SOFT) --stages 3x128,3x160,1x224 --seed 1 --set learning_rate=1e-3 \
 		--set views=4
@@ -53,15 +54,15 @@ models: install ## Make every shipped model anew from HAM10000 (thirteen hours o
 	$(CORE) soup densenet169-third densenet169-second --name densenet169-mean --no-publish
 	$(CORE) train --network mobilenetv2 --name baseline-second --no-publish --init $(INIT_MOBILENETV2) $(SMALL)
 	$(CORE) distill --network densenet169 --name densenet169-fourth --no-publish --init $(RUNS)/densenet169-mean-soup/best.npz \
-		--teachers resnet50,baseline-first $(SOFT) --stages 2x160,2x224 --seed 2 --set learning_rate=5e-4 --set views=2
+		--teachers resnet50-second,baseline-first $(SOFT) --stages 2x160,2x224 --seed 2 --set learning_rate=5e-4 --set views=2
 	$(CORE) soup densenet169-fourth $(RUNS)/densenet169-mean-soup/best.npz densenet169-second --name densenet169-good --no-publish
 	$(CORE) distill --network densenet169 --name densenet169-fifth --no-publish --init $(RUNS)/densenet169-good-soup/best.npz \
-		--teachers resnet50,baseline-first,student-first $(SOFT) --stages 2x160,3x224 --seed 3 --set views=3
+		--teachers resnet50-second,baseline-first,student-first $(SOFT) --stages 2x160,3x224 --seed 3 --set views=3
 	$(CORE) distill --name student-second --no-publish --init $(INIT_MOBILENETV2) \
-		--teachers resnet50,baseline-first,densenet169-fifth $(SOFT) $(SMALL)
+		--teachers resnet50-second,baseline-first,densenet169-fifth $(SOFT) $(SMALL)
 	$(CORE) train --network mobilenetv2 --name baseline-third --no-publish --init $(RUNS)/baseline-second/best.npz --seed 1
 	$(CORE) distill --name student-third --no-publish --init $(RUNS)/student-second/best.npz --seed 1 \
-		--teachers resnet50,densenet169-fifth,baseline-second,student-second $(SOFT)
+		--teachers resnet50-second,densenet169-fifth,baseline-second,student-second $(SOFT)
 	$(CORE) distill --network densenet169 --name densenet169 --init $(RUNS)/densenet169-fifth/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) train --network mobilenetv2 --name baseline-fourth --no-publish --init $(RUNS)/baseline-third/best.npz \
@@ -70,6 +71,8 @@ models: install ## Make every shipped model anew from HAM10000 (thirteen hours o
 	$(CORE) distill --name student-fourth --no-publish --init $(RUNS)/student-third/best.npz --init-note "this project's own" \
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) soup student-fourth student-third --name student
+	$(CORE) distill --network resnet50 --name resnet50 --init $(RUNS)/resnet50-second/best.npz \
+		--init-note "this project's own" --teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5

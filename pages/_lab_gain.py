@@ -33,7 +33,7 @@ from core.lab.views import (
     plane,
 )
 from pages import _links, _shared
-from pages._lab_table import NO_RUNS, say_missing, version
+from pages._lab_table import NO_RUNS, say_missing, say_trained_since, version
 
 LINE_COLOURS = (
     MODEL_COLOURS["baseline"],
@@ -99,6 +99,7 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         st.caption(
             f":material/science: MobileNetV2, {budget(some[0])}. This T and alpha were fixed before any run was made."
         )
+        say_trained_since([run for runs in cells.values() for run in runs])
     _show_plane(cells, teachers, figure, test, against)
     best = best_by_validation(cells, teachers, figure)
     if best is not None:

@@ -9,6 +9,7 @@ from core.lab.findings import Cells, TestPart
 from core.lab.plan import command_for, plan
 from core.lab.table import KEY, Outcome, read_table
 from core.lab.tables import history_table, missing, runs_table
+from core.lab.views import trained_since
 from core.manifest import Manifest
 from pages import _shared
 
@@ -51,6 +52,22 @@ def version() -> str:
         return ""
     paths = [manifest.shared.get(KEY), *(e.files.get("predictions") for e in manifest.models.values())]
     return " ".join(manifest.files[path].sha256 for path in paths if path)
+
+
+def say_trained_since(found: list[Outcome]) -> None:
+    """That teachers have learned further since they taught some of these runs, and where their weights of then are."""
+    manifest = _shared.registry().manifest
+    weights = (
+        {name: entry.files.get("weights") for name, entry in manifest.models.items()} if manifest else {}
+    )
+    sums = {name: manifest.files[path].sha256 for name, path in weights.items() if path}
+    names = trained_since(found, sums)
+    if names:
+        who = " and ".join(map(_shared.title, names))
+        st.caption(
+            f":material/history: {who} learned further after these runs: the weights that taught them are in the "
+            "repository at each run's commit."
+        )
 
 
 def show_all(found: list[Outcome]) -> None:

@@ -141,8 +141,15 @@ def teacher_digests(variant: Variant) -> str:
     """Hashes of the weights that a run learns from, in order; of the starved teacher its name alone."""
     if STARVED_TEACHER in variant.mistakes:
         return "starved"
+    return ",".join(teacher_weights(variant).values())
+
+
+def teacher_weights(variant: Variant) -> dict[str, str]:
+    """Teacher -> sha256 of its weights, in order; nothing for the starved one, which is made on the way."""
+    if STARVED_TEACHER in variant.mistakes:
+        return {}
     known = _weights_of()
-    return ",".join(known[name] for name in variant.teachers)
+    return {name: known[name] for name in variant.teachers}
 
 
 def digest_of_init(init: str) -> str:

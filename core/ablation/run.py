@@ -11,7 +11,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.ablation.answers import Teachers, digest_of_init, missing_teacher, teacher_digests
+from core.ablation.answers import (
+    Teachers,
+    digest_of_init,
+    missing_teacher,
+    teacher_digests,
+    teacher_weights,
+)
 from core.ablation.cell import Cell, Trained
 from core.ablation.images import Images, load_images
 from core.ablation.protocol import Protocol, described, fingerprint
@@ -19,7 +25,7 @@ from core.ablation.student import Student
 from core.artifacts import update_shared, write_atomically
 from core.errors import UserError
 from core.evaluation.origin import SYNTHETIC_NOTE, check_figures
-from core.lab.table import FILE, KEY, Outcome, parse, to_csv
+from core.lab.table import FILE, KEY, TEACHER_WEIGHTS, Outcome, parse, to_csv
 from core.lab.variants import BARE_START, STARVED_TEACHER, Variant
 from core.settings import artifacts_dir, runs_dir
 from core.training.batches import ViewMaker
@@ -152,6 +158,7 @@ class Laboratory:
         )
         if STARVED_TEACHER in variant.mistakes:
             start += f"; starved teacher: {self.initial_weights['resnet50']}"
+        weights = teacher_weights(variant)
         return Outcome(
             variant=variant,
             fingerprint=mark,
@@ -168,7 +175,9 @@ class Laboratory:
             teacher_accuracy=round(trained.teacher_accuracy, 5),
             initial_weights=start,
             machine=cpu_name(),
-            recipe=recipe | ({DATA: SYNTHETIC_NOTE} if self.images.dataset.is_synthetic else {}),
+            recipe=recipe
+            | ({TEACHER_WEIGHTS: weights} if weights else {})
+            | ({DATA: SYNTHETIC_NOTE} if self.images.dataset.is_synthetic else {}),
             history=tuple(trained.progress.history),
         )
 

@@ -23,6 +23,8 @@ from core.manifest import Manifest
 KEY = "ablation"
 """Under which the manifest's shared files list the table."""
 FILE = "ablation.csv"
+TEACHER_WEIGHTS = "teacher_weights"
+"""In a run's recipe: each teacher's name -> sha256 of the weights that it answered with."""
 
 
 class TableError(UserError):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.lab.findings import NOTHING, Cells, Estimate, TestPart, difference, mean_of, of_cell, seed_half
 from core.lab.plan import ALPHAS, CHOSEN, HINT, SHARES, TEACHERS, TEMPERATURES, taught
-from core.lab.table import Outcome
+from core.lab.table import TEACHER_WEIGHTS, Outcome
 from core.lab.variants import ALL_MISTAKES, BY_KEY, Variant
 
 Titled = Callable[[str], str]
@@ -43,6 +43,17 @@ def mistakes_of(variant: Variant) -> str:
     if set(variant.mistakes) == set(ALL_MISTAKES):
         return "All mistakes together"
     return ", ".join(BY_KEY[key].title for key in variant.mistakes)
+
+
+def trained_since(outcomes: Iterable[Outcome], weights: Mapping[str, str]) -> tuple[str, ...]:
+    """The teachers of some runs that have other weights by now than those that taught them.
+
+    Args:
+        outcomes: the runs.
+        weights: model -> sha256 of its present weights; a model that is not among them has not changed.
+    """
+    taught_by = {pair for outcome in outcomes for pair in outcome.recipe.get(TEACHER_WEIGHTS, {}).items()}
+    return tuple(sorted({name for name, sha256 in taught_by if weights.get(name, sha256) != sha256}))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """A model's weights in one .npz: kernels as float16, statistics and biases as float32.
 
 A kernel that its layer uses in bfloat16 keeps only the eight significant bits that bfloat16 has: the rest takes no part
-in training, and without it the file is a sixth smaller.
+in training, and without it the file is a sixth smaller. So do the large networks' kernels, whose recipes train them in
+bfloat16, where a processor without it trained them in float32: a ResNet50's logits are 49 dB above what that changes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from core.lesions import CODES, check_class_order
 _CLASSES = "__classes__"
 _NETWORK = "__network__"
 
+COARSE = frozenset({"resnet50", "densenet169"})
+"""Networks whose kernels are stored as bfloat16 has them, whatever they were trained in."""
 SMALL_KERNEL = 4096
 """Numbers of a kernel below which it keeps float32, at 78 kB for a MobileNetV2."""
 
@@ -38,7 +41,9 @@ def save_weights(model: keras.Model, path: Path, network: str) -> None:
         v.path for layer in model.layers if layer.compute_dtype == "bfloat16" for v in layer.weights
     }
     arrays = {
-        v.path: _compact(keras.ops.convert_to_numpy(v.value), coarse=v.path in in_bfloat16)
+        v.path: _compact(
+            keras.ops.convert_to_numpy(v.value), coarse=network in COARSE or v.path in in_bfloat16
+        )
         for v in model.weights
     }
     path.parent.mkdir(parents=True, exist_ok=True)

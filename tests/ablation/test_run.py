@@ -17,7 +17,7 @@ from core.data.balance import class_weights
 from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.lab.plan import plan
-from core.lab.table import read_table
+from core.lab.table import TEACHER_WEIGHTS, read_table
 from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, IMAGE_SPLIT, Variant
 from core.manifest import parse_manifest
 from core.training.batches import ViewMaker
@@ -132,6 +132,13 @@ def test_finished_runs_are_skipped_and_outdated_ones_made_again(laboratory: Labo
     monkeypatch.setattr(answers, "_weights_of", lambda: {"resnet50": "another teacher"})
     states = [laboratory.state(variant, table_of(laboratory)) for variant in (TAUGHT, Variant())]
     assert states == [OUTDATED, DONE]
+
+
+def test_a_run_says_which_weights_taught_it(laboratory: Laboratory):
+    run_all(laboratory, [TAUGHT, Variant()], None, lambda line: None)
+    found, known = table_of(laboratory), answers._weights_of()
+    assert found[TAUGHT.name].recipe[TEACHER_WEIGHTS] == {"resnet50": known["resnet50"]}
+    assert TEACHER_WEIGHTS not in found[Variant().name].recipe
 
 
 def test_a_run_without_its_teacher_waits(laboratory: Laboratory):

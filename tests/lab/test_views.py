@@ -10,7 +10,7 @@ import pytest
 from core.evaluation.metrics import confusion
 from core.lab.findings import in_cells
 from core.lab.plan import ALPHAS, CHOSEN, TEMPERATURES, taught
-from core.lab.table import Outcome
+from core.lab.table import TEACHER_WEIGHTS, Outcome
 from core.lab.variants import ALL_MISTAKES, IMAGE_SPLIT, Variant
 from core.lab.views import (
     best_by_validation,
@@ -21,6 +21,7 @@ from core.lab.views import (
     epoch_curve,
     mistakes_of,
     plane,
+    trained_since,
 )
 
 LABELS = np.arange(70) % 7
@@ -111,3 +112,12 @@ def test_words():
     assert mistakes_of(Variant()) == "Repaired"
     assert mistakes_of(Variant(start="scratch", mistakes=ALL_MISTAKES)) == "All mistakes together"
     assert mistakes_of(Variant(mistakes=(IMAGE_SPLIT,))) == "Split by image"
+
+
+def test_teachers_with_other_weights_than_those_that_taught_are_named():
+    alone, *others = runs(Variant(), 5), runs(taught(*CHOSEN), 5, 6)
+    first, second = (replace(o, recipe={TEACHER_WEIGHTS: {"resnet50": "aa"}}) for o in others[0])
+    assert trained_since([*alone, first], {"resnet50": "aa", "student": "cc"}) == ()
+    assert trained_since([*alone, first], {"resnet50": "bb"}) == ("resnet50",)
+    assert trained_since([first, second], {}) == ()  # a model that is not here has not changed
+    assert trained_since([*alone, *others[0]], {"resnet50": "bb"}) == ()  # runs that tell nothing

@@ -83,6 +83,14 @@ def test_kernels_used_in_bfloat16_are_stored_as_bfloat16_has_them(tmp_path):
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "coarse.npz").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["resnet50", "densenet169"])
+def test_a_large_networks_kernels_are_stored_so_whatever_trained_them(tmp_path, name):
+    network = scrambled(1)
+    save_weights(network, tmp_path / "weights.npz", name)
+    with np.load(tmp_path / "weights.npz") as file:
+        assert not (file[network.get_layer("conv").kernel.path].view(np.uint16) & 7).any()
+
+
 def test_kernels_used_in_float32_keep_all_of_float16(saved):
     network, path = saved
     with np.load(path) as file:
