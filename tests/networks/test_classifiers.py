@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.lesions import N_CLASSES
 from core.networks import classifiers as module
 from core.networks.classifiers import NETWORKS, Network, WeightsError, backbone, build, feature_layer
-from core.networks.weights import load_weights, save_weights
+from core.networks.weights import COARSE, load_weights, save_weights
 
 SIZE = 64
 OWN = {"resnet50": "resnet50", "densenet169": "densenet", "mobilenetv2": "mobilenet_v2"}
@@ -225,9 +225,11 @@ def test_the_graph_is_flat_with_variables_of_one_name_each(real):
 
 
 @pytest.mark.slow
-def test_saved_and_loaded_every_variable_is_itself_within_float16(real, tmp_path):
+def test_saved_and_loaded_every_variable_is_itself_within_what_is_stored(real, tmp_path):
     """The outputs of random weights say little here: their batch normalisation makes much of a rounding."""
     name, model = real
+    # Half a unit of float16's eleven significant bits, and then of bfloat16's eight; below 6e-5 float16 has fewer.
+    bounds = {"rtol": 2**-8 + 2**-11, "atol": 4e-7} if name in COARSE else {"rtol": 2**-11, "atol": 1e-7}
     kept = model.get_weights()
     save_weights(model, tmp_path / "w.npz", name)
     for variable in model.weights:
@@ -236,7 +238,7 @@ def test_saved_and_loaded_every_variable_is_itself_within_float16(real, tmp_path
     found = model.get_weights()
     model.set_weights(kept)
     for variable, before, after in zip(model.weights, kept, found, strict=True):
-        np.testing.assert_allclose(after, before, rtol=2**-11, atol=1e-7, err_msg=variable.path)
+        np.testing.assert_allclose(after, before, err_msg=variable.path, **bounds)
 
 
 @pytest.mark.slow
