@@ -72,7 +72,8 @@ models: install ## Make every shipped model anew from HAM10000 (fifteen hours on
 		--teachers student-third,baseline-third --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) soup student-fourth student-third --name student
 	$(CORE) distill --network resnet50 --name resnet50 --init $(RUNS)/resnet50-second/best.npz \
-		--init-note "this project's own" --teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224
+		--init-note "this project's own" --teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224 \
+		--set precision=float32
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5

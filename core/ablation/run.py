@@ -123,6 +123,7 @@ class Laboratory:
     def train(self, variant: Variant) -> Outcome:
         """One run, from its checkpoint if there is one, and into the table."""
         recipe, mark = described(variant, self.protocol), self.fingerprint(variant)
+        weights = teacher_weights(variant)
         folder = self.place.runs / variant.name
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
@@ -139,7 +140,8 @@ class Laboratory:
                 embeddings,
                 folder,
             )
-            outcome = self._outcome(variant, cell.run(), commit, mark, recipe)
+            shown = recipe | ({TEACHER_WEIGHTS: weights} if weights else {})
+            outcome = self._outcome(variant, cell.run(), commit, mark, shown)
             self.place.change(lambda rows: [o for o in rows if o.variant.name != variant.name] + [outcome])
             shutil.rmtree(folder)
         return outcome
@@ -158,7 +160,6 @@ class Laboratory:
         )
         if STARVED_TEACHER in variant.mistakes:
             start += f"; starved teacher: {self.initial_weights['resnet50']}"
-        weights = teacher_weights(variant)
         return Outcome(
             variant=variant,
             fingerprint=mark,
@@ -175,9 +176,7 @@ class Laboratory:
             teacher_accuracy=round(trained.teacher_accuracy, 5),
             initial_weights=start,
             machine=cpu_name(),
-            recipe=recipe
-            | ({TEACHER_WEIGHTS: weights} if weights else {})
-            | ({DATA: SYNTHETIC_NOTE} if self.images.dataset.is_synthetic else {}),
+            recipe=recipe | ({DATA: SYNTHETIC_NOTE} if self.images.dataset.is_synthetic else {}),
             history=tuple(trained.progress.history),
         )
 

@@ -187,12 +187,20 @@ def _cohorts(run: _Run, predictions: Predictions, assessment: Assessment) -> lis
 def _ensemble_is_due(run: _Run, names: list[str] | None) -> bool:
     if names is not None and ensemble.NAME in names:
         return True
-    entry = run.manifest.models.get(ensemble.NAME)
-    members = entry.members if entry else ensemble.MEMBERS
-    if not any(member in run.assessments for member in members):
+    if not any(member in run.assessments for member in _members(run)):
         return False
     # Not yet in the manifest it is made as soon as all members are there, and not missed before.
-    return entry is not None or all("predictions" in _files(run.manifest, member) for member in members)
+    return ensemble.NAME in run.manifest.models or _all_there(run)
+
+
+def _members(run: _Run) -> tuple[str, ...]:
+    """The ensemble's members; while one of them has no predictions, those of which a stored ensemble was made."""
+    entry = run.manifest.models.get(ensemble.NAME)
+    return ensemble.MEMBERS if entry is None or _all_there(run) else entry.members
+
+
+def _all_there(run: _Run) -> bool:
+    return all("predictions" in _files(run.manifest, member) for member in ensemble.MEMBERS)
 
 
 def _files(manifest: Manifest, name: str) -> Mapping[str, str]:
@@ -212,8 +220,7 @@ def _answers(run: _Run, name: str) -> tuple[Predictions, float]:
 
 
 def _refresh_ensemble(run: _Run) -> None:
-    entry = run.manifest.models.get(ensemble.NAME)
-    names = entry.members if entry else ensemble.MEMBERS
+    entry, names = run.manifest.models.get(ensemble.NAME), _members(run)
     answers = {name: _answers(run, name) for name in names}
     splits = {split_of(run.manifest, name) for name in names}
     if len(splits) > 1:
@@ -223,7 +230,8 @@ def _refresh_ensemble(run: _Run) -> None:
     assessment = assess(combined, resamples=run.resamples)
     path = f"predictions/{ensemble.NAME}.parquet"
     combined.save(run.folder / path)
-    described = None if entry else _ensemble_entry([run.manifest.model(name) for name in names])
+    same = entry is not None and entry.members == names
+    described = None if same else _ensemble_entry([run.manifest.model(name) for name in names])
     _record(run, combined, assessment, splits.pop(), described, {"predictions": path})
 
 

@@ -1,8 +1,8 @@
 """A model's weights in one .npz: kernels as float16, statistics and biases as float32.
 
 A kernel that its layer uses in bfloat16 keeps only the eight significant bits that bfloat16 has: the rest takes no part
-in training, and without it the file is a sixth smaller. So do the large networks' kernels, whose recipes train them in
-bfloat16, where a processor without it trained them in float32: a ResNet50's logits are 49 dB above what that changes.
+in training, and without it the file is a sixth smaller. So do the large networks' kernels that are used in float32: the
+logits of a trained ResNet50 are 49 dB above what that changes.
 """
 
 from __future__ import annotations

@@ -141,6 +141,18 @@ def test_a_run_says_which_weights_taught_it(laboratory: Laboratory):
     assert TEACHER_WEIGHTS not in found[Variant().name].recipe
 
 
+def test_a_teacher_that_is_trained_again_meanwhile_did_not_teach(laboratory: Laboratory, monkeypatch):
+    real, known = cell.Cell.run, answers._weights_of()
+
+    def run_and_retrain(self):
+        trained = real(self)
+        monkeypatch.setattr(answers, "_weights_of", lambda: {"resnet50": "trained meanwhile"})
+        return trained
+
+    monkeypatch.setattr(cell.Cell, "run", run_and_retrain)
+    assert laboratory.train(TAUGHT).recipe[TEACHER_WEIGHTS] == {"resnet50": known["resnet50"]}
+
+
 def test_a_run_without_its_teacher_waits(laboratory: Laboratory):
     waiting = Variant(("densenet169",), 4.0, 0.5)
     lines = []

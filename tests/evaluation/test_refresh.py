@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from core.artifacts import load_manifest, update_model
+from core.evaluation import ensemble
 from core.evaluation.assess import assess
 from core.evaluation.compare import compare
 from core.evaluation.ensemble import MEMBERS, combine
@@ -94,6 +95,31 @@ def test_the_ensemble_is_made_when_its_members_are_there(publish, tmp_path):
     loaded = [Predictions.load(tmp_path / f"predictions/{m}.parquet") for m in MEMBERS]
     expected = combine(loaded, {m: found.assessments[m].temperature for m in MEMBERS})
     np.testing.assert_array_equal(stored.logits, expected.logits)
+
+
+def test_an_ensemble_of_other_members_is_made_anew(publish, tmp_path, monkeypatch):
+    publish(*MEMBERS, "baseline")
+    with monkeypatch.context() as before:
+        before.setattr(ensemble, "MEMBERS", (*MEMBERS, "baseline"))
+        run(tmp_path)
+    assert load_manifest(tmp_path).model("ensemble").members == (*MEMBERS, "baseline")
+    run(tmp_path)
+    manifest = load_manifest(tmp_path)
+    entry = manifest.model("ensemble")
+    assert (entry.members, entry.parameters) == (MEMBERS, 10 * len(MEMBERS))
+    assert "baseline" not in entry.title
+    stored = Predictions.from_bytes(manifest.read(entry.files["predictions"]), "ensemble")
+    loaded = [Predictions.load(tmp_path / f"predictions/{m}.parquet") for m in MEMBERS]
+    expected = combine(loaded, {m: manifest.model(m).temperature for m in MEMBERS})
+    np.testing.assert_array_equal(stored.logits, expected.logits)
+
+
+def test_an_ensemble_stays_while_one_of_the_new_members_is_missing(publish, tmp_path, monkeypatch):
+    publish(*MEMBERS)
+    run(tmp_path)
+    monkeypatch.setattr(ensemble, "MEMBERS", (*MEMBERS, "baseline"))
+    assert run(tmp_path).refused == {}
+    assert load_manifest(tmp_path).model("ensemble").members == MEMBERS
 
 
 def test_the_ensemble_follows_a_member_that_changes(publish, tmp_path, monkeypatch):

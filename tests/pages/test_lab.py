@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -21,7 +22,7 @@ from core.classroom.lesson import Order
 from core.evaluation.metrics import confusion
 from core.evaluation.predictions import Predictions
 from core.lab.plan import CHOSEN, SHARES, plan, taught
-from core.lab.table import FILE, KEY, Outcome, to_csv
+from core.lab.table import FILE, KEY, TEACHER_WEIGHTS, Outcome, to_csv
 from core.lab.variants import ALL_MISTAKES, SEEDS, Variant
 from pages import _lab_live
 
@@ -283,6 +284,21 @@ def test_what_teachers_learned_with_comes_from_their_recipe(
     learned = balance == "sqrt"
     assert ("ResNet50 learned with square-root class weights" in texts(app.success)) == learned
     assert ("It learned with class weights" in texts(app.caption)) == learned
+
+
+def test_a_teacher_that_learned_further_is_named(models: Path, tmp_path: Path, use, open_page) -> None:
+    folder = shutil.copytree(models, tmp_path / "artifacts")
+    (folder / "resnet50.npz").write_bytes(b"weights")
+    update_model(folder, "resnet50", {}, {"weights": "resnet50.npz"})
+    use(folder, [])
+    for weights, said in ((b"weights", False), (b"weights of before", True)):
+        taught_by = {TEACHER_WEIGHTS: {"resnet50": hashlib.sha256(weights).hexdigest()}}
+        runs = [outcome(taught(*CHOSEN, seed=1)), outcome(Variant(seed=1))]
+        runs[0] = replace(runs[0], recipe=runs[0].recipe | taught_by)
+        (folder / FILE).write_text(to_csv(runs))
+        update_shared(folder, {KEY: FILE})
+        caption = texts(sound(open_page("lab")).caption)
+        assert ("ResNet50 learned further after these runs" in caption) == said
 
 
 def test_another_mistake_is_looked_at(models: Path, use, open_page) -> None:
