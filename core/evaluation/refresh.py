@@ -220,7 +220,7 @@ def _answers(run: _Run, name: str) -> tuple[Predictions, float]:
 
 
 def _refresh_ensemble(run: _Run) -> None:
-    entry, names = run.manifest.models.get(ensemble.NAME), _members(run)
+    names = _members(run)
     answers = {name: _answers(run, name) for name in names}
     splits = {split_of(run.manifest, name) for name in names}
     if len(splits) > 1:
@@ -230,15 +230,14 @@ def _refresh_ensemble(run: _Run) -> None:
     assessment = assess(combined, resamples=run.resamples)
     path = f"predictions/{ensemble.NAME}.parquet"
     combined.save(run.folder / path)
-    same = entry is not None and entry.members == names
-    described = None if same else _ensemble_entry([run.manifest.model(name) for name in names])
+    described = _ensemble_entry([run.manifest.model(name) for name in names])
     _record(run, combined, assessment, splits.pop(), described, {"predictions": path})
 
 
 def _ensemble_entry(members: list[ModelEntry]) -> dict[str, Any]:
     commits, shared = {member.commit for member in members}, members[0].provenance
     return {
-        "title": f"Ensemble of {', '.join(member.name for member in members)}",
+        "title": f"Ensemble of {' and '.join(member.title for member in members)}",
         "role": "ensemble",
         "members": [member.name for member in members],
         "recipe": {"combination": "mean of the members' calibrated probabilities"},

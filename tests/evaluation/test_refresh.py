@@ -86,6 +86,7 @@ def test_the_ensemble_is_made_when_its_members_are_there(publish, tmp_path):
     manifest = load_manifest(tmp_path)
     entry = manifest.model("ensemble")
     assert entry.role == "ensemble"
+    assert entry.title == f"Ensemble of {' and '.join(manifest.model(m).title for m in MEMBERS)}"
     assert entry.members == MEMBERS
     assert entry.parameters == 10 * len(MEMBERS)
     assert entry.provenance["licence"] == "CC BY-NC 4.0"
