@@ -70,10 +70,15 @@ def say_trained_since(found: list[Outcome]) -> None:
         )
 
 
-def show_all(found: list[Outcome]) -> None:
-    """Every run, to take away."""
+def show_all(found: list[Outcome], left_out: int = 0) -> None:
+    """Every run, to take away; and that some of them are in no figure, since other weights taught them."""
     if not found:
         return
+    if left_out:
+        st.caption(
+            f":material/history: {left_out} of the {len(found)} runs are left out of the chapters above: their "
+            "teachers had other weights than those of most runs. The table below has them too."
+        )
     with st.expander(f"All {len(found)} runs behind these chapters", icon=":material/table:"):
         table = runs_table(found)
         st.dataframe(table, hide_index=True, key="runs-table", alt="Every run: recipe, seed, commit, figures")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.lab.findings import in_cells
+from core.lab.views import of_one_teaching
 from core.lesions import LESIONS
 from pages import _lab_collapse, _lab_gain, _lab_live, _lab_loss, _lab_soft, _lab_table, _shared
 
@@ -27,8 +28,8 @@ def main() -> None:
     st.markdown(
         "A large teacher knows more than its first choice: it also knows what a lesion *almost* looks like. "
         "Distillation hands that on to a small student. Going down this page once tells how, why an earlier report's "
-        "student learnt nothing, and what it takes to repair it. Every figure comes from real logits of the shipped "
-        "models and from real, logged training runs."
+        "student learnt nothing, and what it takes to repair it. Figures come from real logits of the shipped models "
+        "and from real, logged training runs; what is made up to show a formula at work is called so."
     )
     st.markdown(
         # Without a break within a title, which on a phone would leave its number at the end of a line.
@@ -47,10 +48,11 @@ def main() -> None:
         _lab_soft.show(chosen)
         _lab_loss.show(chosen)
     found = _lab_table.outcomes()
-    cells = in_cells(found)
+    together = of_one_teaching(found)
+    cells = in_cells(together)
     _lab_collapse.show(cells)
     _lab_gain.show(cells, _lab_table.test_part())
-    _lab_table.show_all(found)
+    _lab_table.show_all(found, left_out=len(found) - len(together))
     _lab_live.show()
 
 

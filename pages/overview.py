@@ -81,8 +81,8 @@ def show_table(models: list[Contestant]) -> None:
     line = majority_line(models)
     ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
     st.caption(
-        f":material/info: A model whose accuracy is near the last row ({ours}) has learnt only which class is the "
-        "commonest; “report: collapsed” means that the report's network named nearly everything nevus. Columns marked "
+        f":material/info: Naming everything nevus has the accuracy of the last row ({ours}); “report: collapsed” means "
+        "that the report's network is within one point of that. Columns marked "
         f"“{MARK}” are the report's own, on a split by image that lets lesions leak; ours are on lesions that were "
         "never trained on, so the two differ in more than the model."
     )

@@ -98,9 +98,14 @@ def load_images(protocol: Protocol, maker: ViewMaker) -> Images:
     """The dataset at `settings.data_dir()` under a protocol.
 
     Raises:
-        UserError: there is no dataset, or a part of it is empty.
+        UserError: there is no dataset, a part of it is empty, or nobody knows which images are of one lesion.
     """
     dataset = open_dataset()
+    if dataset.metadata is None:
+        raise UserError(
+            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
+            "alone; put HAM10000_metadata.csv beside them"
+        )
     records = dataset.records
     rows = {}
     for split in SPLITS_USED:

@@ -46,6 +46,11 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset()
     if options.save and dataset.is_synthetic:
         raise UserError("--save: expected HAM10000, found synthetic lesions; their leak would stand for it")
+    if dataset.metadata is None:
+        raise UserError(
+            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
+            "alone; put HAM10000_metadata.csv beside them"
+        )
     pairs = [_pair(runs_dir(), name, dataset) for name in options.names or ["resnet50", "student"]]
     print(report(pairs))
     print(f"\n{sentence(pairs)}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import keras
 
+    from core.training.checkpoint import Progress
     from core.training.recipes import Recipe
     from core.training.soup import Ingredient
 
@@ -23,8 +24,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "soup",
         help="average the weights of several trainings of one network",
         description="Averages a finished run's weights with those of others, as long as validation images are "
-        "recognised no worse, and publishes the mean (or the best of them alone where no mean is as good) with the "
-        "run's recipe and history (Wortsman et al., Model soups, ICML 2022). Test images take no part.",
+        "recognised no worse, and publishes the mean (or the best run alone where no mean is as good) with the run's "
+        "recipe and history (Wortsman et al., Model soups, ICML 2022). Test images take no part.",
     )
     parser.add_argument("run_name", metavar="RUN", help="a finished run")
     parser.add_argument(
@@ -48,20 +49,17 @@ def run(options: argparse.Namespace) -> int:
     """Average, print, publish."""
     import keras
 
-    from core.errors import UserError
     from core.evaluation.origin import check_place_at_hand
     from core.settings import runs_dir
     from core.training import launch
-    from core.training.checkpoint import CHECKPOINT, read_state
     from core.training.recipes import Recipe
     from core.training.soup import cook
+    from core.training.trials import read_finished
 
     launch.check_name(options.name)
     folder = runs_dir() / options.run_name
-    progress, stored = read_state(folder / CHECKPOINT)
+    progress, stored = read_finished(folder)
     recipe = Recipe.from_dict(stored)
-    if progress.epoch < recipe.epochs and not recipe.patience:
-        raise UserError(f"{folder}: expected a finished run, found one at epoch {progress.epoch}")
     files = {options.run_name: folder / "best.npz"} | _others(options.others)
     if not (options.limit or options.no_publish):
         check_place_at_hand(options.name)
@@ -76,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
     used = [one.name for one in ingredients if one.used]
     if len(used) < 2:
         print(f"no mean is as good as its best part: {used[0]} alone is kept")
+        if used[0] != options.run_name and not options.no_publish:
+            folder, progress, recipe = _alone(files[used[0]])
     target = _keep(options.name, folder, recipe, network)
     if options.no_publish:
         print(f"{options.name}: weights in {target}")
@@ -84,17 +84,41 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _alone(weights: Path) -> tuple[Path, Progress, Recipe]:
+    """The run whose weights these are, since a model goes with its own recipe and history.
+
+    Raises:
+        UserError: they are those of no finished run.
+    """
+    from core.errors import UserError
+    from core.training.recipes import Recipe
+    from core.training.trials import read_finished
+
+    try:
+        progress, stored = read_finished(weights.parent)
+    except UserError as error:
+        raise UserError(
+            f"{weights} alone is better than any mean, but cannot be published: {error}; choose it as it is "
+            "(--no-publish), or leave it out"
+        ) from error
+    return weights.parent, progress, Recipe.from_dict(stored)
+
+
 def _others(texts: Sequence[str]) -> dict[str, Path]:
     from pathlib import Path
 
     from core.errors import UserError
     from core.settings import runs_dir
+    from core.training.checkpoint import CHECKPOINT
+    from core.training.trials import read_finished
 
     found = {}
     for text in texts:
         path = Path(text) if text.endswith(".npz") else runs_dir() / text / "best.npz"
         if not path.is_file():
             raise UserError(f"expected a finished run or a file of weights, found no {path}")
+        if (path.parent / CHECKPOINT).exists():  # a mean of several runs has none
+            read_finished(path.parent)
         name = (
             f"{path.parent.name}/{path.name}" if text.endswith(".npz") else text
         )  # all runs have a best.npz

@@ -241,7 +241,7 @@ def _figures(manifest: Manifest, entry: ModelEntry) -> Section:
         named = BY_CODE[code].name if code in BY_CODE else code
         text.append(f"Always answering “{named}” would reach an accuracy of {majority['share']:.1%}.")
     if found.collapsed:
-        text.append("Collapsed: its accuracy is within one point of that, so it has learnt little else.")
+        text.append("Collapsed: hardly any answer is another, and its accuracy is within one point of that.")
     return Section(title, tuple(text), pd.DataFrame(rows, columns=["figure", "value", "95% interval"]))
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ class Point:
         multiply_adds: of one image; a zero is multiplied like any other number.
         bytes: of the file.
         compressed_bytes: as zip deflates it.
-        milliseconds: median of one image on one thread.
-        times: the same as a multiple of the whole network's, of the same rounds.
+        times: median of one image on one thread, as a multiple of the whole network's in the same rounds.
+        milliseconds: `times` of the whole network's own, when it was last measured: rounds of other days, or of other
+            machines, would tell the days apart.
         epochs: of fine-tuning.
     """
 
@@ -133,7 +134,8 @@ def read_curves(manifest: Manifest) -> Curves | None:
 def add_points(folder: Path, found: Curves) -> Path:
     """Put points into the artifacts' curves, each in the place of the one with its method and share.
 
-    Points of another parent, of other weights of it or of other images go: they are no comparison.
+    Points of another parent, of other weights of it or of other images go: they are no comparison. The others' times
+    are told in milliseconds of the machine that has just measured.
 
     Raises:
         ArtifactError: the file cannot be written.
@@ -144,9 +146,17 @@ def add_points(folder: Path, found: Curves) -> Path:
         kept = {(point.method, point.share): point for point in before.points}
     kept |= {(point.method, point.share): point for point in found.points}
     order = list(METHODS)
-    points = sorted(kept.values(), key=lambda point: (order.index(point.method), point.share))
+    points = _of_one_machine(
+        sorted(kept.values(), key=lambda point: (order.index(point.method), point.share)), found.whole
+    )
     content: Mapping[str, Any] = {"version": VERSION, **asdict(found), "points": [asdict(p) for p in points]}
     return store_json(folder, KEY, FILE, content)
+
+
+def _of_one_machine(points: list[Point], whole: Point | None) -> list[Point]:
+    if whole is None:
+        return points
+    return [replace(point, milliseconds=point.times * whole.milliseconds) for point in points]
 
 
 def _stored(folder: Path) -> Curves | None:

@@ -84,7 +84,7 @@ class Figures:
         majority: code of the commonest class.
         majority_share: its share, the accuracy of a model that has learnt nothing else.
         predicted_majority_share: how often the model answers with that class.
-        collapsed: accuracy lies within one point of `majority_share`.
+        collapsed: see `core.evaluation.metrics.is_collapsed`.
         resamples, seed: of the bootstrap.
     """
 
@@ -158,6 +158,7 @@ def measure(
     shares = {"accuracy": drawn.n_lesions}
     headlines = {name: estimates.interval(name, proportion_of=shares.get(name)) for name in HEADLINES}
     majority = int(np.bincount(label).argmax())
+    share, says = majority_share(label), float((predicted == majority).mean())
     return Figures(
         part=part,
         n_images=len(predictions),
@@ -167,9 +168,9 @@ def measure(
         classes={CODES[k]: _class_figures(estimates, label, predicted, drawn, k) for k in range(N_CLASSES)},
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(label, predicted)[0]),
         majority=CODES[majority],
-        majority_share=majority_share(label),
-        predicted_majority_share=float((predicted == majority).mean()),
-        collapsed=is_collapsed(headlines["accuracy"].value, majority_share(label)),
+        majority_share=share,
+        predicted_majority_share=says,
+        collapsed=is_collapsed(headlines["accuracy"].value, share, says),
         resamples=resamples,
         seed=seed,
     )

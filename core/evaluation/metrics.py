@@ -17,8 +17,9 @@ from core.evaluation.calibration import BINS, confidence_bins, log_softmax
 from core.evaluation.intervals import Estimates, Resamples, Statistic
 from core.lesions import N_CLASSES
 
-COLLAPSE_MARGIN = 0.01
-"""A model whose accuracy lies within this of the majority's share is marked as collapsed."""
+COLLAPSE_MARGIN, COLLAPSED_ANSWERS = 0.01, 0.95
+"""A model is marked as collapsed when its accuracy lies within the first of the majority's share and at least the
+second of its answers are that class: the accuracy alone may be that of one that confuses nevi with all the others."""
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -195,6 +196,12 @@ def majority_share(labels: np.ndarray) -> float:
     return float(np.bincount(labels).max() / len(labels)) if len(labels) else float("nan")
 
 
-def is_collapsed(accuracy: float, majority: float) -> bool:
-    """Whether accuracy lies within one point of the majority's share."""
-    return abs(accuracy - majority) <= COLLAPSE_MARGIN + 1e-12
+def is_collapsed(accuracy: float, majority: float, says_majority: float = 1.0) -> bool:
+    """Whether accuracy lies within one point of the majority's share, and the answers are hardly anything else.
+
+    Args:
+        accuracy: share of right answers.
+        majority: share of the commonest class.
+        says_majority: share of the answers that are that class; 1, the worst, where nobody knows.
+    """
+    return abs(accuracy - majority) <= COLLAPSE_MARGIN + 1e-12 and says_majority >= COLLAPSED_ANSWERS

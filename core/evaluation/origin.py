@@ -18,7 +18,7 @@ ELSEWHERE = "set DERMDISTILL_ARTIFACTS to a folder of its own"
 
 
 def check_origin(manifest: Manifest, name: str, dataset: Dataset) -> None:
-    """Refuse to measure a model of photographs on drawn lesions.
+    """Refuse to measure a model of photographs on drawn lesions, or on images whose lesions are not known.
 
     Args:
         manifest: that has the model.
@@ -26,10 +26,19 @@ def check_origin(manifest: Manifest, name: str, dataset: Dataset) -> None:
         dataset: at hand.
 
     Raises:
-        UserError: the dataset is synthetic and the model is not.
+        UserError: the model is not synthetic, but the dataset is, or has no metadata: its split would be another, and
+            images that the model was trained on among those for test.
     """
     manifest.model(name)  # One that is not there is named so, rather than taken for one that does not say.
-    if dataset.is_synthetic and is_of_photographs(manifest, name):
+    if not is_of_photographs(manifest, name):
+        return
+    if dataset.metadata is None:
+        raise UserError(
+            f"{name}: expected HAM10000_metadata.csv in {dataset.root}, found class folders alone: without it nobody "
+            "knows which images are of one lesion, and images that the model was trained on would count as test "
+            "images; put it beside the folders (python -m core data download fetches it)"
+        )
+    if dataset.is_synthetic:
         raise UserError(
             f"{name}: expected HAM10000 in {dataset.root}, which it was trained on, found synthetic lesions: what they "
             f"give would stand for it. For models of synthetic lesions {ELSEWHERE}"

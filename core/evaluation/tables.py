@@ -65,7 +65,8 @@ def group_in_words(dimension: str, group: str) -> str:
 
 
 def reported_collapsed(row: Reported) -> bool:
-    """Whether the report's own model is no better than always answering the commonest class."""
+    """Whether the report's own model is no better than always answering the commonest class; its answers are not
+    known."""
     return is_collapsed(row.accuracy, MAJORITY_SHARE)
 
 

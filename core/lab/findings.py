@@ -250,12 +250,14 @@ def mistakes_say(repaired: Sequence[Outcome], single: Mapping[str, Sequence[Outc
     return " ".join(said)
 
 
-NEAR_MAJORITY = 0.015
-"""Of accuracy: within it of the commonest class' share a student has learnt no more than that class."""
+NEAR_MAJORITY, SAYS_MAJORITY = 0.015, 0.95
+"""Of accuracy, and of the answers: within the first of the commonest class' share, and with the second of its answers
+that class, a student has learnt no more than it."""
 
 
 def _at_majority(runs: Sequence[Outcome]) -> bool:
-    return abs(mean_of(runs, "accuracy").value - mean_of(runs, "majority_share").value) <= NEAR_MAJORITY
+    near = abs(mean_of(runs, "accuracy").value - mean_of(runs, "majority_share").value) <= NEAR_MAJORITY
+    return near and mean_of(runs, "says_majority").value >= SAYS_MAJORITY
 
 
 def _misleads(title: str, runs: Sequence[Outcome], repaired: Sequence[Outcome]) -> str:

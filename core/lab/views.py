@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,21 @@ def trained_since(outcomes: Iterable[Outcome], weights: Mapping[str, str]) -> tu
     """
     taught_by = {pair for outcome in outcomes for pair in outcome.recipe.get(TEACHER_WEIGHTS, {}).items()}
     return tuple(sorted({name for name, sha256 in taught_by if weights.get(name, sha256) != sha256}))
+
+
+def of_one_teaching(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The runs that may stand beside each other: each teacher with the weights that taught most of the runs.
+
+    Where teachers learn further half way through the experiments, runs taught before and after differ in more than in
+    what the cells say. Runs that tell nothing of their teachers' weights stay.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for outcome in outcomes:
+        for name, sha256 in outcome.recipe.get(TEACHER_WEIGHTS, {}).items():
+            counts.setdefault(name, Counter())[sha256] += 1
+    # Of equally many the first in the table, which were there before.
+    chosen = {(name, count.most_common(1)[0][0]) for name, count in counts.items()}
+    return [one for one in outcomes if chosen >= set(one.recipe.get(TEACHER_WEIGHTS, {}).items())]
 
 
 @dataclass(frozen=True, eq=False)

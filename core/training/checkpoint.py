@@ -14,8 +14,8 @@ import numpy as np
 from core.errors import UserError
 from core.files import replacing
 
-CHECKPOINT = "checkpoint.npz"
-"""Its name in a run's folder."""
+CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
+"""Its name in a run's folder, and that of the best epoch's weights."""
 
 
 @dataclass
@@ -59,6 +59,24 @@ def save_checkpoint(
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         np.savez(file, state=np.frombuffer(state.encode(), np.uint8), **arrays)
+
+
+def candidate(folder: Path, epoch: int) -> Path:
+    """Where an epoch's weights wait that may be the best, until a checkpoint says so.
+
+    Without the wait a run killed between the two would have weights of an epoch that it trains again, and that need not
+    become the best then.
+    """
+    return folder / f"best-{epoch}.npz"
+
+
+def settle_best(folder: Path, best_epoch: int) -> None:
+    """Take over the weights that wait, if they are those of the checkpoint's best epoch; drop any others."""
+    best = candidate(folder, best_epoch)
+    if best.exists():
+        best.replace(folder / BEST)
+    for left in folder.glob("best-*.npz"):
+        left.unlink()
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,15 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
         limit: use at most that many images of each part, drawn evenly over it, to try a command out.
 
     Raises:
-        UserError: a part is empty, or has no image of some class.
+        UserError: a part is empty, or has no image of some class, or a split by lesion is asked for where nobody knows
+            which images are of one.
     """
     dataset = open_dataset()
+    if split == "lesion" and dataset.metadata is None:
+        raise UserError(
+            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
+            "alone; put HAM10000_metadata.csv beside them, or split by image, as the report did: --split report"
+        )
     records = dataset.records
     store = PixelStore.open(dataset, records["image_id"].tolist())
     parts = assign(records, split)

@@ -24,7 +24,15 @@ from core.networks.classifiers import backbone
 from core.networks.weights import load_weights, save_weights
 from core.training.average import WeightAverage
 from core.training.batches import ViewMaker, ViewRequest, mix, repeats_of
-from core.training.checkpoint import CHECKPOINT, Checkpoint, Progress, save_checkpoint
+from core.training.checkpoint import (
+    BEST,
+    CHECKPOINT,
+    Checkpoint,
+    Progress,
+    candidate,
+    save_checkpoint,
+    settle_best,
+)
 from core.training.inference import predict_logits
 from core.training.losses import DistillationLoss
 from core.training.recipes import Recipe, Stage
@@ -106,7 +114,7 @@ class Trainer:
             self._epoch(self.stages[self.progress.epoch])
         # Again, since a run killed between its last checkpoint and its last history comes here at once.
         write_history(self.folder / "history.csv", self.progress.history)
-        load_weights(self.network, self.folder / "best.npz", self.recipe.network)
+        load_weights(self.network, self.folder / BEST, self.recipe.network)
         return self.progress
 
     # Beginning ---------------------------------------------------------------------------------------------------
@@ -120,6 +128,7 @@ class Trainer:
             return
         checkpoint = Checkpoint.read(path, self.recipe.to_dict())
         self.progress = checkpoint.progress
+        settle_best(self.folder, self.progress.best_epoch)
         # Between two epochs the optimizer is still that of the epoch before; a new phase begins in `_epoch`.
         under_way = self.progress.epoch if self.progress.step else max(self.progress.epoch - 1, 0)
         self._compile(self.stages[under_way])
@@ -286,6 +295,7 @@ class Trainer:
         progress.epoch, progress.step = progress.epoch + 1, 0
         progress.loss, progress.correct, progress.seen = 0.0, 0.0, 0
         self._save()
+        settle_best(self.folder, progress.best_epoch)
         write_history(self.folder / "history.csv", progress.history)
         shown = ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
         print(f"{self.folder.name}: {shown}", flush=True)
@@ -298,7 +308,7 @@ class Trainer:
         # A score at a lower resolution says little about the last one's; the epochs that count are the last stage's.
         if stage.size == self.stages[-1].size and score(row) > self.progress.best_score:
             self.progress.best_score, self.progress.best_epoch = score(row), row["epoch"]
-            save_weights(self.network, self.folder / "best.npz", self.recipe.network)
+            save_weights(self.network, candidate(self.folder, row["epoch"]), self.recipe.network)
 
     def _save(self) -> None:
         average = self.average.values if self.average else None

@@ -165,12 +165,16 @@ def _weights_of(manifest: Manifest, entry: ModelEntry) -> str:
     return file.sha256 if file else ""
 
 
+_OF_VARIANTS = ("litert", "layers", "weights", "history")
+
+
 def _drop_what_follows(manifest: Manifest, name: str) -> Manifest:
     """Variants of a model that was replaced have no file until they are made again, ensembles no figures."""
     for other, entry in manifest.models.items():
         if entry.parent != name and name not in entry.members:
             continue
-        gone = ["predictions", *(["litert", "layers"] if entry.parent == name else [])]
+        # A variant with weights of its own was pruned from those that are gone, and no variant of the new ones.
+        gone = ["predictions", *(_OF_VARIANTS if entry.parent == name else ())]
         unmeasured = {"figures": {}, "calibration": {}, "operating_point": None}
         manifest = update_model(
             manifest.folder, other, unmeasured, dict.fromkeys(key for key in gone if key in entry.files)

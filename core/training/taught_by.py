@@ -16,10 +16,11 @@ from core.networks.classifiers import build
 from core.networks.normalisation import fused
 from core.networks.weights import load_weights
 from core.settings import runs_dir
-from core.training.checkpoint import CHECKPOINT, read_state
+from core.training.checkpoint import CHECKPOINT
 from core.training.precision import for_answering
 from core.training.recipes import Recipe
 from core.training.teachers import Teacher
+from core.training.trials import read_finished
 
 
 class TeacherMissing(ArtifactError):
@@ -81,15 +82,10 @@ def _is_published(name: str) -> bool:
 
 def _recipe_of(run: Path) -> Recipe:
     """A run's recipe: its checkpoint's, or for a mean of several runs that of its notes."""
-    checkpoint = run / CHECKPOINT
-    if not checkpoint.exists():
+    if not (run / CHECKPOINT).exists():
         notes = json.loads((run / "run.json").read_text())
         return Recipe.from_dict(notes["recipe"])
-    progress, stored = read_state(checkpoint)
-    recipe = Recipe.from_dict(stored)
-    if progress.epoch < recipe.epochs and not recipe.patience:
-        raise UserError(f"{run}: expected a finished run, found one at epoch {progress.epoch}")
-    return recipe
+    return Recipe.from_dict(read_finished(run)[1])
 
 
 def _load(name: str, recipe: Recipe, path: Path, widths: Mapping[str, int] | None = None) -> Teacher:

@@ -15,9 +15,8 @@ from core.errors import UserError
 from core.evaluation.predictions import Predictions
 from core.lesions import INDEX
 from core.networks.classifiers import build
-from core.training.checkpoint import CHECKPOINT, read_state
 from core.training.inference import predict_logits
-from core.training.trials import is_finished, read_notes
+from core.training.trials import read_finished, read_notes
 
 
 def run_facts(folder: Path, trained_images: int) -> dict[str, Any]:
@@ -30,10 +29,7 @@ def run_facts(folder: Path, trained_images: int) -> dict[str, Any]:
     Raises:
         UserError: it is not there, not finished, or trained on fewer images (`--limit`).
     """
-    progress, recipe = read_state(folder / CHECKPOINT)
-    if not is_finished(progress, recipe):
-        epochs = sum(stage["epochs"] for stage in recipe["stages"])
-        raise UserError(f"{folder}: expected a finished run, found {progress.epoch} of {epochs} epochs")
+    progress, recipe = read_finished(folder)
     notes = read_notes(folder / "run.json")
     found = notes.get("images", {}).get("train")
     if found != trained_images:

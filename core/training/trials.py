@@ -47,6 +47,19 @@ def is_finished(progress: Progress, recipe: Mapping[str, Any]) -> bool:
     return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
 
 
+def read_finished(folder: Path) -> tuple[Progress, dict[str, Any]]:
+    """A finished run's progress and recipe, as `read_state` has them.
+
+    Raises:
+        UserError: there is no run, it is not finished, or its checkpoint is damaged.
+    """
+    progress, recipe = read_state(folder / CHECKPOINT)
+    if not is_finished(progress, recipe):
+        epochs = sum(stage["epochs"] for stage in recipe["stages"])
+        raise UserError(f"{folder}: expected a finished run, found {progress.epoch} of {epochs} epochs")
+    return progress, recipe
+
+
 def digest(recipe: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that stand for a whole recipe."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]

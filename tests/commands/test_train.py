@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ from core.__main__ import main
 from core.artifacts import load_manifest
 from core.data.synthetic import make_dataset
 from core.errors import UserError
-from core.training import launch, taught_by
+from core.training import launch, taught_by, trials
 from core.training.recipes import recipe_for
 
 TINY = Path(__file__).parents[1] / "training" / "tiny.py"
@@ -101,21 +102,27 @@ def test_a_mean_judged_by_drawn_lesions_takes_no_place_of_photographs(place, cap
     assert (place / "artifacts" / "manifest.json").read_bytes() == before
 
 
-def test_where_no_mean_is_as_good_the_best_part_is_kept_alone(place, capsys, monkeypatch):
+def test_where_no_mean_is_as_good_the_best_run_is_kept_alone_with_its_own_recipe(place, capsys, monkeypatch):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     assert main([*train, "--name", "first"]) == 0
     assert main([*train, "--name", "second", "--seed", "2"]) == 0
-    scores = iter([0.5, 0.9, 0.1])  # the first alone, the second alone, their mean
+    scores = iter(2 * [0.5, 0.9, 0.1])  # the first alone, the second alone, their mean
 
     def figures(logits, labels):
         value = next(scores)
         return {"val_accuracy": value, "val_balanced_accuracy": value}
 
     monkeypatch.setattr("core.training.scores.validation_figures", figures)
+    file = place / "weights" / "best.npz"
+    file.parent.mkdir()
+    shutil.copyfile(place / "runs" / "second" / "best.npz", file)
+    assert main(["soup", "first", str(file), "--name", "resnet50"]) == 2
+    assert "cannot be published: expected a run in" in error_line(capsys)
     assert main(["soup", "first", "second", "--name", "resnet50"]) == 0
     assert "second alone is kept" in capsys.readouterr().out
     entry = load_manifest(place / "artifacts").model("resnet50")
     assert [part["name"] for part in entry.provenance["mean_of"]] == ["second"]
+    assert entry.recipe["seed"] == 2
 
 
 def test_runs_that_are_not_published_teach(place, capsys):
@@ -132,13 +139,18 @@ def test_runs_that_are_not_published_teach(place, capsys):
     assert len(answers) == recipe_for("tuned", "mobilenetv2").views
 
 
-def test_a_run_that_is_not_finished_does_not_teach(place, capsys, monkeypatch):
+@pytest.mark.parametrize("patience", [None, 10])
+def test_a_run_that_is_not_finished_neither_teaches_nor_is_averaged(place, capsys, monkeypatch, patience):
     assert main(["train", "--network", "resnet50", *QUICK, "--no-publish", "--stages", "2x32"]) == 0
-    progress, recipe = taught_by.read_state(place / "runs" / "resnet50" / "checkpoint.npz")
-    progress.epoch = 1
-    monkeypatch.setattr(taught_by, "read_state", lambda path: (progress, recipe))
-    assert main(["distill", "--teachers", "resnet50", *QUICK]) == 2
-    assert "expected a finished run, found one at epoch 1" in error_line(capsys)
+    progress, recipe = trials.read_state(place / "runs" / "resnet50" / "checkpoint.npz")
+    progress.epoch, recipe["patience"] = 1, patience
+    monkeypatch.setattr(trials, "read_state", lambda path: (progress, recipe))
+    for command in (
+        ["distill", "--teachers", "resnet50", *QUICK],
+        ["soup", "resnet50", "resnet50", "--name", "mean"],
+    ):
+        assert main(command) == 2
+        assert "expected a finished run, found 1 of 2 epochs" in error_line(capsys)
 
 
 @pytest.mark.parametrize(

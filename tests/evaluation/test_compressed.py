@@ -38,6 +38,15 @@ def test_points_gather_from_run_to_run(tmp_path):
     assert found.table()["method"].tolist() == ["Not pruned", *["Whole channels"] * 2, "Single weights"]
 
 
+def test_times_of_other_days_are_told_in_the_milliseconds_of_the_last(tmp_path):
+    add_points(tmp_path, curves(WHOLE_POINT, SPARSE))
+    slower = replace(WHOLE_POINT, milliseconds=9.0)
+    add_points(tmp_path, curves(slower, replace(HALF, milliseconds=4.95), hardware="another"))
+    found = read_curves(load_manifest(tmp_path))
+    assert [point.milliseconds for point in found.points] == pytest.approx([9.0, 4.95, 9.0])
+    assert found.hardware == "another"
+
+
 def test_a_point_measured_again_takes_the_old_one_s_place(tmp_path):
     add_points(tmp_path, curves(WHOLE_POINT, HALF))
     again = replace(HALF, accuracy=0.81)

@@ -163,6 +163,8 @@ def test_nothing_divided_by_nothing_is_undefined():
 )
 def test_a_model_within_a_point_of_the_majority_is_collapsed(accuracy, collapsed):
     assert is_collapsed(accuracy, 0.6695) is collapsed
+    assert is_collapsed(accuracy, 0.6695, 0.95) is collapsed
+    assert not is_collapsed(accuracy, 0.6695, 0.54), "it confuses nevi with the others, and knows both"
 
 
 def test_majority_share():

@@ -45,7 +45,7 @@ def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:
     check_place(None, "real", open_dataset(drawn))
 
 
-@pytest.mark.parametrize(
+COMMANDS = pytest.mark.parametrize(
     "command",
     [
         ["turned", "--model", "real"],
@@ -59,6 +59,9 @@ def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:
     ],
     ids=lambda command: " ".join(command[:2]),
 )
+
+
+@COMMANDS
 def test_every_command_that_stores_refuses(command, manifest, drawn, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
     monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
@@ -68,3 +71,33 @@ def test_every_command_that_stores_refuses(command, manifest, drawn, tmp_path, m
     assert main(command) == 2
     assert "expected HAM10000" in capsys.readouterr().err
     assert (manifest.folder / "manifest.json").read_bytes() == before
+
+
+@pytest.fixture
+def class_folders(small_set, tmp_path: Path) -> Path:
+    """Photographs in a folder for each class, and nothing that says which of them are of one lesion."""
+    for image_id, data in small_set.images.items():
+        place = tmp_path / "folders" / small_set.label(image_id)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{image_id}.jpg").write_bytes(data)
+    return tmp_path / "folders"
+
+
+@COMMANDS
+def test_and_every_one_where_nobody_knows_which_images_are_of_one_lesion(
+    command, manifest, class_folders, tmp_path, monkeypatch, capsys
+) -> None:
+    """Split by image, a shipped model's training images would lie among its test images."""
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
+    monkeypatch.setenv("DERMDISTILL_DATA", str(class_folders))
+    for name in ("CACHE", "RUNS"):
+        monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
+    before = (manifest.folder / "manifest.json").read_bytes()
+    assert main(command) == 2
+    assert "found class folders alone" in capsys.readouterr().err
+    assert (manifest.folder / "manifest.json").read_bytes() == before
+
+
+def test_a_model_that_does_not_say_its_origin_is_measured_on_class_folders(manifest, class_folders) -> None:
+    for name in ("drawn", "silent"):
+        check_origin(manifest, name, open_dataset(class_folders))

@@ -20,6 +20,7 @@ from core.lab.views import (
     described,
     epoch_curve,
     mistakes_of,
+    of_one_teaching,
     plane,
     trained_since,
 )
@@ -121,3 +122,16 @@ def test_teachers_with_other_weights_than_those_that_taught_are_named():
     assert trained_since([*alone, first], {"resnet50": "bb"}) == ("resnet50",)
     assert trained_since([first, second], {}) == ()  # a model that is not here has not changed
     assert trained_since([*alone, *others[0]], {"resnet50": "bb"}) == ()  # runs that tell nothing
+
+
+def test_runs_stand_together_that_the_same_weights_taught():
+    alone, taught_by = runs(Variant(), 5), runs(taught(4.0, 0.5), 6, 7, 8)
+    weights = [{"resnet50": "old"}, {"resnet50": "new"}, {"resnet50": "old"}]
+    marked = [replace(o, recipe={TEACHER_WEIGHTS: w}) for o, w in zip(taught_by, weights, strict=True)]
+    both = replace(taught_by[0], recipe={TEACHER_WEIGHTS: {"resnet50": "old", "densenet169": "aa"}})
+    other = replace(taught_by[0], recipe={TEACHER_WEIGHTS: {"resnet50": "new", "densenet169": "aa"}})
+    found = of_one_teaching([*alone, *marked, both, other, *taught_by])
+    assert found == [*alone, marked[0], marked[2], both, *taught_by]
+    # Of equally many the first.
+    assert of_one_teaching(marked[:2]) == marked[:1]
+    assert of_one_teaching([]) == []

@@ -305,6 +305,25 @@ def test_patience_counts_from_the_best_epoch_also_after_a_kill(scripted, die_aft
     assert len(history(trainer.folder)) == 4
 
 
+def test_weights_that_no_checkpoint_calls_the_best_are_not_kept(scripted, monkeypatch):
+    """Killed between the two, an epoch is trained again, and may come out otherwise."""
+
+    def killed(*_):
+        raise Killed
+
+    stages = (Stage(3, 32),)
+    trainer = scripted([0.4], stages=stages, die_after=1)[0]
+    kept = trainer.folder / "best.npz"
+    written = kept.stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_checkpoint", killed)
+        scripted([0.4, 0.9], stages=stages)
+    trainer, _ = scripted([0.4, 0.3, 0.2], stages=stages)
+    assert trainer.progress.best_epoch == 1
+    assert kept.stat().st_mtime_ns == written
+    assert [path.name for path in trainer.folder.glob("best*")] == ["best.npz"]
+
+
 def test_patience_waits_for_the_stage_that_counts(scripted):
     trainer, _ = scripted([0.5] * 5, stages=(Stage(4, 40), Stage(1, 32)), patience=1)
     assert (trainer.progress.epoch, trainer.progress.best_epoch) == (5, 5)

@@ -179,18 +179,23 @@ def test_what_was_made_of_a_model_that_was_replaced_is_taken_back(artifacts, run
     measured = {"figures": {"split": "lesion"}, "calibration": {"temperature": 1.7}}
     for name, entry in (
         ("student-int8", {"title": "V", "role": "variant", "parent": "student"}),
+        ("student-pruned", {"title": "P", "role": "variant", "parent": "student"}),
         ("ensemble", {"title": "E", "role": "ensemble", "members": ["student"]}),
         ("mine", {"title": "M", "role": "baseline"}),
     ):
         (artifacts / f"{name}.parquet").write_text(name)
         (artifacts / f"{name}.tflite").write_text(name)
         files = {"predictions": f"{name}.parquet", "litert": f"{name}.tflite"}
+        if name == "student-pruned":
+            (artifacts / "pruned.npz").write_text(name)
+            files["weights"] = "pruned.npz"
         update_model(artifacts, name, entry | measured, files)
     (run / "best.npz").write_text(weights)
     models = enter(run)[0].models
     assert set(models["mine"].files) == {"predictions", "litert"}
     same = weights == "weights"
     assert ("litert" in models["student-int8"].files) is same
+    assert ("weights" in models["student-pruned"].files) is same, "of channels of weights that are gone"
     for name in ("student-int8", "ensemble"):
         assert ("predictions" in models[name].files) is same
         assert (models[name].temperature, bool(models[name].figures)) == (
