@@ -169,7 +169,7 @@ def parse_manifest(raw: Mapping[str, Any], folder: Path) -> Manifest:
             models[name] = _model(name, data, files)
         except ValueError as error:
             problems[name] = str(error)
-    shared = {key: path for key, path in raw["shared"].items() if path in files}
+    shared = {key: path for key, path in raw["shared"].items() if isinstance(path, str) and path in files}
     return Manifest(folder, files, models, problems, shared)
 
 

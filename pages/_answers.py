@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.errors import UserError
@@ -215,9 +217,19 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "interval. The download has all figures."
     )
     st.download_button(
-        "Table as CSV", lambda: to_csv(difference_table(compare(found, guest, DIFFERENCES), titles)), "differences.csv",
-        "text/csv", key="csv-differences.csv", icon=":material/download:", on_click="ignore",
+        "Table as CSV", partial(_all_differences, found, guest, titles), "differences.csv", "text/csv",
+        key="csv-differences.csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
+
+
+def _all_differences(found: Found, guest: Guest | None, titles: dict[str, str]) -> str:
+    """Every figure's differences as CSV, made when somebody asks: by the server, which has no session's cache."""
+    if guest is None:
+        compared = compare(found, guest, DIFFERENCES)
+    else:
+        temperatures = {model.name: model.temperature for model, _ in found}
+        compared = compare_all([predictions for _, predictions in found], temperatures, figures=DIFFERENCES)
+    return to_csv(difference_table(compared, titles))
 
 
 def _say_whether_distillation_pays() -> None:

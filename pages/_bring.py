@@ -114,7 +114,7 @@ def _measure(sha256: str, reference: str, _brought: Brought) -> dict:
 def _cohorts(sha256: str, reference: str, _brought: Brought) -> list[dict]:
     """By age, sex, site and confirmation where HAM10000 is at hand, otherwise none."""
     found = _data.dataset()
-    if not isinstance(found, Dataset) or found.is_synthetic:
+    if not isinstance(found, Dataset) or found.is_synthetic or found.metadata is None:
         return []
     try:
         measured = cohorts(_brought.predictions, found.records, _brought.temperature)

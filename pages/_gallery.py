@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pandas as pd
 import streamlit as st
 
@@ -64,7 +66,9 @@ def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
     pages = -(-len(table) // PER_PAGE)
     page = 1
     if pages > 1:
-        page = st.pagination(pages, key=f"{key}-page")
+        # Another list begins at its first page; by its key alone the pages would go on with the number.
+        listed = hashlib.sha256("\n".join([model.name, *table["image_id"]]).encode()).hexdigest()[:12]
+        page = st.pagination(pages, key=f"{key}-page-{listed}")
     st.caption(
         ":material/info: Each picture, then where the model found what speaks for the class that it named, and for the "
         "true one. Each map is scaled to its own maximum; it shows where the model looked, and proves nothing."

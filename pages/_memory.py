@@ -16,6 +16,9 @@ from core.sweeping import sweep_in_background
 IMAGES_HERE = "images-here"
 """The key of the session's state by which it is seen that an image was taken away."""
 
+UPLOADER_HERE = "uploader-here"
+"""The same of the field that takes files."""
+
 _GRACE = 0.9
 """Share of `server.disconnectedSessionTTL` after which a visit that was not taken up again is forgotten: a little
 before Streamlit lets it go by itself, which it does only when somebody else leaves, be that in a week."""
@@ -33,12 +36,18 @@ def keep_uploads_here() -> None:
     _visit()
 
 
-def forget_removed(here: set[tuple[str, str]]) -> None:
-    """Let go of all that was made of a visitor's images as soon as one of them is no longer on the page.
+def forget_removed(here: set[tuple[str, str]], uploader: str = "") -> None:
+    """Let go of all that was made of a visitor's images as soon as one of them is no longer on the page, and of
+    uploaded files as soon as the field that took them is not: Streamlit would keep them until the visit ends.
 
     Args:
         here: name and sha256 of each image that is on the page now; none on any page but Prediction.
+        uploader: which field for files the page has; empty for none.
     """
+    context = get_script_run_ctx()
+    if context and st.session_state.get(UPLOADER_HERE, "") != uploader:
+        context.uploaded_file_mgr.remove_session_files(context.session_id)
+    st.session_state[UPLOADER_HERE] = uploader
     if st.session_state.get(IMAGES_HERE, set()) - here:
         from pages import _data, _research, _similar  # what pages without images never need
 

@@ -45,6 +45,7 @@ class Shown:
         thumbnails: of these images.
         synthetic: whether a program drew them.
         live: whether they lie in the data folder.
+        knows_lesions: whether it is known which images are of one lesion.
     """
 
     key: str
@@ -53,6 +54,7 @@ class Shown:
     thumbnails: Thumbnails
     synthetic: bool
     live: bool
+    knows_lesions: bool = True
 
     def record(self, image_id: str) -> pd.Series | None:
         """An image's row; None where the set has no such image."""
@@ -77,6 +79,7 @@ def _of_folder(key: str, _dataset: Dataset) -> Shown:
         Thumbnails(lambda image_id: thumbnail(_dataset.read_bytes(image_id), image_id)),
         synthetic=_dataset.is_synthetic,
         live=True,
+        knows_lesions=_dataset.metadata is not None,
     )
 
 
@@ -122,6 +125,13 @@ def _shipped(sha256: str, _manifest: Manifest) -> Summary:
 
 def say_which(images: Shown) -> None:
     """What the page shows, and how to get what it lacks."""
+    if not images.knows_lesions:
+        st.warning(
+            "**No metadata file beside the class folders.** Nobody knows which images are of one lesion, so every "
+            "image counts as a lesion of its own here, and the parts below are not those of the models' training. "
+            "Put HAM10000_metadata.csv beside the folders.",
+            icon=":material/rule_folder:",
+        )
     if images.live and not images.synthetic:
         return
     if images.live:

@@ -32,8 +32,13 @@ ROUTED = "routed"
 """The key of the session's state by which pages know that the router has run."""
 
 
-def run(main: Callable[[], None], *, has_images: bool = False) -> None:
+def run(main: Callable[[], None], *, has_images: bool = False, uploader: str = "") -> None:
     """Run a page, and the router around it where Streamlit left that out.
+
+    Args:
+        main: the page.
+        has_images: whether it shows a visitor's own; it lets go of them itself.
+        uploader: which field for files another page has.
 
     While nobody has opened the router in this process, Streamlit takes a folder named `pages` for the navigation and
     answers a deep link with the bare page: no notice, no sign-in, other pages. So a page that finds no trace of the
@@ -41,7 +46,7 @@ def run(main: Callable[[], None], *, has_images: bool = False) -> None:
     """
     if ROUTED in st.session_state:
         if not has_images:  # a visitor's own: whoever leaves that page lets go of them
-            _memory.forget_removed(set())
+            _memory.forget_removed(set(), uploader)
         main()
     else:
         runpy.run_path(str(ROOT / "app.py"))

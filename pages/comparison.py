@@ -60,4 +60,4 @@ def main() -> None:
     _answers.read_ahead(chosen, guest)
 
 
-_shared.run(main)
+_shared.run(main, uploader="brought")

@@ -13,7 +13,7 @@ from core.serving.quality import WORSE
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import accepted_sentence, say
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
-from pages._images import SOURCES, UPLOAD, Item, gather
+from pages._images import CAMERA, SOURCES, UPLOAD, Item, gather
 from pages._many import pick
 from pages._maps import show_maps
 
@@ -172,7 +172,8 @@ def main() -> None:
         ":material/lock: Nothing is kept: images stay in this server's memory and go when your session ends. "
         "What a file says about patient, place or camera is never read out."
     )
-    _memory.forget_removed({(item.name, item.sha256) for item in items if item.notice is None})
+    own = {(item.name, item.sha256) for item in items if item.notice is None}
+    _memory.forget_removed(own, source if source in (UPLOAD, CAMERA) else "")
     if not items:
         show_classes()
         _data.get_ready(models)

@@ -102,6 +102,17 @@ def test_figures_that_are_not_finite_become_null(tmp_path):
     assert load_manifest(tmp_path).model("student").figures == {"auc": None, "counts": [0, 1, 2]}
 
 
+@pytest.mark.parametrize("value", [["x"], {"x": 1}, None, 3, "not/listed.npz"])
+def test_a_shared_file_that_is_none_is_left_out_and_the_models_stay(tmp_path, value):
+    add(tmp_path)
+    raw = json.loads((tmp_path / "manifest.json").read_text())
+    raw["shared"]["gate-student"] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(raw))
+    manifest = load_manifest(tmp_path)
+    assert dict(manifest.shared) == {}
+    assert list(manifest.models) == ["student"]
+
+
 def test_files_nobody_refers_to_are_dropped(tmp_path):
     add(tmp_path)
     update_shared(tmp_path, {"gate": put(tmp_path, "gate/knn.npz")})

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.classroom.lesson import Order
-from core.settings import ROOT
+from core.settings import ROOT, SETTINGS
 
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
 LEFT_AFTER = 8.0
@@ -162,6 +162,8 @@ class Desk:
         """A process that was given its order, and ends when this one does: its standard input stays open till then."""
         # One thread for its small matrices: more of them only wait for each other, and the server needs a core.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        # A relative path counts from where this process was started, and the other one starts elsewhere.
+        environment |= {setting.variable: str(setting.path().absolute()) for setting in SETTINGS}
         process = subprocess.Popen(
             (*self._command, *more),
             cwd=ROOT,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
+    from core.manifest import Manifest
     from core.serving.answer import Diagnoser
     from core.serving.batch import Overlays
     from core.serving.output import RowWriter
@@ -150,7 +151,17 @@ def _made_with(registry: Registry, diagnoser: Diagnoser, options: argparse.Names
         entry = manifest.model(name)
         file = manifest.files.get(entry.files.get("litert", ""))
         parts.append(f"{name} {file.sha256[:12] if file else ''} at temperature {entry.temperature:g}")
-    return f"{', '.join(parts)}; orientations {options.orientations}; gate {bool(diagnoser.gate)}"
+    return f"{', '.join(parts)}; orientations {options.orientations}; gate {_gate_of(manifest, diagnoser)}"
+
+
+def _gate_of(manifest: Manifest, diagnoser: Diagnoser) -> str:
+    """The gate's file, which decides what is judged at all."""
+    from core.serving.gate import gate_key
+
+    if diagnoser.gate is None:
+        return "none"
+    file = manifest.files.get(manifest.shared.get(gate_key(diagnoser.gate.model), ""))
+    return f"{diagnoser.gate.model} {file.sha256[:12] if file else ''}"
 
 
 def _workers(asked: int) -> int:

@@ -177,6 +177,12 @@ class Visitor:
         self.ask()
         return self.wait()
 
+    def go(self, page: str, query: Mapping[str, Any] | None = None) -> Page:
+        """Open another page, or the same at another address; its widgets begin anew."""
+        self._name, self._query, self._states = page, urlencode(query or {}, doseq=True), {}
+        self._uploader = self._file = ""
+        return self.rerun()
+
     def put(self, name: str, data: bytes, **more: Any) -> tuple[requests.Response, str]:
         """Upload a file to the server, past any page; the response and the file's id."""
         request = BackMsg()
@@ -234,7 +240,9 @@ class Visitor:
 
 
 def held_uploads(url: str) -> int:
-    """How many bytes of uploads the server holds, by its own account."""
+    """How many bytes of uploads the server holds, by its own account, which it remembers for five seconds: an answer
+    that comes at once would be of the time before."""
+    time.sleep(5.2)
     text = requests.get(f"{url}/_stcore/metrics", timeout=PATIENCE).text
     found = re.findall(r"cache_memory_bytes\{[^}]*UploadedFileManager[^}]*\} (\d+)", text)
     return sum(map(int, found))

@@ -71,6 +71,20 @@ def test_a_page_that_was_left_is_forgotten(dashboard, protocol) -> None:
     assert until(lambda: not visitor.fetch(picture).ok), "its pictures are gone, too"
 
 
+def test_who_goes_to_another_page_takes_the_upload_along(dashboard, protocol) -> None:
+    """The tab stays open, and its browser takes back only what is removed within the field."""
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0)
+    with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:
+        visitor.upload("a.jpg", synthetic_sample("nv", 4).data)
+        assert visitor.rerun().answer().images
+        assert protocol.held_uploads(dashboard.url) > 0
+        visitor.go("privacy")
+        assert protocol.held_uploads(dashboard.url) == 0
+        visitor.go("prediction")
+        visitor.upload("a.jpg", synthetic_sample("nv", 5).data)
+        assert visitor.rerun().answer().images, "and the next one is read as ever"
+
+
 def test_a_page_that_stays_open_keeps_its_upload(dashboard, protocol) -> None:
     """Longer than what is forgotten of those who left; an hour is no different, there is no other clock."""
     with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:

@@ -59,6 +59,18 @@ def test_a_lesson_gives_its_points_and_ends():
     assert ticket.note == ""
 
 
+def test_relative_folders_are_those_of_the_server(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", "mine")
+    program = (
+        'import json, os; print(json.dumps({"kind": "error", "text": os.environ["DERMDISTILL_ARTIFACTS"]}))'
+    )
+    one = desk(program)
+    ticket = one.ask(ORDER)
+    until(ticket, FAILED, one)
+    assert str(tmp_path / "mine") in ticket.note
+
+
 def test_others_queue_and_move_up():
     one = desk(ENDLESS)
     first = running_with_points(one)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import ModelEntry, load_manifest, update_model, update_shared
-from core.evaluation.brought import template
+from core.evaluation.brought import NAME, template
 from core.evaluation.cohorts import Cohort
 from core.evaluation.compare import compare_all
+from core.evaluation.contestants import Contestant
 from core.evaluation.intervals import Interval
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import refresh
@@ -222,6 +226,21 @@ def test_differences_are_seen_from_the_chosen_model(finished: Path, use, open_pa
     labels = {a["text"] for a in charts(sound(app))[0]["layout"]["annotations"]}
     others = ("ResNet50", "Baseline", "Ensemble")
     assert labels == {*(f"{other} minus Student" for other in others), "no difference"}
+
+
+def test_a_download_with_a_guest_needs_no_session() -> None:
+    """The server makes it when it is asked for, where there is no session's cache."""
+    found = [
+        (Contestant(n, n, {}, "lesion", 1.0), simulate(n, s).part_only("test"))
+        for s, n in enumerate(("student", NAME))
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        data = pool.submit(
+            _answers._all_differences, found, object(), {"student": "Student", NAME: "Yours"}
+        ).result()
+    table = pd.read_csv(io.StringIO(data))
+    assert len(table) == 1
+    assert {"accuracy", "balanced_accuracy", "macro_auc"} <= set(table)
 
 
 def test_differences_are_in_points_and_those_of_an_area_in_decimals(finished: Path, use, open_page) -> None:

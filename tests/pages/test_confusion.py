@@ -158,6 +158,17 @@ def test_with_the_dataset_a_cell_has_pictures_with_maps(make, open_page, with_da
     assert all(caption.startswith("Melanocytic nevus: ") for caption in captions[1::2])
 
 
+def test_another_list_begins_at_its_first_page(make, open_page, with_data, records, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr("pages._gallery.PER_PAGE", 1)
+    monkeypatch.setattr("streamlit.pagination", lambda pages, key: seen.append(key) or 1)
+    make("student", "baseline")
+    for of in ("student", "student", "baseline"):
+        sound(open_page("confusion", of=of, aspect="Worst errors"))
+    assert len(seen) == 3
+    assert seen[0] == seen[1] != seen[2]
+
+
 def test_a_wrong_cell_has_the_map_of_both_classes(make, open_page, with_data, records) -> None:
     make("student")
     found = predictions("student", records, 0)

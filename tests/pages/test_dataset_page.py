@@ -26,7 +26,7 @@ from core.evaluation.leak_file import save_pairs
 from core.evaluation.predictions import Predictions
 from core.lesions import BY_CODE, CODES, INDEX, N_CLASSES
 from core.serving.projection import Projection, map_key
-from pages import _set_map
+from pages import _data, _set_map
 
 SECTIONS = ("Classes", "Images", "Splits", "Augmentation", "Balancing", "Map")
 
@@ -88,6 +88,21 @@ def with_counts(records: pd.DataFrame) -> Callable[[Path], None]:
         update_shared(folder, {KEY: "summary.json"})
 
     return add
+
+
+def test_class_folders_without_metadata_are_looked_at_and_offer_no_test_images(
+    make_models, open_page, small_set, tmp_path: Path, monkeypatch
+) -> None:
+    for image_id, data in small_set.images.items():
+        place = tmp_path / "folders" / small_set.label(image_id)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{image_id}.jpg").write_bytes(data)
+    make_models(student=None)
+    monkeypatch.setenv("DERMDISTILL_DATA", str(tmp_path / "folders"))
+    app = open_page("dataset")
+    assert not app.exception
+    assert "No metadata file beside the class folders" in texts(app.warning)
+    assert _data.test_image_ids() == {}
 
 
 def texts(elements) -> str:

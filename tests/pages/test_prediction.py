@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from streamlit.runtime.caching.cache_data_api import _data_caches
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from core import settings
@@ -569,6 +570,23 @@ def test_who_goes_to_another_page_leaves_nothing_behind(page: AppTest, picture: 
     assert not page.exception
     assert remembered() == b""
     assert not page.session_state["images-here"]
+
+
+def test_uploaded_files_go_with_the_field_that_took_them(
+    page: AppTest, picture: Callable, monkeypatch
+) -> None:
+    """Streamlit would keep them until the visit ends."""
+    gone = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_session_files", lambda self, session: gone.append(session)
+    )
+    upload(page, ("anna.png", picture("mel")))
+    page.run()
+    assert not gone
+    page.segmented_control(key="source").set_value("Sample").run()
+    assert len(gone) == 1
+    page.run()
+    assert len(gone) == 1
 
 
 def test_what_was_made_of_pasted_images_is_forgotten_with_them(

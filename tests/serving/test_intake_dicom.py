@@ -20,9 +20,11 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
+    RLELossless,
 )
 
 from core.serving.intake import Rejection, Upload, read_image
+from core.serving.intake import dicom as intake
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 DERMOSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.7"
@@ -151,6 +153,47 @@ def test_palette(bits):
         **described,
     )
     np.testing.assert_array_equal(accept(data).pixels, np.asarray(image.convert("RGB")))
+
+
+def test_samples_are_turned_part_by_part(monkeypatch):
+    """In as little memory as one part needs; the parts' ends do not show."""
+    rng = np.random.default_rng(3)
+    samples = rng.integers(0, 1 << 12, 1000).astype("<u2")
+    elements = {tag: np.array([40, 3, 8], "<u2").tobytes() for tag in intake._DESCRIPTORS}
+    elements |= {tag: rng.integers(0, 255, 40).astype(np.uint8).tobytes() for tag in intake._TABLES}
+    indices = rng.integers(0, 50, (20, 50)).astype(np.uint8)
+    whole = intake._eight_bits(samples, 12, True), intake._look_up(elements, indices)
+    monkeypatch.setattr(intake, "_STEP", 7)
+    parts = intake._eight_bits(samples, 12, True), intake._look_up(elements, indices)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert whole[1].shape == (20, 50, 3)
+
+
+@pytest.mark.parametrize(
+    ("side", "fits", "more"),
+    [
+        (4200, True, {}),
+        (6000, False, {}),
+        (6000, False, {"BitsStored": 7, "HighBit": 6}),
+        (6000, True, {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2"}),
+    ],
+)
+def test_memory_is_counted_before_runs_are_unpacked(side, fits, more):
+    """A row of one colour is two bytes for every 128 samples, so that 20 MB could hold any size."""
+    channels = more.get("SamplesPerPixel", 3)
+    parts = [min(128, side - at) for at in range(0, side, 128)]
+    plane = bytes(value for n in parts for value in (257 - n, 90)) * side
+    starts = [64 + len(plane) * channel for channel in range(channels)] + [0] * (15 - channels)
+    frame = np.array([channels, *starts], "<u4").tobytes() + plane * channels
+    data = dicom(
+        encapsulate([frame]), syntax=RLELossless, Rows=side, Columns=side, PlanarConfiguration=1, **more
+    )
+    assert len(data) < 2_000_000
+    if fits:
+        assert accept(data).pixels.max() == 90
+    else:
+        assert "300 MB" in refuse(data, "too_heavy").reason
 
 
 def jpeg(image: np.ndarray, **options: object) -> bytes:

@@ -16,10 +16,11 @@ import pandas as pd
 import pytest
 
 from core.__main__ import main
+from core.artifacts import update_shared
 from core.data.pixels import to_input
 from core.lesions import CODES
 from core.serving import answer as answer_module
-from core.serving.gate import Verdict
+from core.serving.gate import Verdict, gate_key
 from core.serving.output import COLUMNS
 from core.serving.overlay import encode_png
 from core.serving.registry import Registry
@@ -415,7 +416,7 @@ def test_resume_mixes_no_makings(folder, tmp_path, capsys, ending):
     assert main(["predict", str(some), "--output", str(out)]) == 0
     more = [folder, "--output", out, "--resume"]
     said = refused([*more, "--orientations", 8, "--no-gate"], root, capsys)
-    assert re.search(r"orientations 8; gate False to resume, found .*orientations 1; gate .*--resume", said)
+    assert re.search(r"orientations 8; gate none to resume, found .*orientations 1; gate .*--resume", said)
     making = root / f".mix.{ending}.run"
     making.unlink()
     assert f"expected {making.name} beside it" in refused(more, root, capsys)
@@ -481,6 +482,18 @@ class RefusesAll:
 
     def check(self, embedding, upload):
         return Verdict(False, "This does not look like a dermatoscopic image.", 2.0, 1.0)
+
+
+def test_resume_mixes_no_rows_of_two_gates(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(answer_module, "load_gate", lambda registry, model: RefusesAll())
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder / "part_0"), "--output", str(out)]) == 0
+    artifacts = tmp_path / "artifacts"
+    (artifacts / "another.npz").write_bytes(b"a gate")
+    update_shared(artifacts, {gate_key("student"): "another.npz"})
+    capsys.readouterr()
+    assert main(["predict", str(folder), "--output", str(out), "--resume"]) == 2
+    assert "gate student " in capsys.readouterr().err
 
 
 def test_out_of_distribution_keeps_probabilities_and_exit_status_0(folder, tmp_path, monkeypatch):

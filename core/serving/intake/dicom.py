@@ -19,7 +19,15 @@ from core.serving.intake import jpeg
 from core.serving.intake.elements import IMPLICIT, transfer_syntax
 from core.serving.intake.elements import read as read_elements
 from core.serving.intake.raster import Raster
-from core.serving.intake.refusal import Refused, check_size, damaged, several_pictures, truncated, unsupported
+from core.serving.intake.refusal import (
+    Refused,
+    check_memory,
+    check_size,
+    damaged,
+    several_pictures,
+    truncated,
+    unsupported,
+)
 
 KIND = "DICOM"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -48,6 +56,8 @@ _CHANNELS = {
     "YBR_FULL_422": 3,
 }
 _EXPORT = "Please export the photograph as JPEG or PNG."
+_STEP = 1 << 20
+"""Samples that are turned into others at once: numpy's indices and products are several times as large."""
 _COMPRESSED = "The picture in this DICOM file is stored in a way that is not read"
 
 
@@ -135,6 +145,11 @@ def _from_samples(elements: dict[int, bytes], width: int, height: int, rle: bool
         )
     halved = model == "YBR_FULL_422" and not rle
     samples = width * height * (2 if halved else channels)
+    # Run-length coded samples of 20 MB are any number; beside them lie their eight bits, the pixels and the picture.
+    unpacked, colours = rle * samples, 1 if channels == 1 and model != "PALETTE COLOR" else 3
+    check_memory(
+        unpacked + samples + (2 * colours + (4 if colours == 3 else 1)) * width * height, KIND, _EXPORT
+    )
     if rle:
         flat = _unpack_runs(elements[_PIXELS], width, height, channels)
     else:
@@ -161,11 +176,13 @@ def _from_samples(elements: dict[int, bytes], width: int, height: int, rle: bool
 def _eight_bits(samples: np.ndarray, stored: int, signed: bool) -> np.ndarray:
     """Samples of `stored` bits -> uint8 over their whole range; signed ones are moved so that none is negative."""
     if stored == 8 and not signed:
-        return samples.astype(np.uint8)
-    values = samples & ((1 << stored) - 1)
-    if signed:
-        values = values ^ (1 << (stored - 1))
-    return (values.astype(np.uint32) * 255 // ((1 << stored) - 1)).astype(np.uint8)
+        return samples.astype(np.uint8, copy=False)
+    largest, sign = (1 << stored) - 1, (1 << (stored - 1)) if signed else 0
+    result = np.empty(len(samples), np.uint8)
+    for at in range(0, len(samples), _STEP):
+        values = (samples[at : at + _STEP].astype(np.uint32) & largest) ^ sign
+        result[at : at + _STEP] = values * 255 // largest
+    return result
 
 
 def _double_colours(samples: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -181,8 +198,9 @@ def _double_colours(samples: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def _look_up(elements: dict[int, bytes], indices: np.ndarray) -> np.ndarray:
     """A palette picture's (height, width, 3) colours."""
-    planes = []
-    for described, table in zip(_DESCRIPTORS, _TABLES, strict=True):
+    result = np.empty((*indices.shape, 3), np.uint8)
+    flat, coloured = indices.reshape(-1), result.reshape(-1, 3)
+    for channel, (described, table) in enumerate(zip(_DESCRIPTORS, _TABLES, strict=True)):
         descriptor, raw = elements.get(described, b""), elements.get(table, b"")
         if len(descriptor) != 6:
             raise damaged(KIND)
@@ -194,8 +212,11 @@ def _look_up(elements: dict[int, bytes], indices: np.ndarray) -> np.ndarray:
             raise damaged(KIND)
         if bits == 16 and wide:
             colours = colours >> 8
-        planes.append(colours.astype(np.uint8)[np.clip(indices.astype(int) - first, 0, count - 1)])
-    return np.dstack(planes)
+        colours = colours.astype(np.uint8)
+        for at in range(0, len(flat), _STEP):
+            part = np.clip(flat[at : at + _STEP].astype(int) - first, 0, count - 1)
+            coloured[at : at + _STEP, channel] = colours[part]
+    return result
 
 
 def _unpack_runs(encapsulated: bytes, width: int, height: int, channels: int) -> np.ndarray:
