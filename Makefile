@@ -29,7 +29,7 @@ SHORT := --seed 1 --stages 3x128,1x160,1x224 --set views=3 --set reoriented=fals
 # A second round: many epochs on small images. The third and the fourth go on from it at full size, by the recipe itself.
 SMALL := --seed 1 --stages 8x128,3x160,1x224 --set views=2 --set learning_rate=5e-4
 
-models: install ## Make every shipped model anew from HAM10000 (fifteen hours on two cores; killed, it goes on)
+models: install ## Make every shipped model anew from HAM10000 (some twenty hours on two cores; killed, it goes on)
 	$(CORE) train --network mobilenetv2 --name baseline-first --no-publish --init $(INIT_MOBILENETV2) $(SHORT)
 	$(CORE) train --network resnet50 --name resnet50-labels --no-publish --init $(INIT_RESNET50)
 	$(CORE) distill --network resnet50 --name resnet50-taught --no-publish --init $(RUNS)/resnet50-labels/best.npz \
@@ -83,6 +83,8 @@ models: install ## Make every shipped model anew from HAM10000 (fifteen hours on
 	$(CORE) project
 	$(CORE) turned --model student --model student-int8
 	$(CORE) data summary --publish
+	$(CORE) trials --save
+	$(CORE) benchmark models --save
 
 # Short, so that both splits are trained in an evening; what counts is the difference.
 leak: install ## Train one short recipe on both splits, measure what the report's adds (three hours on two cores)

@@ -235,12 +235,11 @@ def _all_differences(found: Found, guest: Guest | None, titles: dict[str, str]) 
 def _say_whether_distillation_pays() -> None:
     """The student and the baseline on validation as well, and in what else they differ."""
     manifest = _shared.registry().manifest
-    key = tuple(
-        _shared.predictions_sha256(n) if manifest and n in manifest.models else ""
-        for n in (STUDENT, BASELINE)
-    )
+    if manifest is None:
+        return
+    key = tuple(_shared.predictions_sha256(name) for name in manifest.models)
     try:
-        said = _gain(key, manifest) if all(key) else ""
+        said = _gain(key, manifest)
     except UserError:
         return  # the view says of each model why it is left out
     if not said:

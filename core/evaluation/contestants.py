@@ -126,7 +126,7 @@ def contestant(
         temperature=entry.temperature,
         parameters=entry.parameters or None,
         bytes=shipped_bytes(manifest, entry),
-        numbers=" + ".join(_number_formats(manifest, entry)),
+        numbers=" + ".join(number_formats(manifest, entry)),
         milliseconds=benchmark.milliseconds(name) if benchmark else None,
         cohorts=figures.get("cohorts") or (),
     )
@@ -151,7 +151,7 @@ def _shipped(entry: ModelEntry) -> str | None:
     return entry.files.get("litert") or entry.files.get("weights")
 
 
-def _number_formats(manifest: Manifest, entry: ModelEntry) -> list[str]:
+def number_formats(manifest: Manifest, entry: ModelEntry) -> list[str]:
     """In what the shipped file stores its numbers, in words; of an ensemble every one of its members'."""
     entries = (
         [manifest.models[m] for m in entry.members if m in manifest.models] if entry.members else [entry]

@@ -1,11 +1,14 @@
-"""What distillation gave as it is shipped: the student minus the baseline, on both parts that neither learned from."""
+"""What distillation gave as it is shipped: the student minus the baseline, on both parts that neither learned from.
+
+Of the student's files the one whose numbers are stored as the baseline's are: rounding alone moves half a point.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from core.evaluation.compare import BASELINE, COUNTED, STUDENT, Comparison, compare_all
-from core.evaluation.contestants import read_predictions
+from core.evaluation.contestants import number_formats, read_predictions
 from core.evaluation.intervals import RESAMPLES
 from core.manifest import Manifest
 
@@ -29,9 +32,9 @@ def read_gain(manifest: Manifest, *, resamples: int = RESAMPLES) -> dict[str, Co
         ArtifactError: a file of predictions is missing or damaged.
         PredictionsError: the two answered different images.
     """
-    names = (STUDENT, BASELINE)
-    if any(n not in manifest.models or "predictions" not in manifest.models[n].files for n in names):
+    if not all(_has_answers(manifest, name) for name in (STUDENT, BASELINE)):
         return {}
+    names = (_form_like(manifest, BASELINE), BASELINE)
     answers = [read_predictions(manifest, name) for name in names]
     temperatures = {name: manifest.model(name).temperature for name in names}
     return {
@@ -41,6 +44,20 @@ def read_gain(manifest: Manifest, *, resamples: int = RESAMPLES) -> dict[str, Co
         for part in PARTS
         if all((one.part == part).any() for one in answers)
     }
+
+
+def _has_answers(manifest: Manifest, name: str) -> bool:
+    return name in manifest.models and "predictions" in manifest.models[name].files
+
+
+def _form_like(manifest: Manifest, name: str) -> str:
+    """The student's file, or that of its whole variants, which stores numbers as another model's does."""
+    stored = number_formats(manifest, manifest.model(name))
+    whole = [n for n, entry in manifest.models.items() if entry.parent == STUDENT and not entry.widths]
+    for form in (STUDENT, *whole):
+        if _has_answers(manifest, form) and number_formats(manifest, manifest.model(form)) == stored:
+            return form
+    return STUDENT
 
 
 def gain_sentence(found: Mapping[str, Comparison]) -> str:
@@ -61,4 +78,6 @@ def gain_sentence(found: Mapping[str, Comparison]) -> str:
         verdict = "That it paid is not shown."
     else:
         verdict = "That it paid is not beyond doubt: one part shows it, the other does not."
-    return f"Student minus baseline, in points of 100, {'; '.join(said)}. {verdict} {ONE_RUN}"
+    alike = any(pair.first != STUDENT for pair in found.values())
+    who = f"Student minus baseline{', their numbers stored alike' if alike else ''}"
+    return f"{who}, in points of 100, {'; '.join(said)}. {verdict} {ONE_RUN}"

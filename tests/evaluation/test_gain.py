@@ -39,6 +39,26 @@ def test_each_part_is_compared_on_its_own(folder, simulate):
     assert gain_sentence(found).endswith(f"Distillation paid on both. {ONE_RUN}")
 
 
+def test_the_student_is_asked_in_the_form_that_the_baseline_has(folder, simulate):
+    """Rounding is no part of what teachers give."""
+    for name, form in (("student", "float32"), ("baseline", "float16"), ("student-fp16", "float16")):
+        (folder / f"{name}.tflite").write_bytes(name.encode())
+        entry = {}
+        if name == "student-fp16":
+            simulate(200, model=name, skill=3.4, parts=PARTS).save(folder / f"{name}.parquet")
+            entry = {"title": "S", "role": "variant", "parent": "student"}
+        files = {"litert": f"{name}.tflite", "predictions": f"{name}.parquet"}
+        update_model(folder, name, entry, files, formats={"litert": f"litert-{form}"})
+    found = read_gain(load_manifest(folder), resamples=20)
+    assert {(pair.first, pair.second) for pair in found.values()} == {("student-fp16", "baseline")}
+    assert gain_sentence(found).startswith(
+        "Student minus baseline, their numbers stored alike, in points of 100"
+    )
+    update_model(folder, "student-fp16", {"widths": {"Conv1": 8}})
+    found = read_gain(load_manifest(folder), resamples=20)
+    assert {pair.first for pair in found.values()} == {"student"}, "a pruned one is another network"
+
+
 def test_without_one_of_the_two_nothing_is_said(folder):
     update_model(folder, "other", ModelEntry("other", "Other", "baseline"))
     manifest = load_manifest(folder)
