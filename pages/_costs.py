@@ -104,6 +104,10 @@ def show_this_machine(names: Sequence[str]) -> None:
             except UserError as error:
                 st.warning(_shared.plain_text(str(error)))
             bar.empty()
+        for state in _shared.registry().states():
+            if state.name in names and state.reason:
+                title = _shared.title(state.name)
+                st.caption(f":material/block: {title} is not measured: {_shared.plain_text(state.reason)}")
         if "measured-here" in st.session_state:
             show_measured(st.session_state["measured-here"])
 

@@ -10,6 +10,7 @@ import pytest
 from core.__main__ import main
 from core.artifacts import load_manifest
 from core.data.splits import SPLITS
+from core.evaluation.calibration import fit_temperature
 from core.evaluation.contestants import read_predictions
 from core.evaluation.ensemble import MEMBERS, combine
 from core.evaluation.leak_file import read_pairs
@@ -56,6 +57,13 @@ def test_every_model_has_its_figures_on_test_and_a_calibration_from_validation(e
     assert {"validation", "test", "cohorts"} <= set(entry.figures)
     assert entry.calibration["fitted_on"] == "validation"
     assert entry.figures["split"] == "lesion"
+    answers = read_predictions(MANIFEST, entry.name)
+    validation, test = (answers.part_only(part) for part in ("validation", "test"))
+    assert not set(validation.lesion_id) & set(test.lesion_id)
+    assert entry.temperature == pytest.approx(fit_temperature(validation.logits, validation.label), rel=1e-3)
+    for part, found in (("validation", validation), ("test", test)):
+        counted = confusion(found.label, found.predicted)[0].astype(int).tolist()
+        assert entry.figures[part]["confusion"] == counted
 
 
 def test_the_ensemble_is_the_set_of_networks_that_is_best_on_validation():

@@ -75,6 +75,9 @@ def test_a_run_ends_in_the_table(laboratory: Laboratory, variant: Variant):
     assert read.test.diagonal().sum() == (read.answers == laboratory.images.labels[part]).sum()
     assert len(read.history) == read.epochs == 2
     assert read.history[read.best_epoch - 1]["val_loss"] == min(row["val_loss"] for row in read.history)
+    assert read.validation.sum() == len(laboratory.images.rows[variant.split]["validation"])
+    kept = read.history[read.best_epoch - 1]["val_accuracy"]
+    assert np.trace(read.validation) / read.validation.sum() == pytest.approx(kept, abs=1e-4)
     assert np.isnan(read.soft_entropy) == (not variant.teachers)
     if variant.mistakes:
         assert np.log(7) - read.soft_entropy < 1e-3
@@ -115,6 +118,31 @@ def test_a_killed_run_goes_on_to_the_same_end(laboratory: Laboratory, monkeypatc
     ]
     assert strip[0] == strip[1]
     assert found.answers.tolist() == expected.answers.tolist()
+
+
+def test_the_answers_are_the_best_epoch_s_also_where_that_is_not_the_last(laboratory, monkeypatch):
+    losses = iter([0.5, 0.9])
+    real = cell.validation_figures
+    monkeypatch.setattr(cell, "validation_figures", lambda *given: real(*given) | {"val_loss": next(losses)})
+    seen, step = [], cell.Cell._keep_best
+
+    def keep_best(self, row):
+        seen.append(self.student.network.get_weights())
+        step(self, row)
+
+    monkeypatch.setattr(cell.Cell, "_keep_best", keep_best)
+    answered = []
+    result = cell.Cell._result
+
+    def answer(self):
+        found = result(self)
+        answered.append(self.student.network.get_weights())
+        return found
+
+    monkeypatch.setattr(cell.Cell, "_result", answer)
+    assert laboratory.train(Variant()).best_epoch == 1
+    assert all(np.array_equal(a, b) for a, b in zip(answered[0], seen[0], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(answered[0], seen[1], strict=True))
 
 
 def test_a_seed_decides_all_and_another_changes_something(laboratory: Laboratory):
@@ -237,9 +265,9 @@ def test_two_commands_at_once_make_the_views_once(laboratory: Laboratory, monkey
     assert np.array_equal(first, second)
 
 
-def test_the_first_batch_is_drawn_by_the_seed_from_the_training_part(laboratory: Laboratory):
-    variant = dataclasses.replace(TAUGHT, mistakes=(FIRST_BATCH,))
-    assert laboratory.train(variant).variant.mistakes == (FIRST_BATCH,)
+def test_a_run_with_the_first_batch_s_answers_learns_otherwise(laboratory: Laboratory):
+    wrong = laboratory.train(dataclasses.replace(TAUGHT, mistakes=(FIRST_BATCH,)))
+    assert wrong.history[0]["loss"] != laboratory.train(TAUGHT).history[0]["loss"]
 
 
 def test_answers_for_the_split_by_image_are_the_teacher_s_to_each_image(laboratory: Laboratory):

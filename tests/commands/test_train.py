@@ -8,10 +8,15 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
+import keras
+import numpy as np
+import pandas as pd
 import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest
+from core.data.ham10000 import open_dataset
+from core.data.splits import assign
 from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.training import launch, taught_by, trials
@@ -40,6 +45,12 @@ def place(small_folder, tmp_path, monkeypatch, tiny) -> Path:
     return tmp_path
 
 
+def weights(path: Path) -> dict[str, np.ndarray]:
+    """A file's arrays of numbers, as float32."""
+    with np.load(path) as file:
+        return {key: file[key].astype(np.float32) for key in file.files if file[key].dtype.kind == "f"}
+
+
 def error_line(capsys) -> str:
     """The one line that a user error prints."""
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
@@ -66,6 +77,10 @@ def test_teachers_baseline_and_student_from_the_command_line(place, capsys):
     views = recipe_for("tuned", "mobilenetv2").views
     assert student["views"] == views
     assert manifest.model("student").provenance["teachers"] == ["resnet50", "densenet169"]
+    assert manifest.model("student").provenance["teachers_sha256"] == {
+        name: manifest.files[manifest.model(name).files["weights"]].sha256[:16]
+        for name in ("resnet50", "densenet169")
+    }
     assert len(list((place / "cache").glob("teacher-*.npy"))) == 2 * views
     assert all(manifest.read(path) for entry in manifest.models.values() for path in entry.files.values())
 
@@ -83,6 +98,68 @@ def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, c
     entry = load_manifest(place / "artifacts").model("resnet50")
     assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "first/best.npz", "first"]
     assert entry.role == "teacher"
+
+
+def test_the_mean_of_the_weights_is_what_is_published(place, monkeypatch):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "first"]) == 0
+    assert main([*train, "--name", "second", "--seed", "2"]) == 0
+    same = {"val_accuracy": 0.5, "val_balanced_accuracy": 0.5}
+    monkeypatch.setattr("core.training.scores.validation_figures", lambda logits, labels: same)
+    assert main(["soup", "first", "second", "--name", "resnet50"]) == 0
+    first, second = (weights(place / "runs" / name / "best.npz") for name in ("first", "second"))
+    manifest = load_manifest(place / "artifacts")
+    found = weights(manifest.folder / manifest.model("resnet50").files["weights"])
+    assert any(not np.allclose(first[key], second[key], rtol=0.01, atol=0.01) for key in first)
+    for key in first:
+        assert found[key] == pytest.approx((first[key] + second[key]) / 2, rel=0.01, abs=2e-3), key
+
+
+def test_the_seed_decides_the_initial_weights_and_all_that_follows(place, monkeypatch):
+    """With Keras' own initialisers, as the real networks have them."""
+
+    def build(network: str, init: str | None = None) -> keras.Model:
+        image = keras.Input((None, None, 3))
+        x = keras.layers.Conv2D(8, 5, strides=4, name="conv")(image)
+        x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+        x = keras.layers.Dense(8, name="hidden")(x)
+        return keras.Model(image, keras.layers.Dense(7, name="logits")(x), name="tiny")
+
+    monkeypatch.setattr(launch, "build", build)
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    for name, seed in (("one", 3), ("same", 3), ("other", 9)):
+        assert main([*train, "--name", name, "--seed", str(seed)]) == 0
+    one, same, other = (weights(place / "runs" / name / "best.npz") for name in ("one", "same", "other"))
+    assert all(np.array_equal(one[key], same[key]) for key in one)
+    kernel = next(key for key in one if key.startswith("hidden/"))
+    assert not np.allclose(one[kernel], other[kernel], atol=0.01)
+
+
+def test_teachers_answer_online_where_views_never_repeat_and_must_under_mixup(place, capsys):
+    assert main(["train", "--network", "resnet50", *QUICK]) == 0
+    distill = ["distill", "--teachers", "resnet50", "--teacher-size", "32", *QUICK]
+    assert main([*distill, "--set", "mixup=0.2"]) == 2
+    assert "mixup: expected teachers that answer online" in error_line(capsys)
+    assert main([*distill, "--set", "views=null", "--set", "mixup=0.2"]) == 0
+    assert not list((place / "cache").glob("teacher-*.npy"))
+
+
+def test_a_run_does_not_go_on_where_two_labels_have_changed(place, small_set, tmp_path, capsys, monkeypatch):
+    """As many images in every part, of which two say something else."""
+    folder = small_set.write_flat(tmp_path / "mine")
+    monkeypatch.setenv("DERMDISTILL_DATA", str(folder))
+    command = ["train", "--network", "mobilenetv2", *QUICK, "--no-publish"]
+    assert main(command) == 0
+    table = pd.read_csv(folder / "HAM10000_metadata.csv", dtype=str)
+    records = open_dataset(folder).records
+    parts = dict(zip(records["image_id"], assign(records), strict=True))
+    singles = table[~table["lesion_id"].duplicated(keep=False) & (table["image_id"].map(parts) == "train")]
+    first, second = (singles.index[singles["dx"] == dx][0] for dx in ("nv", "mel"))
+    table.loc[[first, second], "image_id"] = table.loc[[second, first], "image_id"].to_numpy()
+    table.to_csv(folder / "HAM10000_metadata.csv", index=False)
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "expected a run on these images" in error_line(capsys)
 
 
 def test_a_mean_judged_by_drawn_lesions_takes_no_place_of_photographs(place, capsys, monkeypatch):

@@ -122,7 +122,10 @@ def test_other_ids_roots_and_layouts_are_other_stores(source, tmp_path):
     paths = {PixelStore.open(source, ids, tmp_path).path, PixelStore.open(source, ids[:-1], tmp_path).path}
     elsewhere = Source(source.images, Path("elsewhere"))
     paths.add(PixelStore.open(elsewhere, ids, tmp_path).path)
-    assert len(paths) == 3
+    otherwise = Source(source.images, source.root)
+    otherwise.layout = "class folders"
+    paths.add(PixelStore.open(otherwise, ids, tmp_path).path)
+    assert len(paths) == 4
 
 
 def test_other_images_under_the_same_ids_are_decoded_again(source, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.evaluation.brought import COLUMNS, MAX_ERRORS, NAME, BroughtError, read_brought, template
+from core.evaluation.calibration import fit_temperature
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES
 
@@ -55,7 +56,11 @@ def test_what_is_in_order_comes_back_as_it_was(reference: Predictions) -> None:
 def test_with_all_validation_images_it_is_calibrated_as_ours(reference: Predictions) -> None:
     found = read_brought(written(table(reference, None)), reference)
     assert found.calibrated
-    assert found.temperature != 1
+    validation = reference.part_only("validation")
+    fitted = fit_temperature(validation.logits, validation.label)
+    assert found.temperature == pytest.approx(fitted, rel=1e-3)
+    test = reference.part_only("test")
+    assert fitted != pytest.approx(fit_temperature(test.logits, test.label), rel=2e-3)
     assert set(found.predictions.part) == {"test"}
 
 

@@ -23,10 +23,12 @@ from core.data.pixels import to_input
 from core.errors import UserError
 from core.networks.weights import load_weights
 from core.training import loop as module
+from core.training.average import WeightAverage
 from core.training.batches import ViewMaker
 from core.training.loop import Trainer, hard_accuracy, smooth
 from core.training.recipes import Stage
 from core.training.scores import validation_figures
+from core.training.teachers import CachedTeachers, OnlineTeachers
 
 TINY = Path(__file__).with_name("tiny.py")
 FAST = "jax" if find_spec("jax") else keras.config.backend()
@@ -381,6 +383,56 @@ def test_the_teachers_are_asked_about_the_very_pixels_also_under_mixup(tiny, tmp
     assert (y[:, 1] == 2.5).all()
     assert y[:, 0].sum(axis=1) == pytest.approx(np.ones(4), rel=1e-5)
     assert (np.count_nonzero(y[:, 0], axis=1) == 2).all()
+
+
+def test_cached_teachers_have_answered_the_very_views_that_the_student_sees(tiny, tmp_path, monkeypatch):
+    """Three epochs with two views, so that an epoch's number is not its view's."""
+    recipe = tiny.soft_recipe(stages=(Stage(3, tiny.SIDE),), ema=None)
+    data, pair = tiny.make_data(tmp_path), tiny.make_teachers()
+    cached = CachedTeachers(pair, recipe, data.store, data.train, tmp_path / "cache", ViewMaker(0))
+    online = OnlineTeachers(pair, recipe.distillation)
+    seen = []
+
+    def step(self, rows, x, view):
+        assert cached(rows, view, None) == pytest.approx(online(rows, view, x), abs=1e-3)
+        seen.append((self.progress.epoch, view))
+        self.progress.step += 1
+        self.progress.seen += len(rows)
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    start(tiny, tmp_path, recipe, teachers=cached).run()
+    assert set(seen) == {(0, 0), (1, 1), (2, 0)}
+
+
+def test_the_weights_that_are_kept_are_the_average_s(tiny, tmp_path):
+    seen = []
+
+    def after_step(network, average, share):
+        seen.append(([value.copy() for value in average.values], network.get_weights()))
+
+    recipe = tiny.make_recipe(stages=(Stage(1, tiny.SIDE),), ema=0.9)
+    trainer = start(tiny, tmp_path, recipe, after_step=after_step)
+    before = trainer.network.get_weights()
+    trainer.run()
+    average, raw = seen[-1]
+    kept = tiny.make_network(seed=77)
+    load_weights(kept, trainer.folder / "best.npz", "tiny")
+    with WeightAverage(kept, 0.9, average).applied():
+        expected = kept.get_weights()
+    load_weights(kept, trainer.folder / "best.npz", "tiny")
+    for found, mean in zip(kept.get_weights(), expected, strict=True):
+        assert found == pytest.approx(mean, rel=2e-3, abs=1e-3)  # float16
+    far = [
+        max(np.abs(a - b).max() for a, b in zip(kept.get_weights(), w, strict=True)) for w in (raw, before)
+    ]
+    assert min(far) > 0.01
+
+
+def test_the_seed_decides_the_order(tiny, tmp_path):
+    def order(seed: int) -> list:
+        return start(tiny, tmp_path, tiny.make_recipe(seed=seed))._batches()
+
+    assert order(3) == order(3) != order(4)
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.5])

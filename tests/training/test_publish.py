@@ -151,9 +151,11 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
     assert (facts["initial_weights"], facts["images"]["train"]) == ("none (random)", 5)
 
 
-def test_other_images_do_not_go_on_with_a_run(run):
-    with pytest.raises(UserError, match=r"these images \(6 for training.*others \(64 for.*--restart"):
-        note_start(run, "ImageNet", DATA_NOTE, {"train": 6, "validation": 2, "digest": "xyz"}, BEGAN)
+@pytest.mark.parametrize("change", [{"train": 6, "validation": 2, "digest": "xyz"}, {"digest": "xyz"}])
+def test_other_images_do_not_go_on_with_a_run(run, change):
+    """As many of them may be others, or have other labels."""
+    with pytest.raises(UserError, match=r"these images \(\d+ for training.*others \(64 for.*--restart"):
+        note_start(run, "ImageNet", DATA_NOTE, IMAGES | change, BEGAN)
 
 
 @pytest.mark.parametrize("name", BEGAN)
