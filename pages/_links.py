@@ -44,12 +44,13 @@ def multiselect(
 def segmented_control(
     label: str, options: Sequence[Option], format_func: Callable[[Any], str] = str, *, key: str, **more: Any
 ) -> Option:
-    """`st.segmented_control` of which one option is always chosen, at first the first, likewise."""
+    """`st.segmented_control` of which one is always chosen, at first the first (`?key=` is no choice), likewise."""
     _say_in_words(key, options, format_func)
-    return st.segmented_control(
+    chosen = st.segmented_control(
         label, options, default=options[0], required=True, format_func=format_func, key=key, bind="query-params",
         **more,
     )  # fmt: skip
+    return options[0] if chosen is None else chosen
 
 
 def number_input(

@@ -209,10 +209,7 @@ def show_balancing(images: Shown) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split = pick_split("balance-split")
-        effect = st.segmented_control(
-            "Bars show", list(EFFECTS), default=next(iter(EFFECTS)), required=True, key="effect",
-            bind="query-params",
-        )  # fmt: skip
+        effect = _links.segmented_control("Bars show", list(EFFECTS), key="effect")
     st.caption(whose)
     table = balancing_table(summary.parts[split]["train"])
     column = EFFECTS[effect]

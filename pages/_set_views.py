@@ -78,9 +78,7 @@ def pick_image(images: Shown) -> str | None:
         first = codes.index("mel") if "mel" in codes else 0
         code = _links.selectbox("Class", codes, first, lambda c: BY_CODE[c].name, key=CLASS, width=290)
         last = len(by_class[code])
-        number = st.number_input(
-            f"Image, 1 to {last:,}", 1, last, 1, key=NUMBER, bind="query-params", width=180
-        )
+        number = _links.number_input(f"Image, 1 to {last:,}", 1, last, 1, key=NUMBER, width=180)
     return str(by_class[code].iloc[number - 1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -13,6 +14,7 @@ SCRIPT = "<script>alert(1)</script>"
 JUNK = {
     "script": SCRIPT,
     "enormous": "9" * 5000,
+    "beyond any float": "9" * 400,
     "negative": "-1e308",
     "not a number": "nan",
     "path": "../../etc/passwd",
@@ -23,12 +25,12 @@ JUNK = {
 }
 
 
-def parameters() -> list[str]:
-    """The keys of every widget that stands in the address, as the pages' sources name them."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pages").glob("*.py"))
-    bound = re.findall(r'key="([a-z-]+)"(?=[^)]*bind="query-params")', text, re.DOTALL)
-    linked = re.findall(r'_links\.\w+\((?:[^()]|\([^()]*\))*?key="([a-z-]+)"', text, re.DOTALL)
-    return sorted({*bound, *linked})
+SECTIONS = frozenset({"section", "view", "aspect", "source"})
+"""Parameters that decide which part of a page is drawn; junk in them would leave only the first part to be tried."""
+
+
+BENEATH = (("One class", {"rule": "its probability reaches a threshold"}),)
+"""Parts that only another choice within a part brings out."""
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +44,56 @@ def visit(dashboard, protocol):
     return open_page
 
 
-def test_the_pages_have_parameters() -> None:
-    assert {"source", "class", "number", "models", "opacity", "view", "section", "threshold"} - {
-        "threshold"
-    } <= set(parameters())
+@pytest.fixture(scope="module")
+def parts(visit):
+    """A function that gives every part of a page: how its address chooses it, and the other parameters it has."""
+
+    @cache
+    def of_page(name: str) -> list[tuple[dict[str, str], list[str]]]:
+        page = visit(name, {})
+        chooser = next((x for x in page.of("button_group") if x.query_param_key in SECTIONS), None)
+        choices = [{chooser.query_param_key: o.content} for o in chooser.options] if chooser else [{}]
+        choices += [
+            choice | more for choice in choices for value, more in BENEATH if value in choice.values()
+        ]
+        return [(choice, _parameters(visit(name, choice))) for choice in choices]
+
+    return of_page
 
 
-@pytest.mark.parametrize("kind", [kind for kind in JUNK if kind != "empty"])
-def test_junk_in_every_parameter_of_the_prediction_page(visit, kind: str) -> None:
-    _sound(visit("prediction", dict.fromkeys(parameters(), JUNK[kind])), kind)
+def _parameters(page) -> list[str]:
+    """The names that a page's widgets have in the address, as it tells the browser."""
+    return sorted(set(re.findall(r'query_param_key: "([^"]+)"', page.everything())) - SECTIONS)
+
+
+def test_the_pages_have_parameters(parts) -> None:
+    found = {key for page in PAGES for _, keys in parts(page) for key in keys}
+    known = {"class", "number", "models", "true", "named", "threshold", "split", "dx", "order", "augmentation", "draw",
+             "view-number", "effect", "figure", "gain", "loss-t", "alpha", "card", "cost"}  # fmt: skip
+    assert known <= found
+    sections = {value for page in PAGES for choice, _ in parts(page) for value in choice.values()}
+    assert {"Images", "Balancing", "Cohorts", "Worst errors", "Sample"} <= sections
+    assert len(sections) >= 20
+
+
+@pytest.mark.parametrize("kind", JUNK)
+@pytest.mark.parametrize("page", PAGES)
+def test_junk_in_every_parameter_of_every_part_of_every_page(visit, parts, page: str, kind: str) -> None:
+    """`?effect=` is no effect either; a page that always has one takes the first."""
+    for choice, keys in parts(page):
+        if keys or not choice:
+            _sound(visit(page, dict.fromkeys(keys, JUNK[kind]) | choice), f"{page} {choice} {kind}")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_parameter_empty_on_every_page(visit, page: str) -> None:
-    """`?view=` is no view; a page that always has one takes the first."""
-    _sound(visit(page, dict.fromkeys(parameters(), "")), page)
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "prediction"])
-def test_a_different_junk_in_every_parameter_of_every_page(visit, page: str) -> None:
+def test_a_different_junk_in_every_parameter_also_in_those_that_choose_the_part(
+    visit, parts, page: str
+) -> None:
     kinds = list(JUNK)
-    query = {key: JUNK[kinds[i % len(kinds)]] for i, key in enumerate(parameters())}
-    _sound(visit(page, query), page)
+    keys = sorted({*SECTIONS, *(key for _, of_part in parts(page) for key in of_part)})
+    for shift in range(3):
+        query = {key: JUNK[kinds[(i + shift) % len(kinds)]] for i, key in enumerate(keys)}
+        _sound(visit(page, query), f"{page} {shift}")
 
 
 def test_values_and_names_of_no_parameter_at_all(visit) -> None:
