@@ -234,6 +234,22 @@ class Visitor:
         self._file = file_id
         return page
 
+    def download(self, button: Any) -> requests.Response:
+        """What a person gets who presses a download button, also one whose file is made only then."""
+        if button.url:
+            return self.fetch(button.url)
+        request = BackMsg()
+        request.backend_operation_request.request_id = "2"
+        request.backend_operation_request.session_id = self.session_id
+        request.backend_operation_request.deferred_file.file_id = button.deferred_file_id
+        self.send(request.SerializeToString())
+        for message in self.messages():
+            if message.WhichOneof("type") == "backend_operation_response":
+                response = message.backend_operation_response
+                assert response.deferred_file.url, response.error_msg
+                return self.fetch(response.deferred_file.url)
+        raise AssertionError("unreachable")
+
     def fetch(self, address: str) -> requests.Response:
         """What the server gives for an address on it."""
         return self.http.get(self.url + address, timeout=PATIENCE)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import ModelEntry, update_model
@@ -109,6 +110,12 @@ def test_two_visitors_share_no_answer_about_uploads(page, monkeypatch: pytest.Mo
     bars(app, photograph())
     app.run()
     assert len(asked) == 1, "the same visit asks once"
+    begin = ScriptRunner.__init__
+    monkeypatch.setattr(
+        ScriptRunner, "__init__", lambda self, **given: begin(self, **given | {"session_id": "somebody else"})
+    )
+    bars(page(), photograph())
+    assert len(asked) == 2, "and another one again"
 
 
 UPLOADS = {"_data", "_item", "_reading", "_brought"}
@@ -130,13 +137,20 @@ def test_every_cache_of_uploads_is_of_one_visit_and_keyed_by_sha256() -> None:
     """Arguments with an underscore are no part of a key: what holds an upload has one, beside its hash."""
     seen = 0
     for file, function, decorator in cached():
-        names = [argument.arg for argument in function.args.args]
+        names = [argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)]
         assert not {"data", "item", "reading", "pixels", "rgb", "image"} & set(names), (file, function.name)
         if UPLOADS & set(names):
             seen += 1
             assert "sha256" in names, (file, function.name)
             assert "scope='session'" in decorator, (file, function.name)
     assert seen >= 4
+
+
+def test_what_a_guest_s_answers_give_is_of_one_visit() -> None:
+    """Its argument is called as that of the shipped models' is, whose results everybody may have."""
+    found = {function.name: decorator for _, function, decorator in cached()}
+    assert "scope='session'" in found["_compare_guest"]
+    assert "scope='session'" not in found["_compare_ours"]
 
 
 def test_every_cache_has_an_end() -> None:

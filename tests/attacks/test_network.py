@@ -48,13 +48,16 @@ def test_the_watch_lets_this_machine_through(watched, events, tmp_path: Path) ->
 
 
 def test_the_dashboard_and_a_prediction_need_no_network(dashboard, protocol, events) -> None:
-    """From the server's first moment on: every page, a verdict with its maps, and the case report's sources."""
+    """From the server's first moment on: every page, a verdict with its maps, and the case report."""
     pages = sorted(path.stem for path in (ROOT / "pages").glob("[a-z]*.py"))
     for name in pages:
         with protocol.Visitor(dashboard.url, name) as visitor:
             assert not visitor.page.of("exception"), name
     with protocol.Visitor(dashboard.url, "prediction") as visitor:
-        assert visitor.upload("a.jpg", synthetic_sample("nv", 1).data).of("imgs")
+        page = visitor.upload("a.jpg", synthetic_sample("nv", 1).data)
+        assert page.of("imgs")
+        (report,) = [visitor.download(button) for button in page.of("download_button")]
+        assert b"<html" in report.content
     assert events(dashboard.doings, "read"), "the watch saw the models being read"
     assert events(dashboard.doings, "network") == []
 

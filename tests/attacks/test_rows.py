@@ -155,9 +155,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "serving/test_output.py::test_csv_is_neutralised_and_parquet_is_not",
     ),
     "addresses with junk, enormous values, script": (
-        "attacks/test_addresses.py::test_junk_in_every_parameter_of_the_prediction_page",
-        "attacks/test_addresses.py::test_a_different_junk_in_every_parameter_of_every_page",
-        "attacks/test_addresses.py::test_every_parameter_empty_on_every_page",
+        "attacks/test_addresses.py::test_junk_in_every_parameter_of_every_part_of_every_page",
+        "attacks/test_addresses.py::test_a_different_junk_in_every_parameter_also_in_those_that_choose_the_part",
         "attacks/test_addresses.py::test_what_is_no_choice_is_said",
     ),
     "the server: this machine alone, no other site, no traces, no files": (

@@ -172,9 +172,11 @@ def test_of_a_patient_nothing_is_in_pages_pictures_reports_and_logs(visitor, das
     page = visitor.upload(name, data)
     assert page.of("imgs"), page.answer()
     assert SECRET not in page.everything()
-    addresses = [*page.answer().images, *(x.url for x in page.of("download_button") if x.url)]
-    for address in addresses:
-        given = visitor.fetch(address)
+    buttons = page.of("download_button")
+    assert [button.label for button in buttons] == ["Case report"]
+    (report,) = [visitor.download(button) for button in buttons]
+    assert b"<html" in report.content
+    for given in [report, *map(visitor.fetch, page.answer().images)]:
         assert given.ok
         assert SECRET.encode() not in given.content
         assert b"PK\x03\x04" not in given.content

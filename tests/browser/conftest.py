@@ -44,9 +44,14 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", "app.py"]
         for key, value in options.items():
             command += [f"--{key}", value]
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"} | environment
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def wait(self) -> None:

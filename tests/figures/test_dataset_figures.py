@@ -61,9 +61,10 @@ def test_a_leak_is_a_share_of_the_whole():
 def test_balancing_stands_beside_what_was_there(column, text):
     table = balancing_table(IMAGES)
     rows = table[table["balance"] == "none"]
-    figure = balancing_bars(rows.assign(before=rows[column]), column, axis="x")
+    figure = balancing_bars(rows.assign(before=rows[column] / 2), column, axis="x")
     after, before, said = figure.data
-    assert list(after.x) == list(before.x)
+    assert list(after.x) == list(rows[column])
+    assert list(before.x) == list(rows[column] / 2)
     assert f" {text}" in said.text
     assert list(after.marker.color) == [class_colour(code) for code in CODES]
 

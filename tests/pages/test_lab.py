@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -128,6 +129,13 @@ def chart(app: AppTest, key: str) -> dict:
     return json.loads(found[0].proto.spec)
 
 
+def decoded(values: list | dict) -> list:
+    """A trace's numbers, which Plotly may send packed."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), np.dtype(values["dtype"])).tolist()
+    return values
+
+
 def sound(app: AppTest) -> AppTest:
     assert not app.exception, app.exception
     assert not app.error
@@ -178,9 +186,14 @@ def test_temperature_moves_the_entropy_and_keeps_the_order(models: Path, use, op
     before = next(m.value for m in app.markdown if m.value.startswith("At T = 2 "))
     app.select_slider(key="t").set_value(50.0).run()
     after = next(m.value for m in sound(app).markdown if m.value.startswith("At T = 50 "))
-    assert before.split("**order**")[1].split(".")[0] == after.split("**order**")[1].split(".")[0]
-    bars = chart(app, "soft-resnet50")["data"]
-    assert {trace["name"] for trace in bars} == {"T = 50", "T = 1"}
+    entropies = [float(re.search(r"entropy is .*? (\d\.\d{3})", said)[1]) for said in (before, after)]
+    assert entropies[0] + 0.1 < entropies[1] <= 1.946
+    order = re.search(r"\*\*order\*\*: ([\w >]+)", after)[1].split(" > ")
+    bars = {trace["name"]: trace for trace in chart(app, "soft-resnet50")["data"]}
+    assert set(bars) == {"T = 50", "T = 1"}
+    for trace in bars.values():
+        shares = dict(zip(trace["x"], decoded(trace["y"]), strict=True))
+        assert sorted(shares, key=shares.get, reverse=True) == order
 
 
 def test_what_is_as_trained_is_said_and_calibrated_where_it_can_be(

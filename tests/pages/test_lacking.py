@@ -18,10 +18,10 @@ SHIPPED = ROOT / "artifacts"
 NAMED: dict[str, tuple[str, ...]] = {
     "overview": (BENCHMARK,),
     "prediction": ("python -m core train", "python -m core gate fit"),
-    "dataset": ("python -m core data",),
+    "dataset": ("The shipped counts are left out",),
     "comparison": ("python -m core evaluate",),
     "confusion": ("python -m core evaluate",),
-    "lab": ("python -m core evaluate", "python -m core ablate"),
+    "lab": ("python -m core evaluate", "The table of the runs cannot be read"),
     "models": ("python -m core",),
 }
 """Page -> commands that it must name. Privacy shows nothing that could be missing."""

@@ -221,16 +221,19 @@ def test_no_answer_at_all_is_an_error_and_never_a_class(make_models, open_page, 
     assert not app.subheader
 
 
+class RefusesAll:
+    """A gate that lets nothing through."""
+
+    model = "student"
+
+    def check(self, embedding, upload) -> Verdict:
+        return Verdict(False, "This looks like a cat.", 9.0, 1.0)
+
+
 def test_what_the_gate_refuses_gets_a_reason_and_no_class(
     page: AppTest, picture: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Gate:
-        model = "student"
-
-        def check(self, embedding, upload) -> Verdict:
-            return Verdict(False, "This looks like a cat.", 9.0, 1.0)
-
-    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry, model: Gate())
+    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry, model: RefusesAll())
     upload(page, ("cat.png", picture("mel")))
     assert "Not judged" in page.warning[0].value
     assert "This looks like a cat." in page.warning[0].value
@@ -281,7 +284,9 @@ def test_nothing_of_an_upload_is_written_to_disk(page: AppTest, picture: Callabl
     assert [path for path in written if Path(path).suffix != ".pyc" and "__pycache__" not in path] == []
 
 
-def test_a_synthetic_sample_is_labelled_and_goes_through_the_same_gate(make_models, open_page) -> None:
+def test_a_synthetic_sample_is_labelled_and_goes_through_the_same_gate(
+    make_models, open_page, monkeypatch
+) -> None:
     make_models(student=None)
     app = open_page(source="Sample")
     assert not app.exception
@@ -289,6 +294,10 @@ def test_a_synthetic_sample_is_labelled_and_goes_through_the_same_gate(make_mode
     assert app.text[0].value == "synthetic-mel-1.jpg"
     assert app.subheader
     assert app.selectbox(key="kind").options == ["Synthetic lesion"]
+    monkeypatch.setattr("core.serving.answer.load_gate", lambda registry, model: RefusesAll())
+    app = open_page(source="Sample", number="2")
+    assert "Not judged" in texts(app.warning)
+    assert not app.subheader
 
 
 def test_samples_begin_with_those_that_the_gate_keeps(make_models, open_page, monkeypatch) -> None:

@@ -263,12 +263,29 @@ def test_a_file_that_makes_no_sense_is_refused(gate, arrays, said):
         FittedGate.from_bytes(changed(gate, **arrays), "gate.npz")
 
 
+class Opens:
+    """Leaves a mark when somebody unpickles it."""
+
+    def __reduce__(self):
+        return mark, ()
+
+
+OPENED: list[int] = []
+
+
+def mark() -> None:
+    OPENED.append(1)
+
+
 def test_damaged_bytes_and_pickles_are_refused(gate):
     import io
 
     pickled = io.BytesIO()
-    np.savez(pickled, version=np.array([{}], object))
-    for data in (b"", b"PK\x03\x04", gate.to_bytes()[:2000], b"x" * 500, pickled.getvalue()):
+    np.savez(pickled, version=np.array([Opens()], object))
+    with pytest.raises(ArtifactError, match="allow_pickle"):
+        FittedGate.from_bytes(pickled.getvalue(), "gate.npz")
+    assert not OPENED
+    for data in (b"", b"PK\x03\x04", gate.to_bytes()[:2000], b"x" * 500):
         with pytest.raises(ArtifactError, match=r"gate\.npz: expected the arrays"):
             FittedGate.from_bytes(data, "gate.npz")
 
