@@ -10,9 +10,8 @@ from core.errors import UserError
 from core.evaluation.brought import NAME
 from core.evaluation.calibration import reliability
 from core.evaluation.cohorts import is_thin
-from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, STUDENT, Comparison, compare_all
-from core.evaluation.contestants import HEADLINE_NAMES, Contestant, averaged_runs, on_same_images, to_interval
-from core.evaluation.gain import gain_sentence, read_gain
+from core.evaluation.compare import BASELINE, COUNTED, DIFFERENCES, Comparison, compare_all
+from core.evaluation.contestants import HEADLINE_NAMES, Contestant, on_same_images, to_interval
 from core.evaluation.operating import precision_recall, roc
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import (
@@ -27,11 +26,11 @@ from core.figures.curves import Line, precision_recall_curves, reliability_diagr
 from core.figures.intervals import Mark, Row
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
-from core.manifest import Manifest
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
 from pages._figures import bars, mark, pick_figure, rows_of_figure
+from pages._pays import say_whether_distillation_pays
 
 READ_AHEAD = "read-ahead"
 DIMENSIONS = {"age": "Age", "sex": "Sex", "site": "Site", "confirmation": "How it was confirmed"}
@@ -192,7 +191,7 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         reading="Right of the line the named model is the better one. Whiskers that do not cross the line: a "
         "difference of 95% confidence, since both answered the same lesions.",
     )  # fmt: skip
-    _say_whether_distillation_pays()
+    say_whether_distillation_pays()
     table = difference_table(comparisons, titles)
     ends = [f"{name}_low", f"{name}_high"]
     digits = "%+.1f" if in_points else "%+.3f"
@@ -230,35 +229,6 @@ def _all_differences(found: Found, guest: Guest | None, titles: dict[str, str]) 
         temperatures = {model.name: model.temperature for model, _ in found}
         compared = compare_all([predictions for _, predictions in found], temperatures, figures=DIFFERENCES)
     return to_csv(difference_table(compared, titles))
-
-
-def _say_whether_distillation_pays() -> None:
-    """The student and the baseline on validation as well, and in what else they differ."""
-    manifest = _shared.registry().manifest
-    if manifest is None:
-        return
-    key = tuple(_shared.predictions_sha256(name) for name in manifest.models)
-    try:
-        said = _gain(key, manifest)
-    except UserError:
-        return  # the view says of each model why it is left out
-    if not said:
-        return
-    kinds = [
-        f"{_shared.title(n)} is the mean of {len(mean)} trainings' weights"
-        for n in (STUDENT, BASELINE)
-        if (mean := averaged_runs(manifest.models[n]))
-    ]
-    st.caption(
-        f":material/balance: {said}"
-        + (f" They differ in more than teachers: {' and '.join(kinds)}." if kinds else "")
-        + " With everything else equal, and several seeds, the distillation lab asks the same."
-    )
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _gain(key: tuple[str, ...], _manifest: Manifest) -> str:
-    return gain_sentence(read_gain(_manifest))
 
 
 def difference_row(pair: Comparison, against: str, name: str, titles: dict[str, str]) -> Row | None:

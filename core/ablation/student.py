@@ -14,7 +14,7 @@ from core.networks.classifiers import build
 from core.networks.normalisation import fused
 from core.training.checkpoint import state_variables
 from core.training.inference import predict_batch
-from core.training.loop import hard_accuracy
+from core.training.losses import hard_accuracy
 from core.training.schedule import WarmupCosine
 
 NETWORK = "mobilenetv2"

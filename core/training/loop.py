@@ -34,7 +34,7 @@ from core.training.checkpoint import (
     settle_best,
 )
 from core.training.inference import predict_logits
-from core.training.losses import DistillationLoss
+from core.training.losses import DistillationLoss, hard_accuracy, smooth
 from core.training.recipes import Recipe, Stage
 from core.training.schedule import WarmupCosine
 from core.training.scores import score, validation_figures
@@ -325,20 +325,6 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         progress, patience = self.progress, self.recipe.patience
         return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
-
-
-def hard_accuracy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-    """Share of images whose largest logit is their label; targets (batch, rows, 7), labels in row 0."""
-    return keras.ops.mean(
-        keras.ops.cast(
-            keras.ops.argmax(y_true[:, 0], axis=-1) == keras.ops.argmax(y_pred, axis=-1), "float32"
-        )
-    )
-
-
-def smooth(labels: np.ndarray, smoothing: float) -> np.ndarray:
-    """(B, 7) label distributions: 1 - smoothing on the label, the rest spread over all classes."""
-    return ((1 - smoothing) * np.eye(N_CLASSES)[labels] + smoothing / N_CLASSES).astype(np.float32)
 
 
 def write_history(path: Path, rows: list[dict]) -> None:

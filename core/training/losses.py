@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from core.lesions import N_CLASSES
+
 
 class DistillationLoss(keras.losses.Loss):
     """(1 - alpha) * hard + alpha * T^2 * KL(softmax(teacher / T) || softmax(student / T)).
@@ -83,3 +85,17 @@ def average_logits(logits: np.ndarray, average: str, temperature: float) -> np.n
     log_p = scaled - np.logaddexp.reduce(scaled, axis=-1, keepdims=True)
     mean = np.logaddexp.reduce(log_p, axis=0) - np.log(len(logits))
     return (temperature * mean).astype(np.float32)
+
+
+def hard_accuracy(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+    """Share of images whose largest logit is their label; targets (batch, rows, 7), labels in row 0."""
+    return keras.ops.mean(
+        keras.ops.cast(
+            keras.ops.argmax(y_true[:, 0], axis=-1) == keras.ops.argmax(y_pred, axis=-1), "float32"
+        )
+    )
+
+
+def smooth(labels: np.ndarray, smoothing: float) -> np.ndarray:
+    """(B, 7) label distributions: 1 - smoothing on the label, the rest spread over all classes."""
+    return ((1 - smoothing) * np.eye(N_CLASSES)[labels] + smoothing / N_CLASSES).astype(np.float32)

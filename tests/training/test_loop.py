@@ -25,7 +25,8 @@ from core.networks.weights import load_weights
 from core.training import loop as module
 from core.training.average import WeightAverage
 from core.training.batches import ViewMaker
-from core.training.loop import Trainer, hard_accuracy, smooth
+from core.training.loop import Trainer
+from core.training.losses import hard_accuracy, smooth
 from core.training.recipes import Stage
 from core.training.scores import validation_figures
 from core.training.teachers import CachedTeachers, OnlineTeachers
