@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from core.ablation.protocol import Protocol
 from core.data.augmentation import AUGMENTATIONS
-from core.data.ham10000 import Dataset, open_dataset
+from core.data.ham10000 import Dataset, check_lesions, open_dataset
 from core.data.pixels import PixelStore, is_of_store
 from core.data.splits import PARTS, assign
 from core.errors import UserError
@@ -101,11 +101,7 @@ def load_images(protocol: Protocol, maker: ViewMaker) -> Images:
         UserError: there is no dataset, a part of it is empty, or nobody knows which images are of one lesion.
     """
     dataset = open_dataset()
-    if dataset.metadata is None:
-        raise UserError(
-            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
-            "alone; put HAM10000_metadata.csv beside them"
-        )
+    check_lesions(dataset)
     records = dataset.records
     rows = {}
     for split in SPLITS_USED:

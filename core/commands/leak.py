@@ -37,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask, measure, print; with `--save` store."""
-    from core.data.ham10000 import open_dataset
+    from core.data.ham10000 import check_lesions, open_dataset
     from core.errors import UserError
     from core.evaluation.leak import sentence
     from core.evaluation.leak_file import save_pairs
@@ -46,11 +46,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset()
     if options.save and dataset.is_synthetic:
         raise UserError("--save: expected HAM10000, found synthetic lesions; their leak would stand for it")
-    if dataset.metadata is None:
-        raise UserError(
-            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
-            "alone; put HAM10000_metadata.csv beside them"
-        )
+    check_lesions(dataset)
     pairs = [_pair(runs_dir(), name, dataset) for name in options.names or ["resnet50", "student"]]
     print(report(pairs))
     print(f"\n{sentence(pairs)}")

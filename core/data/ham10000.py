@@ -80,6 +80,23 @@ class Dataset:
         return self.reader.read(self.entries(image_id)[0])
 
 
+def check_lesions(dataset: Dataset, otherwise: str = "") -> None:
+    """Refuse images of which nobody knows which are of one lesion: every image would count as a lesion of its own.
+
+    Args:
+        dataset: to be split, or to be measured on.
+        otherwise: what else could be done.
+
+    Raises:
+        DatasetError: it has no metadata file.
+    """
+    if dataset.metadata is None:
+        raise DatasetError(
+            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
+            f"alone; put HAM10000_metadata.csv beside them{otherwise}"
+        )
+
+
 def open_dataset(folder: Path | str | None = None, strict: bool = True) -> Dataset:
     """Open the HAM10000 dataset in a folder or zip. No image is decoded.
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from core.data.ham10000 import SYNTHETIC_PREFIX, open_dataset
+from core.data.ham10000 import SYNTHETIC_PREFIX, check_lesions, open_dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
 from core.errors import UserError
@@ -72,11 +72,8 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
             which images are of one.
     """
     dataset = open_dataset()
-    if split == "lesion" and dataset.metadata is None:
-        raise UserError(
-            f"{dataset.root}: expected a metadata file, which says what images are of one lesion, found class folders "
-            "alone; put HAM10000_metadata.csv beside them, or split by image, as the report did: --split report"
-        )
+    if split == "lesion":
+        check_lesions(dataset, ", or split by image, as the report did: --split report")
     records = dataset.records
     store = PixelStore.open(dataset, records["image_id"].tolist())
     parts = assign(records, split)

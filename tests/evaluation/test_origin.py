@@ -45,7 +45,20 @@ def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:
     check_place(None, "real", open_dataset(drawn))
 
 
-COMMANDS = pytest.mark.parametrize(
+@pytest.fixture
+def class_folders(small_set, tmp_path: Path) -> Path:
+    """Photographs in a folder for each class, and nothing that says which of them are of one lesion."""
+    for image_id, data in small_set.images.items():
+        place = tmp_path / "folders" / small_set.label(image_id)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{image_id}.jpg").write_bytes(data)
+    return tmp_path / "folders"
+
+
+@pytest.mark.parametrize(
+    ("at_hand", "found"), [("drawn", "expected HAM10000"), ("class_folders", "found class folders alone")]
+)
+@pytest.mark.parametrize(
     "command",
     [
         ["turned", "--model", "real"],
@@ -59,42 +72,17 @@ COMMANDS = pytest.mark.parametrize(
     ],
     ids=lambda command: " ".join(command[:2]),
 )
-
-
-@COMMANDS
-def test_every_command_that_stores_refuses(command, manifest, drawn, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
-    monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
-    for name in ("CACHE", "RUNS"):
-        monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
-    before = (manifest.folder / "manifest.json").read_bytes()
-    assert main(command) == 2
-    assert "expected HAM10000" in capsys.readouterr().err
-    assert (manifest.folder / "manifest.json").read_bytes() == before
-
-
-@pytest.fixture
-def class_folders(small_set, tmp_path: Path) -> Path:
-    """Photographs in a folder for each class, and nothing that says which of them are of one lesion."""
-    for image_id, data in small_set.images.items():
-        place = tmp_path / "folders" / small_set.label(image_id)
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{image_id}.jpg").write_bytes(data)
-    return tmp_path / "folders"
-
-
-@COMMANDS
-def test_and_every_one_where_nobody_knows_which_images_are_of_one_lesion(
-    command, manifest, class_folders, tmp_path, monkeypatch, capsys
+def test_every_command_that_stores_refuses(
+    command, at_hand, found, manifest, tmp_path, monkeypatch, capsys, request
 ) -> None:
-    """Split by image, a shipped model's training images would lie among its test images."""
+    """Drawn lesions, and photographs of unknown lesions: training images would lie among the test images of these."""
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
-    monkeypatch.setenv("DERMDISTILL_DATA", str(class_folders))
+    monkeypatch.setenv("DERMDISTILL_DATA", str(request.getfixturevalue(at_hand)))
     for name in ("CACHE", "RUNS"):
         monkeypatch.setenv(f"DERMDISTILL_{name}", str(tmp_path / name.lower()))
     before = (manifest.folder / "manifest.json").read_bytes()
     assert main(command) == 2
-    assert "found class folders alone" in capsys.readouterr().err
+    assert found in capsys.readouterr().err
     assert (manifest.folder / "manifest.json").read_bytes() == before
 
 
