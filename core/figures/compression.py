@@ -77,7 +77,8 @@ def compression_curves(
         seen = [*(getattr(point, gain) for point in curves.points), band.low, band.high]
         result.update_yaxes(range=[min(seen) - 0.01, max(seen) + 0.01])
     for method in (CHANNELS, MAGNITUDE):
-        points = sorted((*curves.of(method), whole), key=of)
+        # By what is left of it, up to the whole network: by a time that hardly differs, a line would zigzag.
+        points = sorted((*curves.of(method), whole), key=lambda point: point.weights)
         if len(points) > 1:
             result.add_trace(_line(method, points, [of(point) / of(whole) for point in points], gain))
     result.add_scatter(

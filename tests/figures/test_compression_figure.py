@@ -20,7 +20,7 @@ def line(figure, name):
 @pytest.mark.parametrize(
     ("cost", "channels", "weights"),
     [
-        ("Time", [0.47, 0.64, 1.0], [1.0, 1.01]),
+        ("Time", [0.47, 0.64, 1.0], [1.01, 1.0]),  # the whole network last, whatever the clock says
         ("Size", [0.4, 0.6, 1.0], [0.5, 1.0]),
         ("Multiply-adds", [0.4, 0.6, 1.0], [1.0, 1.0]),
         ("Weights", [0.4, 0.6, 1.0], [0.25, 1.0]),
@@ -29,7 +29,7 @@ def line(figure, name):
 def test_shares_of_the_whole_network(cost, channels, weights):
     figure = compression_curves(CURVES, cost=cost)
     assert line(figure, METHODS[CHANNELS]).x == pytest.approx(channels)
-    assert sorted(line(figure, METHODS[MAGNITUDE]).x) == pytest.approx(weights)
+    assert line(figure, METHODS[MAGNITUDE]).x == pytest.approx(weights)
     assert line(figure, METHODS[CHANNELS]).y == pytest.approx([0.66, 0.69, 0.7])
     assert figure.layout.shapes[0].y0 == pytest.approx(0.7)
 
