@@ -10,7 +10,7 @@ from core.evaluation.latency import COMMAND
 from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
 from core.numbers import percent
 from core.reported import CHOICES, MARK
-from pages import _shared
+from pages import _plain_tables, _shared
 
 SIZE, LATENCY = "Size", "Latency"
 
@@ -51,33 +51,7 @@ def show_table(models: list[Contestant]) -> None:
 
     st.subheader("What was measured, beside what was reported")
     table = headline_table(models)
-    shares = ["accuracy", "reported_accuracy", "balanced_accuracy", "melanoma_sensitivity"]
-    display = _shared.in_percent(table, shares)
-    display["interval"] = _shared.ranges(table, "accuracy")
-    display["numbers"] = ["several formats" if "+" in str(n) else n for n in table["numbers"]]
-    columns = {
-        "model": st.column_config.TextColumn("Model", width=172),
-        "accuracy": st.column_config.ProgressColumn("Accuracy", width=125, **_shared.PERCENT),
-        "interval": st.column_config.TextColumn("95% interval, %", width=105),
-        "reported_accuracy": st.column_config.NumberColumn(f"Accuracy {MARK}", width=130, format="%.2f%%"),
-        "balanced_accuracy": st.column_config.ProgressColumn(
-            "Balanced accuracy", width=125, **_shared.PERCENT
-        ),
-        "melanoma_sensitivity": st.column_config.ProgressColumn(
-            "Melanoma sensitivity", width=135, **_shared.PERCENT
-        ),
-        "megabytes": st.column_config.NumberColumn("MB", width=60, format="%.1f"),
-        "numbers": st.column_config.TextColumn("Numbers in the file", width=120),
-        "reported_megabytes": st.column_config.NumberColumn(f"MB {MARK}", width=100, format="%.1f"),
-        "milliseconds": st.column_config.NumberColumn("ms per image", width=90, format="%.1f"),
-        "note": st.column_config.TextColumn("Note", width=112),
-    }
-    shown = [name for name in columns if name == "note" or display[name].notna().any()]
-    st.dataframe(
-        display.style.apply(_mark_majority, axis=1), hide_index=True, column_order=shown, column_config=columns,
-        placeholder="", key="headline", height="content",
-        alt="Each model's accuracy, its interval and what the report says; the majority line last",
-    )  # fmt: skip
+    _plain_tables.headline(table)
     line = majority_line(models)
     ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
     st.caption(
@@ -131,11 +105,6 @@ def say_what_leaks() -> None:
         )
 
 
-def _mark_majority(row) -> list[str]:  # noqa: ANN001 - a row of a styled data frame
-    is_line = str(row["model"]).startswith("Always")
-    return ["font-style: italic; background-color: rgba(124, 135, 145, 0.18)" if is_line else ""] * len(row)
-
-
 def show_tradeoff(models: list[Contestant]) -> None:
     """Accuracy against what it costs."""
     st.subheader("Accuracy, and what it costs")
@@ -168,16 +137,7 @@ def show_tradeoff(models: list[Contestant]) -> None:
 def show_corrections() -> None:
     """What the report did and what is done here instead."""
     with st.expander("What the report did, and what is done here instead", icon=":material/build:"):
-        rows = [
-            {
-                "": choice.subject,
-                f"{MARK.capitalize()}": choice.reported,
-                "Where": choice.section,
-                "Here": choice.ours,
-            }
-            for choice in CHOICES
-        ]
-        st.table(rows)
+        _plain_tables.corrections(CHOICES)
 
 
 def main() -> None:
