@@ -32,7 +32,10 @@ COLUMNS = {
 """Heading and format of each column of the headline table, in order."""
 
 # Grey and blue-green that let the page through: they must be seen on light and on dark.
-LINES, BAR, MARKED = "rgba(124, 135, 145, 0.35)", "rgba(53, 160, 184, 0.32)", "rgba(124, 135, 145, 0.18)"
+LINES, BAR = "rgba(124, 135, 145, 0.35)", "rgba(53, 160, 184, 0.32)"
+MARKED = (
+    "font-style: italic; box-shadow: inset 0 0 0 100rem rgba(124, 135, 145, 0.18)"  # a shadow spares the bars
+)
 LOOKS = [
     {"selector": "", "props": "width: 100%; border-collapse: collapse; font-size: 0.875rem;"},
     {"selector": "th, td", "props": f"padding: 0.35rem 0.6rem; border-bottom: 1px solid {LINES}; text-align: left;"},
@@ -57,7 +60,7 @@ def headline(table: pd.DataFrame) -> None:
     )
     columns = [name for name in COLUMNS if name == "note" or shown[name].notna().any()]
     bars = [name for name in BARS if name in columns]
-    style = shown[columns].astype(dict.fromkeys(bars, float)).style.set_table_styles(NARROW)
+    style = shown[columns].astype(dict.fromkeys(bars, float)).style.set_table_styles(NARROW + _pinned())
     style = style.set_table_styles({name: TO_THE_RIGHT for name in columns if name in COSTS}, overwrite=False)
     style = style.format({name: COLUMNS[name][1] for name in columns}, na_rep="", escape="html")
     style = style.bar(subset=bars, vmin=0, vmax=1, color=BAR, height=70).apply(_mark_majority, axis=1)
@@ -80,6 +83,14 @@ def corrections(choices: Sequence[Choice]) -> None:
     )
 
 
+def _pinned() -> list[dict[str, str]]:
+    """The first column stays while the others are pushed beneath it; they would shine through without a colour."""
+    if not st.context.theme.type:
+        return []
+    colour = st.get_option(f"theme.{st.context.theme.type}.backgroundColor")
+    return [{"selector": "tr > :first-child", "props": f"position: sticky; left: 0; background: {colour};"}]
+
+
 def _show(style: Styler, name: str, label: str) -> None:
     """The table under a name of its own, so that a rerun changes nothing."""
     style = style.hide(axis="index").set_uuid(name).set_table_styles(LOOKS, overwrite=False)
@@ -88,4 +99,4 @@ def _show(style: Styler, name: str, label: str) -> None:
 
 def _mark_majority(row: pd.Series) -> list[str]:
     is_line = str(row["model"]).startswith("Always")
-    return [f"font-style: italic; background-color: {MARKED}" if is_line else ""] * len(row)
+    return [MARKED if is_line else ""] * len(row)

@@ -71,6 +71,15 @@ def test_the_overview_has_three_doors(dashboard, visit, door: str, title: str) -
     on_page(page, title)
 
 
+def test_on_a_phone_the_models_names_stay_beside_their_figures(dashboard, visit, manifest) -> None:
+    page = on_page(visit(dashboard.url, width=420), "DermDistill")
+    table = page.get_by_role("region", name="Each model's accuracy")
+    name, note = (table.get_by_text(text, exact=True).first for text in ("Model", "Note"))
+    note.scroll_into_view_if_needed()
+    assert table.evaluate("box => box.scrollLeft") > 0
+    assert 0 <= name.bounding_box()["x"] - table.bounding_box()["x"] < 30
+
+
 def test_an_own_image_is_read_its_map_changed_and_its_report_taken_home(dashboard, visit, own_image) -> None:
     page = on_page(visit(f"{dashboard.url}/prediction"), "Prediction")
     says(page, "What the models can name")
