@@ -20,7 +20,7 @@ from core.lab.findings import (
     verdict,
     weighted_verdict,
 )
-from core.lab.plan import CHOSEN, TEACHERS, TEMPERATURES, plan, taught
+from core.lab.plan import CHOSEN, TEACHERS, TEMPERATURES, groups_of, plan, taught
 from core.lab.variants import Variant
 from core.lab.views import (
     Plane,
@@ -125,7 +125,10 @@ def _show_verdict(
     )
     what = f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})"
     gains = all(e.seeds > 1 and e.is_clear and e.value > 0 for e in (plain, weighted))
-    beside = weighted_verdict(plain, weighted, figure)
+    if weighted.seeds or groups_of(taught(*CHOSEN, teachers, balance="sqrt")):
+        beside = weighted_verdict(plain, weighted, figure)
+    else:
+        beside = "What is left of it when both students get the same weights was tried with ResNet50 alone."
     if have_weights(teachers):
         beside = f"{title} learned with square-root class weights, which soft labels may hand on. {beside}"
     said = f"{verdict(plain, figure, what)}\n\n{beside}"

@@ -280,6 +280,8 @@ def test_a_gain_that_class_weights_explain_is_no_success(models: Path, use, open
     assert "balanced accuracy" not in texts(app.success)
     assert "square-root class weights" in texts(app.info)
     assert "nothing can be said yet: these runs" in texts(app.info)
+    others = sound(open_page("lab", by="densenet169"))
+    assert "was tried with ResNet50 alone" in texts(others.info), "no run of that kind will ever come"
     use(models, [*plain, *(replace(v, balance="sqrt") for v in plain)])
     said = texts(sound(open_page("lab")).success)
     assert said.count("adds") == 2
