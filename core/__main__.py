@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
+import select
 import sys
 
 from core import commands
 from core.errors import UserError
 from core.files import explain
 from core.settings import SETTINGS
+
+UNREAD = 141
+"""Exit status when nobody reads the output any more, as after `| head`: that of a process ended by SIGPIPE."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,13 +35,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 2 misused, others as the command says."""
-    options = build_parser().parse_args(arguments)
     try:
-        return int(options.run(options) or 0)
+        options = build_parser().parse_args(arguments)
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last moments
+        return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and not _is_read():
+            return UNREAD
         said = explain(error)
         if said is None:
             raise
@@ -45,6 +54,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+
+
+def _is_read() -> bool:
+    """Whether somebody still reads what is printed; if not, what is left goes nowhere, without an error."""
+    try:
+        output = sys.stdout.fileno()
+    except OSError:  # not a file, as where tests look on
+        return True
+    poll = select.poll()
+    poll.register(output, 0)  # of errors it tells in any case
+    if not poll.poll(0):
+        return True
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return False
 
 
 if __name__ == "__main__":

@@ -14,6 +14,14 @@ MACHINE = frozenset(
 )
 """Errors that say something of the disk and of permissions, nothing of the code."""
 
+PLACES = {
+    errno.EEXIST: "a folder",
+    errno.ENOTDIR: "a folder",
+    errno.EISDIR: "a file",
+    errno.ENAMETOOLONG: "a shorter name",
+}
+"""What was expected where a path names another kind of thing."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -62,7 +70,9 @@ def reserve(path: Path) -> None:
 
 def explain(error: OSError) -> str | None:
     """What the command line says of an error of the machine; None for one that may be a mistake of ours."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in PLACES:
+        return f"{where}expected {PLACES[error.errno]}, found: {error.strerror}"
     if error.errno not in MACHINE:
         return None
-    where = f"{error.filename}: " if error.filename else ""
     return f"{where}expected room and permission to read and write, found: {error.strerror}"

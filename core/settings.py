@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -18,9 +20,16 @@ class Setting:
     help: str
 
     def path(self) -> Path:
-        """The variable's value as a path; a relative default counts from the project's root."""
+        """The variable's value as a path; a relative default counts from the project's root.
+
+        Raises:
+            UserError: it begins with the home folder (`~name`) of a user who is not known here.
+        """
         value = os.environ.get(self.variable)
-        return Path(value).expanduser() if value else ROOT / self.default
+        try:
+            return Path(value).expanduser() if value else ROOT / self.default
+        except RuntimeError as error:
+            raise UserError(f"{self.variable}: expected a path, found {value!r} ({error})") from error
 
 
 DATA = Setting("DERMDISTILL_DATA", "data/HAM10000", "the HAM10000 folder, in any of its layouts")

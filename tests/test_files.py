@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from core import __main__ as command_line
 from core.files import explain, replacing, reserve
+from core.settings import ROOT
 
 
 def test_the_new_file_is_there_when_all_of_it_is(tmp_path: Path) -> None:
@@ -71,6 +74,9 @@ def test_reserved_room_is_taken_and_the_content_stays(tmp_path: Path) -> None:
         (OSError(errno.ENOSPC, "No space left on device"), "expected room and permission .* No space left"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "^/x/y: expected room and permission"),
         (OSError(errno.EROFS, "Read-only file system", "/x"), "Read-only file system"),
+        (FileExistsError(errno.EEXIST, "File exists", "/x"), "^/x: expected a folder, found: File exists"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), "^/x/y: expected a folder"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x"), "^/x: expected a file"),
     ],
 )
 def test_errors_of_the_machine_are_a_line_and_status_2(
@@ -89,6 +95,35 @@ def test_errors_of_the_machine_are_a_line_and_status_2(
     assert printed.startswith("error: ")
     assert printed.count("\n") == 1
     assert re.search(said, explain(error))
+
+
+def test_a_reader_that_goes_away_ends_a_command_quietly() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "core", "models", "--json"]
+    done = subprocess.run(command, cwd=ROOT, stdout=writes, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writes)
+    assert done.stderr == ""
+    assert done.returncode == command_line.UNREAD
+
+
+def test_a_broken_pipe_within_is_a_mistake_of_ours(monkeypatch) -> None:
+    def fails(_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(
+        command_line,
+        "build_parser",
+        lambda: type("P", (), {"parse_args": lambda *_: type("O", (), {"run": fails})})(),
+    )
+    with pytest.raises(BrokenPipeError):
+        command_line.main([])
+
+
+def test_a_variable_with_an_unknown_home_is_named(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", "~nobody-of-that-name/x")
+    assert command_line.main(["models"]) == 2
+    assert "DERMDISTILL_ARTIFACTS: expected a path" in capsys.readouterr().err
 
 
 def test_other_errors_may_be_mistakes_of_ours() -> None:

@@ -28,7 +28,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--seeds", default="1,2,3", help="seeds by comma (default: %(default)s)")
     parser.add_argument("--limit-minutes", type=float, help="begin no run that would end later than that")
-    parser.add_argument("--list", action="store_true", help="say which runs there are, and train none")
+    parser.add_argument(
+        "--list", action="store_true", help="say which runs there are and train none; needs the dataset, too"
+    )
     parser.add_argument(
         "--forget", metavar="RUN", nargs="+", help="take runs out of the table, and train none"
     )
@@ -104,6 +106,7 @@ def _protocol(options: argparse.Namespace) -> Protocol:
 
 def _print_list(laboratory: Laboratory, variants: list[Variant]) -> None:
     from core.ablation.answers import missing_teacher
+    from core.ablation.run import OUTDATED
     from core.lab.plan import groups_of
     from core.text import table
 
@@ -118,6 +121,11 @@ def _print_list(laboratory: Laboratory, variants: list[Variant]) -> None:
             balanced = f"{outcome.figures['test_balanced_accuracy']:.4f}"
         rows.append((variant.name, "+".join(groups_of(variant)), state, accuracy, balanced))
     print(table(("run", "groups", "state", "accuracy", "balanced"), rows, indent=""))
+    if any(row[2] == OUTDATED for row in rows):
+        print(
+            f"{OUTDATED}: made from other initial weights (--init), by teachers that learned further since, or by "
+            "another recipe; without --list such a run is made again"
+        )
 
 
 def _print_end(laboratory: Laboratory, variants: list[Variant], left: list[Variant]) -> None:

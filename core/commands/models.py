@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
         print(_headline(registry))
     else:
         print(_table(listed))
-        for row in listed:
-            for line in _remarks(row):
-                print(line, file=sys.stderr)
+    if options.check or not (options.json or options.markdown):
+        for line in _remarks(listed, registry):
+            print(line, file=sys.stderr)
     return BROKEN_STATUS if broken else 0
 
 
@@ -167,8 +167,21 @@ def _state(row: dict[str, Any]) -> str:
     return "absent" if row["absent"] else "REFUSED"
 
 
-def _remarks(row: dict[str, Any]) -> list[str]:
-    """Lines under the table: why a model cannot be used and what makes it."""
+def _remarks(rows: list[dict[str, Any]], registry: Registry) -> list[str]:
+    """Lines under the table: why models cannot be used and what makes them."""
+    from core.manifest import MANIFEST
+    from core.settings import artifacts_dir
+
+    if registry.manifest is not None:
+        return [line for row in rows for line in _remark(row)]
+    reasons = list(dict.fromkeys(row["reason"] for row in rows))  # one file's, whatever the model
+    if (artifacts_dir() / MANIFEST).exists():
+        return reasons  # what is damaged need not be trained again
+    return reasons + [f"make {row['name']} with: {row['command']}" for row in rows if row["command"]]
+
+
+def _remark(row: dict[str, Any]) -> list[str]:
+    """Why a model cannot be used and what makes it; nothing of one that can."""
     check = row.get("check")
     if check is not None and not check["works"]:
         return [f"{row['name']}: {check['reason']}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,9 +174,16 @@ def _workers(asked: int) -> int:
 
 
 def _paths(options: argparse.Namespace) -> list[str]:
-    """What is asked for, without the table of an earlier run, which a shell's `*` names as well."""
+    """What is asked for, without the table of an earlier run, which a shell's `*` names as well.
+
+    Raises:
+        UserError: a path is empty, as a variable that is not set leaves it.
+    """
+    from core.errors import UserError
     from core.serving.output import is_table
 
+    if "" in options.paths:
+        raise UserError("expected an image or a folder, found an empty path")
     table = options.output.resolve()
     others = [path for path in options.paths if Path(path).resolve() != table or not is_table(table)]
     return others or options.paths
@@ -207,7 +215,8 @@ def _prepare(options: argparse.Namespace, files: list[str]) -> Overlays | None:
     outputs = [folder / name for name in (OVERLAY_INDEX, *overlays.names.values())]
     keep_apart(files, outputs, "--explain")
     _make_folder(folder)
-    return overlays
+    others = {path.name for path in folder.iterdir()} - set(indexed.values())
+    return replace(overlays, names=overlay_names(files, overlays.indexed, others))
 
 
 def _make_folder(folder: Path) -> None:

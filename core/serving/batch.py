@@ -180,15 +180,18 @@ def _identity(path: str | Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def overlay_names(files: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
+def overlay_names(
+    files: Iterable[str], known: Mapping[str, str] | None = None, others: Iterable[str] = ()
+) -> dict[str, str]:
     """A file name for every image's overlay: its stem, numbered where several images have the same.
 
     Args:
         files: the images.
         known: image -> file name, of an earlier run that is resumed; these names are kept.
+        others: names of files that are nobody's overlay, and stay.
     """
     known = known or {}
-    taken = {name.lower() for name in known.values()}
+    taken = {name.lower() for name in (*known.values(), *others)}
     names: dict[str, str] = {}
     uses: Counter[str] = Counter()
     for file in files:

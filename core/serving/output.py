@@ -61,8 +61,8 @@ class RowWriter:
             wanted: images that the table shall have in the end.
 
         Raises:
-            OutputError: another ending; the file cannot be written; there are rows of another model or made with
-                something else, or it is unknown with what, and the table lacks something that is wanted.
+            OutputError: another ending; what is there cannot be written, or is no such table; its rows are of another
+                model or made with something else, or it is unknown with what, and something that is wanted is lacking.
         """
         check_ending(path)
         self.path = path
@@ -74,6 +74,7 @@ class RowWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not (resume and self._recover(model, made_with, wanted)):
+                _check_own(path)
                 self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
             self._keep_making(made_with)
             self._stream = self._rows.open("a", encoding="utf-8", newline="")
@@ -190,6 +191,15 @@ def is_table(path: Path) -> bool:
     except OSError:
         return False
     return begins == header or begins.startswith(b"PAR1")
+
+
+def _check_own(path: Path) -> None:
+    """Nothing but an earlier table, or an empty file, gives way to a new one."""
+    if path.is_file() and path.stat().st_size and not is_table(path):
+        raise OutputError(
+            f"{path}: expected a new file or an earlier table of this command, found another file; "
+            "choose another output"
+        )
 
 
 def making_of(path: Path) -> Path:

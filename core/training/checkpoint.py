@@ -6,13 +6,15 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from core.errors import UserError
 from core.files import replacing
+
+if TYPE_CHECKING:
+    import keras
 
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 """Its name in a run's folder, and that of the best epoch's weights."""
@@ -156,6 +158,8 @@ def state_variables(network: keras.Model) -> list:
 
 
 def _numpy(variable: keras.Variable) -> np.ndarray:
+    import keras  # who only reads how far a run has come is spared its seconds
+
     return np.asarray(keras.ops.convert_to_numpy(variable.value if hasattr(variable, "value") else variable))
 
 

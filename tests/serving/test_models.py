@@ -80,6 +80,8 @@ def test_the_check_speaks_through_the_exit_status_whatever_is_printed(make_artif
     flip(make_artifacts("student", "resnet50"))
     for shape in ([], ["--json"], ["--markdown"]):
         assert main(["models", "--check", *shape]) == 1, shape
+        said = capsys.readouterr()
+        assert "models/student.tflite" in said.err, "which one is broken, whatever is printed"
 
 
 def flip(folder):
@@ -119,5 +121,10 @@ def test_without_a_manifest(make_artifacts, capsys, text):
     if text:
         (folder / "manifest.json").write_text(text)
     assert main(["models"]) == 0
-    assert "student" in lines(capsys)[0]
+    table, remarks = lines(capsys)
+    assert "student" in table
+    assert remarks.count("manifest.json") == 1, "said once, not of every model"
+    assert ("python -m core distill" in remarks) == (text is None), (
+        "what is damaged need not be trained again"
+    )
     assert main(["models", "--check"]) == 1

@@ -164,6 +164,7 @@ def test_original_and_224_copy_agree(make_artifacts, images, tmp_path):
             ["images", "--output", ""],
             r"error: expected an output ending with \.csv or \.parquet, found no file name in '\.'",
         ),
+        (["images", "", "--output", "o.csv"], "error: expected an image or a folder, found an empty path"),
         (["images", "--workers", "-1", "--output", "o.csv"], "error: expected 1 to 256 workers, found -1"),
     ],
 )
@@ -345,6 +346,23 @@ def test_explain_draws_each_image_in_its_own_aspect(folder, tmp_path, capsys):
     rows = len(read(out))
     assert main(command) == 3
     assert len(read(out)) == rows
+
+
+def test_files_that_are_none_of_ours_are_left_alone(folder, tmp_path, capsys):
+    table, maps = tmp_path / "mine.csv", tmp_path / "maps"
+    maps.mkdir()
+    table.write_text("my own,table\n1,2\n")
+    (maps / "lesion_0.png").write_bytes(b"mine")
+    command = ["predict", str(folder / "part_0"), "--explain", str(maps), "--output"]
+    assert main([*command, str(table)]) == 2
+    assert "expected a new file or an earlier table" in capsys.readouterr().err
+    assert table.read_text() == "my own,table\n1,2\n"
+    for _ in range(2):  # an earlier run's own overlays give way, and nothing is numbered on and on
+        assert main([*command, str(tmp_path / "out.csv")]) == 0
+        files = {Path(row["image"]).stem: row["file"] for row in read(maps / "overlays.csv")}
+        assert files["lesion_0"] == "lesion_0.2.png"
+        assert files["lesion_2"] == "lesion_2.png"
+        assert (maps / "lesion_0.png").read_bytes() == b"mine"
 
 
 def test_explain_resumed_keeps_the_overlays_there_were(folder, tmp_path, capsys):

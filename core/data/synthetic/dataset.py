@@ -21,6 +21,7 @@ from core.data.synthetic.lesion import ID_PREFIX, MIN_SIDE, SYNTHETIC_NOTICE, re
 from core.data.synthetic.records import COLUMNS
 from core.errors import UserError
 from core.lesions import CODES, INDEX
+from core.settings import MAX_PIXELS, MAX_SIDE
 
 Mix = Literal["even", "ham10000"]
 MIXES: tuple[str, ...] = ("even", "ham10000")
@@ -29,6 +30,9 @@ PUBLISHED_COUNTS = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 111
 
 GENERATOR_VERSION = 1
 """Raise it whenever pictures change, so that a half-written set is not finished with others."""
+
+MOST_IMAGES = 999_999
+"""A lesion's number has six digits."""
 
 LEAST_LESIONS = 5  # of a class, where it has so many images: enough for train, validation and test
 _VIEWS = (1, 2, 3)
@@ -178,11 +182,17 @@ def _check_plan(plan: Plan) -> None:
             f"expected at least one image of each of the {len(CODES)} classes, "
             f"found {sum(plan.counts.values())} images; ask for more"
         )
+    if sum(plan.counts.values()) > MOST_IMAGES:
+        raise SyntheticError(
+            f"expected at most {MOST_IMAGES:,} images, found {sum(plan.counts.values()):,}; ask for fewer"
+        )
     if plan.seed < 0:
         raise SyntheticError(f"seed: expected 0 or more, found {plan.seed}")
-    if min(plan.width, plan.height) < MIN_SIDE:
+    is_large = max(plan.width, plan.height) > MAX_SIDE or plan.width * plan.height > MAX_PIXELS
+    if min(plan.width, plan.height) < MIN_SIDE or is_large:
         raise SyntheticError(
-            f"size: expected at least {MIN_SIDE} pixels a side, found {plan.width}x{plan.height}"
+            f"size: expected {MIN_SIDE} to {MAX_SIDE} pixels a side and at most {MAX_PIXELS:,} in all, "
+            f"found {plan.width}x{plan.height}"
         )
 
 
