@@ -49,7 +49,7 @@ def bring(models: list[Contestant]) -> Guest | None:
             f"A CSV with the columns `{'`, `'.join(COLUMNS)}`, one row for each of the {counts['test']:,} test images, "
             "probabilities that sum to 1, as `python -m core predict` writes them too. "
             f"With the {counts['validation']:,} validation images in it, too, it is "
-            "calibrated as ours are. It stays in this session's memory."
+            "calibrated as ours are. It stays in this session's memory; leaving this page removes it."
         )
         st.download_button(
             "Template with all image ids", template(reference), "template.csv", "text/csv",

@@ -77,13 +77,16 @@ def _show(curves: Curves) -> None:
         "the whole network."
     )
     table = curves.table()
+    shown = _shared.in_percent(table, ["accuracy", "balanced_accuracy"])
+    # A share is of what is kept with one method, of what is set to zero with the other.
+    shown["share"] = [described(point.method, point) if point.share < 1 else "" for point in curves.points]
     st.dataframe(
-        _shared.in_percent(table, ["accuracy", "balanced_accuracy"]), hide_index=True, key="compression-table",
+        shown, hide_index=True, key="compression-table",
         height="content", alt="Every point of the curves",
         column_config={
             "method": "Method",
             "epochs": "Epochs",
-            "share": st.column_config.NumberColumn("Share asked for", format="percent"),
+            "share": "Asked for",
             "accuracy": st.column_config.ProgressColumn("Accuracy", **_shared.PERCENT),
             "balanced_accuracy": st.column_config.ProgressColumn("Balanced accuracy", **_shared.PERCENT),
             "multiply_adds": st.column_config.NumberColumn("Multiply-adds", format="compact"),
@@ -138,6 +141,7 @@ def _show_demands() -> None:
     st.dataframe(rows, hide_index=True, key="demands", height="content", alt="Demands, bars, what was measured",
                  column_config={"asked": "Asked", "bar": "Bar", "measured": "Measured"})  # fmt: skip
     st.caption(
-        ":material/info: On test images, and by the stored benchmark's times; ratios of times differ from one kind of "
-        f"processor to another. `{BENCHMARK} models` measures them on this one."
+        ":material/info: On test images, and by the stored benchmark's times: the median of the ratios within each of "
+        "its rounds, which the quotient of two times of a table misses by some per cent. Ratios differ from one kind "
+        f"of processor to another. `{BENCHMARK} models` measures them on this one."
     )

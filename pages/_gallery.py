@@ -32,7 +32,7 @@ COLUMNS = {
     "dx_type": "Confirmed by",
 }
 NO_PICTURES = (
-    "No pictures: they are HAM10000's and are not shipped. `python -m core data download` fetches them (3 GB); "
+    "No pictures: they are HAM10000's and are not shipped. `python -m core data download` fetches them (2.8 GB); "
     "`DERMDISTILL_DATA` says where they lie."
 )
 

@@ -37,7 +37,8 @@ class Item:
 def gather(source: str) -> list[Item]:
     """The images that the chosen source gives."""
     if source == CAMERA:
-        photo = st.camera_input("A photograph through a dermatoscope", key="camera")
+        st.caption(":material/info: Without a camera, or without leave to use it, take Upload.")
+        photo = st.camera_input("A photograph through a dermatoscope", key="camera", width=560)
         return [Item("photograph.jpg", photo.getvalue())] if photo else []
     if source == SAMPLE:
         return gather_sample()
@@ -51,7 +52,8 @@ def gather(source: str) -> list[Item]:
         key="upload",
     )
     st.caption(
-        ":material/info: Leaving this page or choosing another source removes the files. A DICOM file without an "
+        f":material/info: A file marked red was not taken: at most {MAX_UPLOAD_BYTES >> 20} MB each; "
+        f"{', '.join(TYPES)}. Leaving this page or choosing another source removes the files. A DICOM file without an "
         "ending needs `.dcm` after its name."
     )
     return _limited([Item(file.name, file.getvalue()) for file in files[: MAX_FILES + 1]], len(files))

@@ -265,7 +265,11 @@ def _show_data(cells: Cells) -> None:
         say_missing(cells, "data", gap="a point that is not there")
         return
     with_teacher = any(one.name == "with the teacher" for one in series)
-    about = "The teacher was trained on all of the lesions. " if with_teacher else ""
+    about = (
+        f"Teacher: {described(TAUGHT, _shared.title)}, trained on all of the lesions. "
+        if with_teacher
+        else ""
+    )
     if with_teacher and have_weights(TAUGHT.teachers):
         about += "It learned with class weights, which neither student has. "
     _shared.chart(

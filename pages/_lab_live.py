@@ -189,7 +189,7 @@ def _how_it_ended(ticket: Ticket) -> str:
     """`Done after epoch 15 of 15 and 83 s.`"""
     reached, asked = ticket.points[-1]["epoch"], ticket.order.epochs
     seconds = (ticket.ended or 0.0) - (ticket.begun or 0.0)
-    how = "Stopped"
+    how = "Ended, since nobody was seen looking on," if ticket.left else "Stopped"
     if ticket.state != STOPPED:
         how = "Done" if reached >= asked else "Time is up"
     elif seconds >= ENDS_AFTER:  # by the desk, not by whoever looks on

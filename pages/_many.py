@@ -23,6 +23,7 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
         return 0
     table = overview(readings)
     table["image"] = table["image"].map(neutralise)  # the table has a CSV button of its own
+    table["suspicious"] = table["suspicious"].where(table["diagnosis"].notna(), "not judged")
     table.insert(0, "picture", [thumbnail(reading.display) for reading in readings])
     worst = readings.index(most_suspicious_first(readings)[0])
     event = st.dataframe(

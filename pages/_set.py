@@ -138,8 +138,8 @@ def say_which(images: Shown) -> None:
         st.info(SYNTHETIC_NOTICE, icon=":material/science:")
         return
     st.info(
-        f"**HAM10000 is not at hand.** Counts are those shipped with the models; every picture is of a synthetic "
-        f"set in its place. {HOW_TO_GET_IT}",
+        "**HAM10000 is not at hand.** Counts of classes and splits are those shipped with the models; every picture, "
+        f"and all that is under Images, is of a synthetic set in its place. {HOW_TO_GET_IT}",
         icon=":material/cloud_download:",
     )
     with st.expander("Why it was not found"):

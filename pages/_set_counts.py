@@ -243,5 +243,5 @@ def show_balancing_table(table: pd.DataFrame) -> None:
     }
     named = table.assign(balance=table["balance"].map(TITLES))
     st.dataframe(_shared.in_percent(named, ["share"]), hide_index=True, column_config=config, key="balancing",
-                 height=280, placeholder="", alt="Each class before and after each way of balancing")  # fmt: skip
+                 height="content", placeholder="", alt="Each class before and after each way of balancing")  # fmt: skip
     _shared.download(named, "balancing.csv")

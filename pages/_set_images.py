@@ -67,6 +67,7 @@ def show_images(images: Shown) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
             f"**{len(found):,} of {len(images.table):,} images**, {found['lesion_id'].nunique():,} lesions"
+            + (", all drawn by a program" if images.synthetic else "")
         )
         st.button(
             "Clear the filters", on_click=clear, icon=":material/filter_alt_off:", key="clear",

@@ -21,8 +21,8 @@ from core.classroom.lesson import Order
 from core.settings import ROOT, SETTINGS
 
 WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped", "failed"
-LEFT_AFTER = 8.0
-"""Seconds without a beat after which somebody has left; pages beat every second."""
+LEFT_AFTER = 15.0
+"""Seconds without a beat after which somebody has left; pages beat every second, on a busy machine less often."""
 ENDS_AFTER = 120.0
 """Seconds after which a lesson is ended from outside, should it not have ended itself."""
 COMMAND = (sys.executable, "-m", "core.classroom.worker")
@@ -41,6 +41,7 @@ class Ticket:
         told: what it is learnt from.
         asked, begun, first, ended: `time.monotonic()` of these moments; None before.
         beat: when somebody last looked.
+        left: whether it was ended because nobody looked any more.
     """
 
     order: Order
@@ -53,6 +54,7 @@ class Ticket:
     first: float | None = None
     ended: float | None = None
     beat: float = field(default_factory=time.monotonic)
+    left: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -141,7 +143,8 @@ class Desk:
         now = time.monotonic()
         for ticket in list(self._queue):
             overdue = ticket.begun is not None and now - ticket.begun > self._ends_after
-            if overdue or now - ticket.beat > self._left_after:
+            ticket.left = now - ticket.beat > self._left_after
+            if overdue or ticket.left:
                 self.stop(ticket)
         if self._queue and self._queue[0].state == WAITING:
             self._begin(self._queue[0])

@@ -103,6 +103,7 @@ def test_who_has_left_is_let_go_and_the_next_one_begins():
     stays, gone = one.ask(ORDER), one.ask(ORDER)
     until(stays, RUNNING, one)
     assert left.state == STOPPED
+    assert left.left
     assert process.poll() is not None
     time.sleep(0.5)
     one.beat(stays)

@@ -33,7 +33,11 @@ def test_curves_are_drawn_and_given_away(folder, open_page):
     add_points(folder, Curves("student", "abc", 1573, "a *machine*", POINTS))
     page = opened(open_page)
     assert len(page.get("plotly_chart")) == 1
-    assert page.dataframe[-1].value["share"].tolist() == [1.0, 0.5, 0.8]
+    assert page.dataframe[-1].value["share"].tolist() == [
+        "",
+        "50% multiply-adds kept",
+        "80% of the weights at zero",
+    ]
     assert any(r"a \*machine\*" in caption.value for caption in page.caption)
     page.selectbox(key="pruned-gain").set_value("accuracy").run()
     assert not page.exception

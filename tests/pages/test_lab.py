@@ -386,7 +386,9 @@ def test_the_data_curve_speaks_of_a_teacher_where_there_is_one(
 ) -> None:
     use(models, [v for v in plan("data") if bool(v.teachers) == is_taught])
     app = sound(open_page("lab"))
-    assert ("teacher was trained on all of the lesions" in texts(app.caption)) == is_taught
+    assert (
+        "Teacher: ResNet50, T = 4, alpha = 0.5, trained on all of the lesions" in texts(app.caption)
+    ) == is_taught
 
 
 @pytest.mark.parametrize(("size", "parameters"), [(32, "24,039"), (48, "79,655"), (64, "79,655")])
@@ -486,6 +488,8 @@ def test_how_a_lesson_ended(state: str, reached: float, seconds: float, said: st
         Order("synthetic", "resnet50"), state, [{"epoch": reached}], begun=5.0, ended=5.0 + seconds
     )
     assert _lab_live._how_it_ended(ticket) == said
+    ticket.left = state == STOPPED and "Stopped" in said
+    assert ("nobody was seen looking on, after" in _lab_live._how_it_ended(ticket)) == ticket.left
 
 
 def test_stop_stops_and_others_are_told_that_they_queue(models: Path, use, open_page, monkeypatch) -> None:
