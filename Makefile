@@ -74,8 +74,9 @@ models: install ## Make every shipped model anew from HAM10000 (some twenty hour
 	$(CORE) distill --network resnet50 --name resnet50-third --no-publish --init $(RUNS)/resnet50-second/best.npz \
 		--teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224 --stages 2x160,3x224 --seed 5 \
 		--set precision=float32
-	$(CORE) distill --network resnet50 --name resnet50 --init $(RUNS)/resnet50-third/best.npz \
+	$(CORE) distill --network resnet50 --name resnet50-fourth --no-publish --init $(RUNS)/resnet50-third/best.npz \
 		--init-note "this project's own" --teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224
+	$(CORE) soup resnet50-fourth resnet50-third --name resnet50
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5

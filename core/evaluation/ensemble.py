@@ -13,7 +13,7 @@ import numpy as np
 from core.evaluation.predictions import Predictions, PredictionsError
 
 NAME = "ensemble"
-MEMBERS: tuple[str, ...] = ("resnet50", "student")
+MEMBERS: tuple[str, ...] = ("resnet50", "student", "baseline")
 """Of all sets of the four networks the best on validation, by the mean of accuracy and balanced accuracy; a test of the
 shipped predictions says when another one is."""
 
