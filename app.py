@@ -16,6 +16,11 @@ PAGES = Path(__file__).parent / "pages"
 # A file of our own, since Streamlit has the browser fetch its own page icons from the network.
 st.set_page_config(page_title="DermDistill", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.logo(str(PAGES / "logo.svg"), size="large")
+# White words stand on the theme's colour there, which on the dark ground is too light for them; Streamlit's themes have
+# no colour for these alone.
+st.html(
+    "<style>[data-tag], [data-testid='stBaseButton-primary'] {background-color: #0B6477 !important}</style>"
+)
 
 page = st.navigation(
     [

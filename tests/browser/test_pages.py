@@ -80,6 +80,28 @@ def test_on_a_phone_the_models_names_stay_beside_their_figures(dashboard, visit,
     assert 0 <= name.bounding_box()["x"] - table.bounding_box()["x"] < 30
 
 
+CONTRAST = """element => {
+  const light = colour => {
+    const parts = colour.match(/[0-9.]+/g).slice(0, 3).map(part => part / 255)
+      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2] + 0.05;
+  };
+  const {color, backgroundColor} = getComputedStyle(element);
+  const both = [light(color), light(backgroundColor)];
+  return Math.max(...both) / Math.min(...both);
+}"""
+"""Of an element's words against its own ground, as WCAG 2.2 defines it."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_on_the_theme_s_own_colour_can_be_read(dashboard, visit, manifest, scheme: str) -> None:
+    page = on_page(visit(f"{dashboard.url}/lab", color_scheme=scheme), "Distillation lab")
+    tag = page.locator("[data-tag]").first
+    tag.wait_for()
+    assert tag.evaluate(CONTRAST) >= 4.5
+    assert page.get_by_test_id("stBaseButton-primary").first.evaluate(CONTRAST) >= 4.5
+
+
 def test_an_own_image_is_read_its_map_changed_and_its_report_taken_home(dashboard, visit, own_image) -> None:
     page = on_page(visit(f"{dashboard.url}/prediction"), "Prediction")
     says(page, "What the models can name")
