@@ -16,10 +16,11 @@ PAGES = Path(__file__).parent / "pages"
 # A file of our own, since Streamlit has the browser fetch its own page icons from the network.
 st.set_page_config(page_title="DermDistill", page_icon=str(PAGES / "icon.svg"), layout="wide")
 st.logo(str(PAGES / "logo.svg"), size="large")
-# White words stand on the theme's colour there, which on the dark ground is too light for them; Streamlit's themes have
-# no colour for these alone.
+# What Streamlit's themes have no word for. White words stand on the theme's colour, which on the dark ground is too
+# light for them. Where nothing hovers a figure's button would lie over its numbers for good: there a tap shows it.
 st.html(
-    "<style>[data-tag], [data-testid='stBaseButton-primary'] {background-color: #0B6477 !important}</style>"
+    "<style>[data-tag], [data-testid='stBaseButton-primary'] {background-color: #0B6477 !important}"
+    "@media (hover: none) {[data-testid='stPlotlyChart']:not(:hover) .modebar {opacity: 0 !important}}</style>"
 )
 
 page = st.navigation(

@@ -80,6 +80,18 @@ def test_on_a_phone_the_models_names_stay_beside_their_figures(dashboard, visit,
     assert 0 <= name.bounding_box()["x"] - table.bounding_box()["x"] < 30
 
 
+def test_where_nothing_hovers_a_figure_s_button_waits_for_a_tap(dashboard, visit, manifest) -> None:
+    page = on_page(visit(dashboard.url, width=420, has_touch=True, is_mobile=True), "DermDistill")
+    figure = page.get_by_test_id("stPlotlyChart").first
+    button = figure.locator(".modebar")
+    button.wait_for(state="attached")
+    assert button.evaluate(OPACITY) == "0"
+    figure.tap()
+    page.wait_for_timeout(500)
+    assert button.evaluate(OPACITY) == "1"
+
+
+OPACITY = "element => getComputedStyle(element).opacity"
 CONTRAST = """element => {
   const light = colour => {
     const parts = colour.match(/[0-9.]+/g).slice(0, 3).map(part => part / 255)

@@ -19,6 +19,7 @@ from core.manifest import ArtifactError
 SKILLS = {"resnet50": 3.0, "densenet169": 3.2, "student": 2.4, "baseline": 2.0, "student-int8": 2.3}
 ROLES = {"resnet50": "teacher", "densenet169": "teacher", "baseline": "baseline", "student-int8": "variant"}
 BOTH = ("validation", "test")
+OTHER = next(name for name in SKILLS if name not in MEMBERS)
 
 
 @pytest.fixture
@@ -99,16 +100,16 @@ def test_the_ensemble_is_made_when_its_members_are_there(publish, tmp_path):
 
 
 def test_an_ensemble_of_other_members_is_made_anew(publish, tmp_path, monkeypatch):
-    publish(*MEMBERS, "baseline")
+    publish(*MEMBERS, OTHER)
     with monkeypatch.context() as before:
-        before.setattr(ensemble, "MEMBERS", (*MEMBERS, "baseline"))
+        before.setattr(ensemble, "MEMBERS", (*MEMBERS, OTHER))
         run(tmp_path)
-    assert load_manifest(tmp_path).model("ensemble").members == (*MEMBERS, "baseline")
+    assert load_manifest(tmp_path).model("ensemble").members == (*MEMBERS, OTHER)
     run(tmp_path)
     manifest = load_manifest(tmp_path)
     entry = manifest.model("ensemble")
     assert (entry.members, entry.parameters) == (MEMBERS, 10 * len(MEMBERS))
-    assert "baseline" not in entry.title
+    assert OTHER not in entry.title
     stored = Predictions.from_bytes(manifest.read(entry.files["predictions"]), "ensemble")
     loaded = [Predictions.load(tmp_path / f"predictions/{m}.parquet") for m in MEMBERS]
     expected = combine(loaded, {m: manifest.model(m).temperature for m in MEMBERS})
@@ -118,7 +119,7 @@ def test_an_ensemble_of_other_members_is_made_anew(publish, tmp_path, monkeypatc
 def test_an_ensemble_stays_while_one_of_the_new_members_is_missing(publish, tmp_path, monkeypatch):
     publish(*MEMBERS)
     run(tmp_path)
-    monkeypatch.setattr(ensemble, "MEMBERS", (*MEMBERS, "baseline"))
+    monkeypatch.setattr(ensemble, "MEMBERS", (*MEMBERS, OTHER))
     assert run(tmp_path).refused == {}
     assert load_manifest(tmp_path).model("ensemble").members == MEMBERS
 
