@@ -68,7 +68,7 @@ def test_what_pages_send_names_no_other_machine(dashboard, protocol) -> None:
         page = visitor.upload("a.jpg", synthetic_sample("nv", 1).data)
         assert all(address.startswith("/") for address in page.answer().images)
         assert not page.of("iframe")
-        verdict = page.of("html")
+        verdict = [drawn for drawn in page.of("html") if not drawn.body.startswith("<style>")]
         assert len(verdict) == 2, "the gauge and the bars"
         for part in verdict:
             assert set(re.findall(r"<(\w+)", part.body)) <= {"div", "span", "b"}, (
