@@ -26,6 +26,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str | int]], indent: st
     return "\n".join((indent + "  ".join(line)).rstrip() for line in zip(*aligned, strict=True))
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in a row.
+
+    >>> listed(["one"]), listed(["one", "two"]), listed(["one", "two", "three"])
+    ('one', 'one and two', 'one, two and three')
+    """
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -30,7 +30,7 @@ from core.evaluation.tables import group_in_words, written
 from core.lesions import BY_CODE, LESIONS
 from core.manifest import Manifest, ModelEntry
 from core.numbers import percent_interval
-from core.text import escape
+from core.text import escape, listed
 
 FILES = "Files"
 """The title of a card's last section."""
@@ -140,10 +140,11 @@ def _averaged(manifest: Manifest, entry: ModelEntry) -> tuple[str, ...]:
     runs, teachers = averaged_runs(entry), entry.provenance.get("teachers") or []
     if not runs:
         return ()
-    said = [f"Its weights are the mean of those of {_listed(runs)}."]
+    said = [f"Its weights are the mean of those of {listed([str(run) for run in runs])}."]
     if run := run_shown(entry):
         said.append(
-            f"The recipe below is that of {run}" + (f", taught by {_listed(teachers)}." if teachers else ".")
+            f"The recipe below is that of {run}"
+            + (f", taught by {listed([str(one) for one in teachers])}." if teachers else ".")
         )
     baseline = manifest.models.get("baseline")
     if baseline and not averaged_runs(baseline):
@@ -151,10 +152,6 @@ def _averaged(manifest: Manifest, entry: ModelEntry) -> tuple[str, ...]:
             "The baseline is a single run: it differs from this model by the mean as well as by the teachers."
         )
     return (" ".join(said),)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(map(str, names[:-1])), str(names[-1]))))
 
 
 def _rows(rows: Iterable[Row]) -> pd.DataFrame:

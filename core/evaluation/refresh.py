@@ -20,6 +20,7 @@ from core.evaluation.compare import BASELINE, STUDENT, Comparison, compare
 from core.evaluation.intervals import RESAMPLES
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.manifest import Manifest, ModelEntry
+from core.text import listed
 
 DEFAULT_SPLIT = "lesion"
 
@@ -237,7 +238,7 @@ def _refresh_ensemble(run: _Run) -> None:
 def _ensemble_entry(members: list[ModelEntry]) -> dict[str, Any]:
     commits, shared = {member.commit for member in members}, members[0].provenance
     return {
-        "title": f"Ensemble of {' and '.join(member.title for member in members)}",
+        "title": f"Ensemble of {listed([member.title for member in members])}",
         "role": "ensemble",
         "members": [member.name for member in members],
         "recipe": {"combination": "mean of the members' calibrated probabilities"},

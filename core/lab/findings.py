@@ -18,6 +18,7 @@ from core.evaluation.metrics import COLLAPSED_ANSWERS, confusion, from_confusion
 from core.evaluation.predictions import Predictions
 from core.lab.table import Outcome
 from core.lab.variants import BY_KEY, IMAGE_SPLIT, Variant
+from core.text import listed
 
 FIGURES: dict[str, str] = {"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
 RESAMPLES = 400
@@ -275,8 +276,7 @@ def _misleads(title: str, runs: Sequence[Outcome], repaired: Sequence[Outcome]) 
 
 
 def _quoted(titles: Sequence[str]) -> str:
-    names = [f"“{title}”" for title in titles]
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return listed([f"“{title}”" for title in titles])
 
 
 def collapse_says(repaired: Sequence[Outcome], broken: Sequence[Outcome]) -> str | None:

@@ -15,6 +15,7 @@ from core.evaluation.ensemble import MEMBERS, combine
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import refresh
 from core.manifest import ArtifactError
+from core.text import listed
 
 SKILLS = {"resnet50": 3.0, "densenet169": 3.2, "student": 2.4, "baseline": 2.0, "student-int8": 2.3}
 ROLES = {"resnet50": "teacher", "densenet169": "teacher", "baseline": "baseline", "student-int8": "variant"}
@@ -87,7 +88,7 @@ def test_the_ensemble_is_made_when_its_members_are_there(publish, tmp_path):
     manifest = load_manifest(tmp_path)
     entry = manifest.model("ensemble")
     assert entry.role == "ensemble"
-    assert entry.title == f"Ensemble of {' and '.join(manifest.model(m).title for m in MEMBERS)}"
+    assert entry.title == f"Ensemble of {listed([manifest.model(m).title for m in MEMBERS])}"
     assert entry.members == MEMBERS
     assert entry.parameters == 10 * len(MEMBERS)
     assert entry.provenance["licence"] == "CC BY-NC 4.0"
