@@ -20,10 +20,10 @@ def loaded(place) -> int:
 
 def test_an_image_of_the_gallery_opens_with_its_record(dashboard_with_data, visit) -> None:
     page = on_page(visit(f"{dashboard_with_data.url}/dataset?section=Images&dx=df&many=8"), "Dataset")
-    says(page, re.compile("^Dermatofibroma|df"))
-    opener = page.locator('[class*="st-key-open-ISIC"] button').first
-    image_id = re.search(r"ISIC_\d{7}", opener.inner_text())[0]
-    opener.click()
+    says(page, "What these images are")  # below the gallery: all of its cards are there
+    openers = settled(page).locator('[class*="st-key-open-ISIC"] button')
+    image_id = re.search(r"ISIC_\d{7}", openers.first.inner_text())[0]
+    openers.filter(has_text=image_id).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("heading", name=image_id).wait_for()
     dialog.get_by_text("Confirmed by").wait_for()
