@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Numbers = TypeVar("Numbers", "np.ndarray", "pd.Series")
+
 
 def percent(share: float) -> str:
     """A probability in whole per cent, and never a certainty that the model does not have.
@@ -37,3 +45,12 @@ def percent_interval(value: float, low: float, high: float, digits: int = 1) -> 
         return ""
     ends = percent_range(low, high, digits)
     return f"{value * 100:.{digits}f}%" + (f" ({ends})" if ends else "")
+
+
+def rounded(values: Numbers, digits: int) -> Numbers:
+    """NumPy's or pandas' numbers rounded, where what rounds to nothing has no sign.
+
+    >>> rounded(np.array([-0.04, -0.06]), 1).tolist()
+    [0.0, -0.1]
+    """
+    return values.round(digits) + 0.0

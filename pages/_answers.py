@@ -26,6 +26,7 @@ from core.figures.curves import Line, precision_recall_curves, reliability_diagr
 from core.figures.intervals import Mark, Row
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
+from core.numbers import rounded
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
@@ -205,8 +206,10 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "only_second_right": "Only the second right",
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
     }
+    shown = _shared.in_percent(table, [name, *ends]) if in_points else table
+    shown = shown.assign(**{column: rounded(shown[column], 1 if in_points else 3) for column in (name, *ends)})
     st.dataframe(
-        _shared.in_percent(table, [name, *ends]) if in_points else table, hide_index=True, column_config=config,
+        shown, hide_index=True, column_config=config,
         key="difference-table", height="content",
         column_order=["first", "second", name, *ends, "only_first_right", "only_second_right", "mcnemar_p"],
         alt="Differences between every two models with McNemar's test",

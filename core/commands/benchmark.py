@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from core.options import whole_number
@@ -27,12 +28,15 @@ MOST_ROUNDS = 10_000
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command."""
-    listed = "\n".join(f"  {name:<9}{what}; {ROUNDS[name]} rounds" for name, what in SUBJECTS.items())
+    listed = "\n".join(
+        fill(f"{name:<9}{what}; {ROUNDS[name]} rounds", 78, initial_indent="  ", subsequent_indent=" " * 11)
+        for name, what in SUBJECTS.items()
+    )
     parser = subparsers.add_parser(
         "benchmark",
         help="measure time, memory and size on this machine, beside the shipped figures",
-        description="Measures in interleaved rounds on this machine. Ratios within one run are what counts: they\n"
-        "are nearly the same on a slower machine, times are not. Close other programs first.",
+        description="Measures in interleaved rounds on this machine. Ratios within one run are what\n"
+        "counts: they are nearly the same on a slower machine, times are not. Close other\nprograms first.",
         epilog=f"subjects:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

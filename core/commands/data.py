@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -222,7 +223,10 @@ def download_command(options: argparse.Namespace) -> int:
     from core.text import table
 
     folder = (options.folder or data_dir()).expanduser()
-    files = list_files(options.server or SERVER, masks=options.masks)
+    server = options.server or SERVER
+    # A server that does not answer is asked again for a minute: people must see what they wait for.
+    print(f"Asking {server} what there is ...", file=sys.stderr, flush=True)
+    files = list_files(server, masks=options.masks)
     print(TERMS)
     print(table(("file", "bytes"), [(file.name, file.size or "unknown") for file in files]), flush=True)
     if options.list:
