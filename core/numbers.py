@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-
-Numbers = TypeVar("Numbers", "np.ndarray", "pd.Series")
 
 
 def percent(share: float) -> str:
@@ -47,10 +44,10 @@ def percent_interval(value: float, low: float, high: float, digits: int = 1) -> 
     return f"{value * 100:.{digits}f}%" + (f" ({ends})" if ends else "")
 
 
-def rounded(values: Numbers, digits: int) -> Numbers:
-    """NumPy's or pandas' numbers rounded, where what rounds to nothing has no sign.
+def without_minus_zero(values: pd.Series, digits: int) -> pd.Series:
+    """The same numbers, without the sign where they would be shown as "-0.0".
 
-    >>> rounded(np.array([-0.04, -0.06]), 1).tolist()
-    [0.0, -0.1]
+    >>> without_minus_zero(pd.Series([-0.04, -0.06]), 1).tolist()
+    [0.04, -0.06]
     """
-    return values.round(digits) + 0.0
+    return values.where(values.round(digits) != 0, values.abs())

@@ -26,7 +26,7 @@ from core.figures.curves import Line, precision_recall_curves, reliability_diagr
 from core.figures.intervals import Mark, Row
 from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
-from core.numbers import rounded
+from core.numbers import without_minus_zero
 from core.serving.tables import to_csv
 from pages import _links, _shared
 from pages._bring import Guest
@@ -195,11 +195,12 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
     say_whether_distillation_pays()
     table = difference_table(comparisons, titles)
     ends = [f"{name}_low", f"{name}_high"]
-    digits = "%+.1f" if in_points else "%+.3f"
+    digits = 1 if in_points else 3
+    signed = f"%+.{digits}f"
     config = {
-        name: st.column_config.NumberColumn(f"{title}, points" if in_points else title, format=digits),
-        ends[0]: st.column_config.NumberColumn("Low", format=digits),
-        ends[1]: st.column_config.NumberColumn("High", format=digits),
+        name: st.column_config.NumberColumn(f"{title}, points" if in_points else title, format=signed),
+        ends[0]: st.column_config.NumberColumn("Low", format=signed),
+        ends[1]: st.column_config.NumberColumn("High", format=signed),
         "first": st.column_config.TextColumn("First", width=160),
         "second": st.column_config.TextColumn("Second", width=160),
         "only_first_right": "Only the first right",
@@ -207,10 +208,9 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
     }
     shown = _shared.in_percent(table, [name, *ends]) if in_points else table
-    shown = shown.assign(**{column: rounded(shown[column], 1 if in_points else 3) for column in (name, *ends)})
+    shown = shown.assign(**{column: without_minus_zero(shown[column], digits) for column in (name, *ends)})
     st.dataframe(
-        shown, hide_index=True, column_config=config,
-        key="difference-table", height="content",
+        shown, hide_index=True, column_config=config, key="difference-table", height="content",
         column_order=["first", "second", name, *ends, "only_first_right", "only_second_right", "mcnemar_p"],
         alt="Differences between every two models with McNemar's test",
     )  # fmt: skip
