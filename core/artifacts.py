@@ -30,7 +30,7 @@ from core.manifest import (
     parse_manifest,
     safe_relative,
 )
-from core.settings import ARTIFACT_BUDGET_BYTES, artifacts_dir
+from core.settings import artifacts_dir
 
 __all__ = [
     "ArtifactError",
@@ -134,7 +134,7 @@ def update_model(
 
     Raises:
         ManifestError: the manifest that is there is damaged; it is left alone.
-        ArtifactError: the entry makes no sense, a file is missing, or all files are more than the budget.
+        ArtifactError: the entry makes no sense, or a file is missing.
     """
 
     def change(raw: dict[str, Any], folder: Path) -> None:
@@ -218,7 +218,6 @@ def _update(
             manifest = parse_manifest(raw, folder)
             if (reason := problem(manifest)) is not None:
                 raise ArtifactError(f"nothing was written to {folder / MANIFEST}: {reason}")
-            _check_budget(manifest)
             text = json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False)
             write_atomically(folder / MANIFEST, text.encode() + b"\n")
             return manifest
@@ -292,16 +291,6 @@ def _drop_unused(raw: dict[str, Any]) -> None:
         if isinstance(path, str)
     }
     raw["files"] = {path: entry for path, entry in sorted(raw["files"].items()) if path in used}
-
-
-def _check_budget(manifest: Manifest) -> None:
-    total = sum(entry.bytes for entry in manifest.files.values())
-    if total > ARTIFACT_BUDGET_BYTES:
-        path, largest = max(manifest.files.items(), key=lambda item: item[1].bytes)
-        raise ArtifactError(
-            f"expected at most {ARTIFACT_BUDGET_BYTES / 1e6:.0f} MB of artifacts, found {total / 1e6:.1f} MB "
-            f"(the largest is {path}, {largest.bytes / 1e6:.1f} MB); nothing was written to the manifest"
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -75,5 +75,3 @@ MAX_NAME_LENGTH = 60
 """Characters of an upload's file name that are shown."""
 MAX_FILES = 100
 """How many uploads a page reads at once."""
-
-ARTIFACT_BUDGET_BYTES = 160 * 1000 * 1000

@@ -285,16 +285,6 @@ def test_senseless_change_writes_nothing(tmp_path, entry, files, message):
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
-def test_budget(tmp_path, monkeypatch):
-    monkeypatch.setattr(artifacts, "ARTIFACT_BUDGET_BYTES", 10)
-    add(tmp_path)
-    with pytest.raises(ArtifactError, match=r"found 0\.0 MB \(the largest is models/"):
-        add(tmp_path, "baseline", b"more")
-    assert list(load_manifest(tmp_path).models) == ["student"]
-    add(tmp_path, "baseline", b"few")
-    assert list(load_manifest(tmp_path).models) == ["student", "baseline"]
-
-
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_full_disk_leaves_the_old_manifest(tmp_path, monkeypatch, step):
     add(tmp_path)

@@ -24,6 +24,15 @@ TRAINED = [
 ]
 
 
+MOST_BYTES = 160 * 1000 * 1000
+"""Of all artifacts: what people have to fetch before they see anything."""
+
+
+def test_the_artifacts_are_small_enough_to_be_fetched():
+    sizes = {path: path.stat().st_size for path in MANIFEST.folder.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) <= MOST_BYTES, max(sizes, key=sizes.get)
+
+
 def make_models() -> list[str]:
     """The Makefile's lines, each command on one."""
     return re.sub(r"\\\n\s*", "", (ROOT / "Makefile").read_text()).splitlines()

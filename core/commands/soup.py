@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     progress, stored = read_finished(folder)
     recipe = Recipe.from_dict(stored)
     files = {options.run_name: folder / "best.npz"} | _others(options.others)
+    for path in files.values():
+        _check_same_data(folder, path.parent, recipe.split)
     if not (options.limit or options.no_publish):
         check_place_at_hand(options.name)
     keras.config.set_dtype_policy(recipe.precision)
@@ -125,6 +127,23 @@ def _others(texts: Sequence[str]) -> dict[str, Path]:
         if found.setdefault(name, path) != path:
             raise UserError(f"expected files that their folders tell apart, found two called {name}")
     return found
+
+
+def _check_same_data(run: Path, other: Path, split: str) -> None:
+    """Refuse a run on other images: a mean has seen what any of its parts has seen.
+
+    Raises:
+        UserError: the other is known to be of another split or dataset.
+    """
+    from core.errors import UserError
+    from core.training.trials import read_notes, split_of
+
+    data, found = (read_notes(folder / "run.json").get("data") for folder in (run, other))
+    if (theirs := split_of(other)) not in (None, split) or (found and data and found != data):
+        raise UserError(
+            f"{other}: expected a run on the {split} split of {data}, as {run.name} is, found one on the {theirs} "
+            f"split of {found}: the mean would be measured on images that it has seen"
+        )
 
 
 def _validation(network: keras.Model, recipe: Recipe, limit: int | None) -> Callable[[], Mapping[str, float]]:

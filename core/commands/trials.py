@@ -27,8 +27,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--save",
         action="store_true",
-        help="add them to artifacts/trials.csv, which keeps the runs of other machines; a run is known by its name "
-        "and its recipe. Runs on synthetic lesions are not added.",
+        help="add them to artifacts/trials.csv, which keeps the runs of other machines; a run is known by its "
+        "name, its recipe and what it began with. Runs on synthetic lesions are not added.",
     )
     parser.set_defaults(run=run)
 
@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"left out: {line}", file=sys.stderr)
     if options.save:
         kept, path = save(artifacts_dir(), trials)
-        print(f"{len(kept)} runs in {path}")
+        from_here = sum(trial in kept for trial in trials)
+        print(f"{len(kept)} runs in {path}, {from_here} of {len(trials)} found here among them")
     return 0
 
 

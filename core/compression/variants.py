@@ -104,9 +104,11 @@ def plan(
 
 
 def _jobs(manifest: Manifest, name: str, kinds: tuple[str, ...], usual: tuple[str, ...]) -> list[Job]:
+    known = manifest.models.get(name)
+    is_trained = known is not None and "weights" in known.files
     for kind, suffix in SUFFIXES.items():
         parent = name.removesuffix(f"-{suffix}")
-        if parent != name and parent in manifest.models and not kinds:
+        if parent != name and parent in manifest.models and not kinds and not is_trained:
             return [Job(parent, kind, name)]
     entry = manifest.model(name)
     if entry.role == "student":

@@ -123,10 +123,10 @@ def _comparison(
     difference = paired_difference(found, others)
     lesion = difference.resamples.lesion
     differences = {
-        name: _or_few(difference.interval(name), lesion if name == "accuracy" else None) for name in figures
+        name: or_few(difference.interval(name), lesion if name == "accuracy" else None) for name in figures
     }
     sensitivity = {
-        code: _or_few(interval, lesion[first.label == k])
+        code: or_few(interval, lesion[first.label == k])
         for k, (code, interval) in enumerate(zip(CODES, difference.intervals("sensitivity"), strict=True))
     }
     return Comparison(
@@ -140,7 +140,7 @@ def _comparison(
     )
 
 
-def _or_few(difference: Interval, lesion: np.ndarray | None) -> Interval:
+def or_few(difference: Interval, lesion: np.ndarray | None) -> Interval:
     """A difference; where no resample has one, what zero changed lesions of so many still allow.
 
     Args:

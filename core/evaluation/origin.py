@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from core.artifacts import load_manifest
 from core.data.ham10000 import Dataset, open_dataset
+from core.data.splits import assign
 from core.errors import UserError
+from core.evaluation.contestants import read_predictions
+from core.evaluation.predictions import PARTS
 from core.manifest import Manifest, ManifestMissing
 
 DATA_NOTE = (
@@ -26,8 +32,9 @@ def check_origin(manifest: Manifest, name: str, dataset: Dataset) -> None:
         dataset: at hand.
 
     Raises:
-        UserError: the model is not synthetic, but the dataset is, or has no metadata: its split would be another, and
-            images that the model was trained on among those for test.
+        UserError: the model is not synthetic, but the dataset is, has no metadata, or is divided otherwise than the
+            one that the model's stored answers are of: images that the model was trained on would be among those for
+            test.
     """
     manifest.model(name)  # One that is not there is named so, rather than taken for one that does not say.
     if not is_of_photographs(manifest, name):
@@ -43,6 +50,37 @@ def check_origin(manifest: Manifest, name: str, dataset: Dataset) -> None:
             f"{name}: expected HAM10000 in {dataset.root}, which it was trained on, found synthetic lesions: what they "
             f"give would stand for it. For models of synthetic lesions {ELSEWHERE}"
         )
+    _check_parts(manifest, name, dataset)
+
+
+def _check_parts(manifest: Manifest, name: str, dataset: Dataset) -> None:
+    """Refuse a dataset that is divided otherwise than the one that the model's stored answers are of.
+
+    A part of HAM10000 is such a one: the split is cut through what is there, so that images that the model was trained
+    on lie among those for validation and test.
+    """
+    entry = manifest.model(name)
+    trained = next((one for one in (entry.parent, *entry.members) if one in manifest.models), name)
+    stored = next((one for one in (name, trained) if "predictions" in manifest.model(one).files), None)
+    split = dict(manifest.model(trained).recipe or {}).get("split")
+    if stored is None or split is None:
+        return
+    answers, parts = read_predictions(manifest, stored), _parts(dataset, split)
+    ids = dataset.records["image_id"].to_numpy(str)
+    for part in PARTS:
+        expected, found = set(answers.image_id[answers.part == part]), set(ids[parts == part])
+        if expected != found:
+            raise UserError(
+                f"{name}: expected the dataset that it was evaluated on, with {len(expected):,} images for {part}, "
+                f"found one in {dataset.root} with {len(found):,}, {len(found - expected):,} of them others: there "
+                f"images that it was trained on may be among those for {part}. For models of this dataset {ELSEWHERE}"
+            )
+
+
+@lru_cache(maxsize=2)
+def _parts(dataset: Dataset, split: str) -> np.ndarray:
+    """The parts of a dataset's records: every model is checked against them."""
+    return assign(dataset.records, split)
 
 
 def check_place(manifest: Manifest | None, name: str, dataset: Dataset) -> None:

@@ -27,7 +27,8 @@ class Trial:
 
     Attributes:
         name: of the run.
-        recipe: the first 12 hexadecimal digits of the sha256 of its whole recipe; with the name it tells runs apart.
+        recipe: the first 12 hexadecimal digits of the sha256 of its whole recipe; with the name and `begun` it tells
+            runs apart.
         network: key of `core.networks.classifiers.NETWORKS`.
         begun: the weights that it began with, in words.
         teachers: their names, separated by blanks; empty without.
@@ -68,9 +69,9 @@ class Trial:
     commit: str
 
     @property
-    def identity(self) -> tuple[str, str]:
+    def identity(self) -> tuple[str, str, str]:
         """What tells two runs apart."""
-        return self.name, self.recipe
+        return self.name, self.recipe, self.begun
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Trial))

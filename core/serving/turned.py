@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import UserError
+from core.evaluation.compare import or_few
 from core.evaluation.contestants import NO_SHARES
 from core.evaluation.intervals import RESAMPLES, Interval, bootstrap, paired_difference, resample
 from core.evaluation.metrics import classification, ranking, together
@@ -40,7 +41,7 @@ class Gain:
         model_sha256: of its file.
         part: of the split, "validation": what is chosen by it must not be chosen by test images.
         images, lesions: so many.
-        differences: figure of `FIGURES` -> value, low, high (95%, over lesions).
+        differences: figure of `FIGURES` -> value, low, high (95%, over lesions), None where it is undefined.
         times: how many times as long it took, the median over the images.
     """
 
@@ -56,11 +57,17 @@ class Gain:
         """The gain in words."""
         said = []
         for name, label in FIGURES.items():
-            value, low, high = (self.differences[name][end] or 0.0 for end in ("value", "low", "high"))
-            if name in NO_SHARES:
-                said.append(f"{label} {value:+.3f} ({low:+.3f} to {high:+.3f})")
-            else:
-                said.append(f"{label} {100 * value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})")
+            value, low, high = (self.differences[name][end] for end in ("value", "low", "high"))
+            if value is None:
+                said.append(f"{label} by what so few images do not tell")
+                continue
+            times, digits, unit = (1, 3, "") if name in NO_SHARES else (100, 1, " points")
+            ends = (
+                ""
+                if low is None or high is None
+                else f" ({times * low:+.{digits}f} to {times * high:+.{digits}f})"
+            )
+            said.append(f"{label} {times * value:+.{digits}f}{unit}{ends}")
         return (
             f"On {self.images:,} {self.part} images it changes {', '.join(said)}, and takes {self.times:.1f} times as "
             "long."
@@ -122,7 +129,10 @@ def _differences(
         return bootstrap(statistic, drawn)
 
     difference = paired_difference(figures(turned), figures(once))
-    found: dict[str, Interval] = {name: difference.interval(name) for name in FIGURES}
+    found: dict[str, Interval] = {
+        name: or_few(difference.interval(name), drawn.lesion if name == "accuracy" else None)
+        for name in FIGURES
+    }
     return {name: interval.to_dict() for name, interval in found.items()}
 
 

@@ -12,6 +12,21 @@ _EVERY = 4
 """Steps between updates: the average hardly notices, and the copy out of the backend costs a fourth."""
 
 
+def due(step: int, epoch_step: int, epoch_steps: int) -> int:
+    """How many steps the weights stand for that the average takes in after a step; 0: it takes none.
+
+    The last step of an epoch always counts, since the average is validated and kept then.
+
+    Args:
+        step: counted over the whole run, from 1.
+        epoch_step: the same, counted in its epoch.
+        epoch_steps: of an epoch.
+    """
+    if (step + 1) % _EVERY and epoch_step < epoch_steps:
+        return 0
+    return min(1 + step % _EVERY, epoch_step)
+
+
 class WeightAverage:
     """Polyak averaging with a warm-up of the decay, so that early weights are forgotten.
 
@@ -26,11 +41,9 @@ class WeightAverage:
         self.decay = decay
         self.values = values if values is not None else network.get_weights()
 
-    def update(self, step: int) -> None:
-        """Take the weights of a step (counted over the whole run) in."""
-        if (step + 1) % _EVERY:
-            return
-        share = min(self.decay, (1 + step) / (10 + step)) ** _EVERY
+    def update(self, step: int, steps: int = _EVERY) -> None:
+        """Take the weights after a step (counted over the whole run) in, for the last `steps` steps: see `due`."""
+        share = min(self.decay, (1 + step) / (10 + step)) ** steps
         for value, weight in zip(self.values, self.network.get_weights(), strict=True):
             value *= share
             value += (1 - share) * weight

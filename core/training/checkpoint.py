@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,30 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     best_score: float = -1.0
+
+
+def is_finished(progress: Progress, recipe: Mapping[str, Any]) -> bool:
+    """Whether a run has come to its end: the last epoch, or out of patience.
+
+    Patience counts from where the kind of epoch began that ends the run: what the head alone gained or not says
+    nothing of the whole network.
+
+    Args:
+        progress: of the run.
+        recipe: its `Recipe.to_dict()`.
+    """
+    kinds = [
+        (stage["size"], bool(stage.get("head_only")))
+        for stage in recipe["stages"]
+        for _ in range(stage["epochs"])
+    ]
+    if progress.epoch >= len(kinds):
+        return True
+    patience = recipe.get("patience")
+    if not patience or not progress.best_epoch:
+        return False
+    begins = next((i + 1 for i in reversed(range(len(kinds))) if kinds[i] != kinds[-1]), 0)
+    return progress.epoch - max(progress.best_epoch, begins) >= patience
 
 
 def save_checkpoint(

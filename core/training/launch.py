@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from core.training.precision import advice
 from core.training.publish import INIT, describe_init, digest_of, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
+from core.training.trials import split_of
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def run_recipe(
     teachers: list[Teacher] | None = None,
     restart: bool = False,
     limit: int | None = None,
-    workers: int = 1,
+    workers: int = 0,
     on_epoch: Callable[[dict], None] | None = None,
     start: Start | None = None,
 ) -> Run:
@@ -120,15 +121,18 @@ def run_recipe(
         teachers: for a recipe with distillation.
         restart: forget what the folder holds.
         limit: at most that many training and validation images.
-        workers: processes that make augmented views.
+        workers: processes that make augmented views, 0 for this one. Each starts by importing the main module: a script
+            that asks for some does its work under `if __name__ == "__main__":`.
         on_epoch: called with each epoch's history row.
         start: the network to begin with, in place of one with the weights of `init`.
 
     Raises:
-        UserError: the name, the initial weights or the data cannot be used, the folder holds a run of another
-            recipe, of other images, initial weights or teachers, or another process is training there.
+        UserError: the name, the initial weights or the data cannot be used, the initial weights or a teacher were
+            trained on another split, the folder holds a run of another recipe, of other images, initial weights or
+            teachers, or another process is training there.
     """
     check_name(name)
+    _check_splits(recipe, init, teachers or ())
     initial_weights = start.described if start else describe_init(init, init_note)
     folder = runs_dir() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +140,7 @@ def run_recipe(
         data = load_training_data(recipe.split, limit)
         began = {INIT: start.described if start else digest_of(init)}
         began |= {teacher.name: teacher.sha256[:16] for teacher in teachers or ()}
-        note_start(folder, initial_weights, _source(data), _images(data), began)
+        note_start(folder, initial_weights, _source(data), _images(data, limit), began)
         return _train(name, recipe, folder, data, init, teachers, workers, on_epoch, start)
 
 
@@ -150,6 +154,18 @@ def check_name(name: str) -> None:
         raise UserError(
             f"--name: expected letters a-z, digits, '.', '_' and '-', not beginning with a sign, found {name!r}"
         )
+
+
+def _check_splits(recipe: Recipe, init: str | None, teachers: Sequence[Teacher]) -> None:
+    """Refuse what was trained on another split: it has seen images that this run's figures are to be of."""
+    known = {f"teacher {teacher.name}": teacher.split for teacher in teachers}
+    known[f"--init {init}"] = split_of(Path(init).parent) if init else None
+    for what, split in known.items():
+        if split not in (None, recipe.split):
+            raise UserError(
+                f"{what}: expected one trained on the {recipe.split} split, as this run is, found one of the {split} "
+                "split: it has seen images that are for validation and test here"
+            )
 
 
 def _train(
@@ -173,6 +189,10 @@ def _train(
     )
     if said := advice(recipe.precision, keras.config.backend()):
         print(f"{name}: {said}", flush=True)
+    for teacher in teachers or ():
+        print(
+            f"{name}: taught by {teacher.name}, {teacher.source}, sha256 {teacher.sha256[:16]}...", flush=True
+        )
     with ViewMaker(workers) as maker:
         answers = _answers(recipe, teachers, data, maker)
         after_step = start.after_step if start else None
@@ -224,14 +244,16 @@ def _source(data: TrainingData) -> str:
     return SYNTHETIC_NOTE if data.store.image_ids[0].startswith(SYNTHETIC_PREFIX) else DATA_NOTE
 
 
-def _images(data: TrainingData) -> dict[str, Any]:
-    """Which images a run sees: counts for people, a digest of ids and labels for the comparison."""
+def _images(data: TrainingData, limit: int | None) -> dict[str, Any]:
+    """Which images a run sees: counts for people, a digest of ids and labels for the comparison, a trial's limit."""
     seen = [
         [[data.store.image_ids[row], int(data.labels[row])] for row in rows]
         for rows in (data.train, data.validation)
     ]
     digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
-    return {"train": len(data.train), "validation": len(data.validation), "digest": digest}
+    return {"train": len(data.train), "validation": len(data.validation), "digest": digest} | (
+        {"limit": limit} if limit else {}
+    )
 
 
 def _answers(
@@ -245,8 +267,6 @@ def _answers(
         )
     if recipe.views is None:
         return OnlineTeachers(teachers, recipe.distillation)
-    if recipe.mixup:
-        raise UserError("mixup: expected teachers that answer online (no fixed views), found cached logits")
     return CachedTeachers(teachers, recipe, data.store, data.train, cache_dir(), maker)
 
 

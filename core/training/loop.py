@@ -22,7 +22,7 @@ from core.files import replacing
 from core.lesions import N_CLASSES
 from core.networks.classifiers import backbone
 from core.networks.weights import load_weights, save_weights
-from core.training.average import WeightAverage
+from core.training.average import WeightAverage, due
 from core.training.batches import ViewMaker, ViewRequest, mix, repeats_of
 from core.training.checkpoint import (
     BEST,
@@ -30,6 +30,7 @@ from core.training.checkpoint import (
     Checkpoint,
     Progress,
     candidate,
+    is_finished,
     save_checkpoint,
     settle_best,
 )
@@ -110,7 +111,7 @@ class Trainer:
     def run(self) -> Progress:
         """Train to the end (or from the checkpoint to the end); the network then holds the best epoch's weights."""
         self._begin()
-        while self.progress.epoch < len(self.stages) and not self._out_of_patience():
+        while not is_finished(self.progress, self.recipe.to_dict()):
             self._epoch(self.stages[self.progress.epoch])
         # Again, since a run killed between its last checkpoint and its last history comes here at once.
         write_history(self.folder / "history.csv", self.progress.history)
@@ -145,7 +146,7 @@ class Trainer:
         recipe = self.recipe
         for layer in backbone(self.network):
             layer.trainable = not stage.head_only
-        epochs = sum(s.epochs for s in recipe.stages if _phase(s) == _phase(stage))
+        epochs = sum(s.epochs for s in recipe.stages if s.phase == stage.phase)
         per_epoch = self._steps_per_epoch()
         schedule = WarmupCosine(
             stage.learning_rate or recipe.learning_rate,
@@ -189,7 +190,7 @@ class Trainer:
     def _epoch(self, stage: Stage) -> None:
         progress = self.progress
         previous = self.stages[progress.epoch - 1] if progress.epoch else stage
-        if progress.step == 0 and _phase(previous) != _phase(stage):
+        if progress.step == 0 and previous.phase != stage.phase:
             self._compile(stage)
         elif previous.size != stage.size:
             # A graph traced for one size is slower for two.
@@ -270,8 +271,8 @@ class Trainer:
         progress.correct += float(accuracy) * len(rows)
         progress.seen += len(rows)
         done = progress.epoch * self._steps_per_epoch() + progress.step
-        if self.average:
-            self.average.update(done)
+        if self.average and (steps := due(done, progress.step, self._steps_per_epoch())):
+            self.average.update(done, steps)
         if self.after_step:
             self.after_step(self.network, self.average, done / (len(self.stages) * self._steps_per_epoch()))
 
@@ -322,10 +323,6 @@ class Trainer:
         )
         self._saved_at = time.monotonic()
 
-    def _out_of_patience(self) -> bool:
-        progress, patience = self.progress, self.recipe.patience
-        return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
-
 
 def write_history(path: Path, rows: list[dict]) -> None:
     """Write the epochs' rows as CSV, atomically."""
@@ -335,7 +332,3 @@ def write_history(path: Path, rows: list[dict]) -> None:
     writer.writerows(rows)
     with replacing(path) as file:
         file.write(text.getvalue().encode())
-
-
-def _phase(stage: Stage) -> tuple[bool, float | None]:
-    return stage.head_only, stage.learning_rate

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from core.errors import UserError
@@ -28,6 +29,14 @@ class Stage:
     size: int = 224
     head_only: bool = False
     learning_rate: float | None = None
+
+    @property
+    def phase(self) -> tuple[bool, float | None]:
+        """What it has in common with the stages that it shares a schedule with."""
+        return self.head_only, self.learning_rate
+
+    def __str__(self) -> str:
+        return f"{'head' if self.head_only else ''}{self.epochs}x{self.size}"
 
 
 @dataclass(frozen=True)
@@ -116,9 +125,20 @@ class Recipe:
                     f"stages: expected at least 1 epoch at {SMALLEST_SIZE} px or more, "
                     f"found {stage.epochs} at {stage.size} px"
                 )
+        phases = [phase for phase, _ in groupby(self.stages, key=lambda stage: stage.phase)]
+        if len(set(phases)) < len(phases):
+            raise UserError(
+                "stages: expected those that share a schedule beside each other, found others between them: "
+                + ", ".join(str(stage) for stage in self.stages)
+            )
         _check(self, FIELDS)
         if self.distillation:
             _check(self.distillation, DISTILLATION_FIELDS)
+            if self.mixup and self.views is not None:
+                raise UserError(
+                    f"mixup: expected teachers that answer each mixture as it comes (--set views=null), found answers "
+                    f"to {self.views} fixed views"
+                )
 
     @property
     def epochs(self) -> int:

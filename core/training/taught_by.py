@@ -93,4 +93,5 @@ def _load(name: str, recipe: Recipe, path: Path, widths: Mapping[str, int] | Non
     network = fused(build(recipe.network, widths=widths))
     load_weights(network, path, recipe.network)
     network.trainable = False
-    return Teacher(name, network, hashlib.sha256(path.read_bytes()).hexdigest())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Teacher(name, network, digest, recipe.split, str(path))

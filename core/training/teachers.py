@@ -25,11 +25,21 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained teacher: its name, its network and the sha256 of its weight file."""
+    """A trained teacher.
+
+    Attributes:
+        name: of the model or run.
+        network: as trained.
+        sha256: of its weight file.
+        split: that it was trained on; None where that is not known.
+        source: where its weights lie, for people.
+    """
 
     name: str
     network: keras.Model
     sha256: str
+    split: str | None = None
+    source: str = ""
 
 
 class CachedTeachers:

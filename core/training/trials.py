@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.evaluation.trials import Trial
-from core.training.checkpoint import CHECKPOINT, Progress, read_state
+from core.training.checkpoint import CHECKPOINT, Progress, is_finished, read_state
 from core.training.recipes import Recipe
 
 OWN = {"network", "stages", "learning_rate", "seed", "split", "distillation"}
@@ -29,6 +29,9 @@ def find_trials(folder: Path) -> tuple[list[Trial], list[str]]:
             continue
         try:
             progress, recipe = read_state(run / CHECKPOINT)
+            if limit := read_notes(run / "run.json").get("images", {}).get("limit"):
+                left_out.append(f"{run.name}: to try the command out, on {limit} images (--limit)")
+                continue
             if not is_finished(progress, recipe):
                 epochs = sum(stage["epochs"] for stage in recipe["stages"])
                 left_out.append(f"{run.name}: not finished, {progress.epoch} of {epochs} epochs")
@@ -37,14 +40,6 @@ def find_trials(folder: Path) -> tuple[list[Trial], list[str]]:
         except UserError as error:
             left_out.append(f"{run.name}: {error}")
     return trials, left_out
-
-
-def is_finished(progress: Progress, recipe: Mapping[str, Any]) -> bool:
-    """Whether a run has come to its end: the last epoch, or out of patience."""
-    if progress.epoch >= sum(stage["epochs"] for stage in recipe["stages"]):
-        return True
-    patience = recipe.get("patience")
-    return bool(patience and progress.best_epoch and progress.epoch - progress.best_epoch >= patience)
 
 
 def read_finished(folder: Path) -> tuple[Progress, dict[str, Any]]:
@@ -58,6 +53,19 @@ def read_finished(folder: Path) -> tuple[Progress, dict[str, Any]]:
         epochs = sum(stage["epochs"] for stage in recipe["stages"])
         raise UserError(f"{folder}: expected a finished run, found {progress.epoch} of {epochs} epochs")
     return progress, recipe
+
+
+def split_of(folder: Path) -> str | None:
+    """The split that the run in a folder is on, finished or not; None where that was not written down."""
+    try:
+        recipe = (
+            read_state(folder / CHECKPOINT)[1]
+            if (folder / CHECKPOINT).exists()
+            else read_notes(folder / "run.json").get("recipe")  # a mean of several runs
+        )
+    except UserError:
+        return None
+    return recipe.get("split") if isinstance(recipe, dict) else None
 
 
 def digest(recipe: Mapping[str, Any]) -> str:

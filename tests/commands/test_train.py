@@ -139,7 +139,7 @@ def test_teachers_answer_online_where_views_never_repeat_and_must_under_mixup(pl
     assert main(["train", "--network", "resnet50", *QUICK]) == 0
     distill = ["distill", "--teachers", "resnet50", "--teacher-size", "32", *QUICK]
     assert main([*distill, "--set", "mixup=0.2"]) == 2
-    assert "mixup: expected teachers that answer online" in error_line(capsys)
+    assert "mixup: expected teachers that answer each mixture" in error_line(capsys)
     assert main([*distill, "--set", "views=null", "--set", "mixup=0.2"]) == 0
     assert not list((place / "cache").glob("teacher-*.npy"))
 
@@ -214,6 +214,36 @@ def test_runs_that_are_not_published_teach(place, capsys):
     assert manifest.model("student").provenance["teachers"] == ["mean-soup", "two"]
     answers = list((place / "cache").glob("teacher-mean-soup-*.npy"))
     assert len(answers) == recipe_for("tuned", "mobilenetv2").views
+
+
+def test_what_was_trained_on_another_split_neither_begins_nor_teaches_nor_is_averaged(place, capsys):
+    train = ["train", "--network", "mobilenetv2", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "ours"]) == 0
+    assert main([*train, "--name", "theirs", "--split", "report"]) == 0
+    theirs = str(place / "runs" / "theirs" / "best.npz")
+    for command, said in (
+        (["soup", "ours", "theirs", "--name", "mean"], "expected a run on the lesion split of"),
+        ([*train, "--name", "next", "--init", theirs], "expected one trained on the lesion split"),
+        (
+            ["distill", "--teachers", "ours,theirs", *QUICK],
+            "teacher theirs: expected one trained on the lesion split",
+        ),
+    ):
+        assert main(command) == 2
+        line = error_line(capsys)
+        assert said in line
+        assert "the report split" in line
+    assert main([*train, "--name", "next", "--split", "report", "--init", theirs]) == 0
+    assert not (place / "artifacts").exists()
+
+
+@pytest.mark.parametrize("ema", ["0.9", "null"])
+def test_the_shortest_try_keeps_weights_that_have_learned(place, ema):
+    train = ["train", "--network", "mobilenetv2", *QUICK, "--limit", "32", "--set", f"ema={ema}"]
+    assert main([*train, "--name", "one"]) == 0
+    assert main([*train, "--name", "other", "--set", "learning_rate=1e-5"]) == 0
+    one, other = (weights(place / "runs" / name / "best.npz") for name in ("one", "other"))
+    assert any(np.abs(one[key] - other[key]).max() > 1e-4 for key in one)
 
 
 @pytest.mark.parametrize("patience", [None, 10])

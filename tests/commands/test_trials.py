@@ -32,7 +32,15 @@ def make(artifacts: Path) -> Callable[..., dict]:
     """A function that writes a run's checkpoint and notes, as training does; gives its recipe."""
 
     def write(
-        name: str, done: int | None = None, *, data: str = DATA_NOTE, best: int = 2, notes=True, **changes
+        name: str,
+        done: int | None = None,
+        *,
+        data: str = DATA_NOTE,
+        best: int = 2,
+        notes: bool = True,
+        limit: int | None = None,
+        begun: str = "x.h5 (sha256 12...): Google's",
+        **changes: object,
     ) -> dict:
         recipe = recipe_for("tuned", "mobilenetv2").to_dict() | changes
         recipe = json.loads(json.dumps(recipe))
@@ -46,8 +54,9 @@ def make(artifacts: Path) -> Callable[..., dict]:
         state = json.dumps({"progress": progress, "recipe": recipe})
         np.savez(folder / "checkpoint.npz", state=np.frombuffer(state.encode(), np.uint8))
         if notes:
-            said = {"commit": "abc", "initial_weights": "x.h5 (sha256 12...): Google's", "data": data}
-            (folder / "run.json").write_text(json.dumps(said | {"images": {"train": 99}}))
+            said = {"commit": "abc", "initial_weights": begun, "data": data}
+            images = {"train": 99} | ({"limit": limit} if limit else {})
+            (folder / "run.json").write_text(json.dumps(said | {"images": images}))
         return recipe
 
     return write
@@ -75,7 +84,7 @@ def test_a_run_s_recipe_and_its_best_epoch(make, artifacts, capsys) -> None:
 def test_unfinished_and_damaged_runs_are_named_and_left_out(make, artifacts, capsys) -> None:
     make("done", stages=STAGES)
     make("midway", 1, stages=STAGES, best=1)
-    make("early", 2, stages=STAGES, patience=1, best=1)
+    make("early", 2, stages=[{"epochs": 3, "size": 128, "head_only": False}], patience=1, best=1)
     make("nowhere", stages=STAGES, best=9)
     runs = artifacts.with_name("runs")
     (runs / "broken").mkdir()
@@ -104,7 +113,7 @@ def test_saved_runs_stay_and_new_ones_are_added(make, artifacts, capsys) -> None
     make("one", stages=STAGES, seed=1)
     make("drawn", stages=STAGES, data=SYNTHETIC_NOTE)
     assert main(["trials", "--save"]) == 0
-    assert f"1 runs in {artifacts / FILE}" in capsys.readouterr().out
+    assert f"1 runs in {artifacts / FILE}, 1 of 2 found here among them" in capsys.readouterr().out
     manifest = load_manifest(artifacts)
     assert manifest.files[manifest.shared[KEY]].format == "trials-csv"
     for path in (artifacts.with_name("runs") / "one").iterdir():
@@ -118,6 +127,20 @@ def test_saved_runs_stay_and_new_ones_are_added(make, artifacts, capsys) -> None
     before = (artifacts / FILE).read_bytes()
     assert main(["trials", "--save"]) == 0
     assert (artifacts / FILE).read_bytes() == before, "again is no different"
+
+
+def test_a_try_takes_no_place_of_a_run_and_another_beginning_is_another_run(make, artifacts, capsys) -> None:
+    runs = artifacts.with_name("runs")
+    make("one", stages=STAGES)
+    assert main(["trials", "--save"]) == 0
+    for changes, kept in (({"limit": 64}, 1), ({"begun": "an earlier round"}, 2)):
+        (runs / "one").rename(runs.with_name(f"one-{kept}"))
+        make("one", stages=STAGES, **changes)
+        capsys.readouterr()
+        assert main(["trials", "--save"]) == 0
+        printed = capsys.readouterr()
+        assert f"{kept} runs in" in printed.out
+        assert ("left out: one: to try the command out, on 64 images" in printed.err) == ("limit" in changes)
 
 
 def test_a_damaged_table_is_left_alone(make, artifacts, capsys) -> None:

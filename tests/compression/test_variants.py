@@ -63,6 +63,13 @@ def test_plan(artifacts, names, options, expected):
     assert {job.source for job in jobs} == {names[-1].removesuffix("-int8")}
 
 
+def test_a_model_with_weights_of_its_own_is_no_variant_whatever_its_name(artifacts):
+    (artifacts / "weights/other.npz").write_bytes(b"others")
+    update_model(artifacts, "student-int8", {**ENTRY, "role": "baseline"}, {"weights": "weights/other.npz"})
+    jobs = plan(load_manifest(artifacts), ["student-int8"])
+    assert [(job.source, job.target) for job in jobs] == [("student-int8", "student-int8")]
+
+
 def test_without_names_every_model_with_weights_is_planned(artifacts):
     update_model(artifacts, "ensemble", {"title": "E", "role": "ensemble", "members": ["student"]})
     assert [job.target for job in plan(load_manifest(artifacts))] == [

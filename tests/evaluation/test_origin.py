@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
 from core.data.ham10000 import open_dataset
+from core.data.splits import assign
 from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE, check_origin, check_place
+from core.evaluation.predictions import Predictions
+from core.lesions import INDEX
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +43,33 @@ def test_drawn_lesions_are_refused_for_a_model_of_photographs_alone(
         check(manifest, name, open_dataset(drawn))
     for name in manifest.models:
         check(manifest, name, open_dataset(small_folder))
+
+
+def test_a_dataset_that_is_divided_otherwise_is_refused_for_what_was_evaluated(
+    tmp_path, small_folder
+) -> None:
+    dataset = open_dataset(small_folder)
+    records, parts = dataset.records, assign(dataset.records, "lesion")
+    asked = records[parts != "train"]
+    stored = Predictions(
+        "real", asked["image_id"], asked["lesion_id"], asked["dx"].map(INDEX).to_numpy(),
+        np.zeros((len(asked), 7)), parts[parts != "train"],
+    )  # fmt: skip
+    stored.save(tmp_path / "real.parquet")
+    entry = {
+        "title": "real",
+        "role": "student",
+        "provenance": {"data": DATA_NOTE},
+        "recipe": {"split": "lesion"},
+    }
+    update_model(tmp_path, "real", entry, {"predictions": "real.parquet"})
+    variant = {**entry, "role": "variant", "parent": "real", "recipe": None}
+    manifest = update_model(tmp_path, "real-int8", variant)
+    some = dataclasses.replace(dataset, records=records[records["lesion_id"] != asked["lesion_id"].iloc[0]])
+    for name in manifest.models:
+        check_origin(manifest, name, dataset)
+        with pytest.raises(UserError, match=f"{name}: expected the dataset that it was evaluated on"):
+            check_origin(manifest, name, some)
 
 
 def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:

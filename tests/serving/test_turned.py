@@ -48,6 +48,24 @@ def test_the_gain_is_that_of_the_same_images() -> None:
     assert "70 validation images" in gain.sentence()
 
 
+def test_no_difference_is_no_certainty_that_there_is_none() -> None:
+    class Steady(Model):
+        def classify(self, rgb: np.ndarray, *, orientations: int = 1) -> SimpleNamespace:
+            return super().classify(rgb, orientations=8)
+
+    gain = measured(Steady())
+    assert gain.differences["accuracy"]["high"] > 0
+    assert "accuracy +0.0 points (-" in gain.sentence()
+    assert "balanced accuracy +0.0 points, macro AUC +0.000, and takes" in gain.sentence()
+
+
+def test_what_is_not_known_is_not_said_to_be_nothing() -> None:
+    unknown = dict.fromkeys(("value", "low", "high"))
+    gain = Gain("student", "abc", "validation", 2, 2, dict.fromkeys(FIGURES, unknown), 7.0)
+    assert "+0.0" not in gain.sentence()
+    assert "do not tell" in gain.sentence()
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "s.tflite").write_bytes(b"model")

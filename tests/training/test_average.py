@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.training.average import WeightAverage
+from core.training.average import WeightAverage, due
 
 
 class Network:
@@ -24,13 +24,32 @@ class Network:
 def test_it_follows_the_formula_every_fourth_step():
     network, average, expected = Network(1.0), None, 1.0
     average = WeightAverage(network, 0.9)
-    for step in range(40):
+    for step in range(1, 41):
         network.set_weights([np.array([float(step)], np.float32)])
-        average.update(step)
-        if (step + 1) % 4 == 0:
-            share = min(0.9, (1 + step) / (10 + step)) ** 4
+        if steps := due(step, step, 100):
+            assert (step + 1) % 4 == 0
+            average.update(step, steps)
+            share = min(0.9, (1 + step) / (10 + step)) ** min(step, 4)
             expected = share * expected + (1 - share) * step
         assert average.values[0] == pytest.approx([expected], rel=1e-5)
+    assert expected != 1
+
+
+@pytest.mark.parametrize("epoch_steps", [1, 2, 3, 4, 5, 6, 7, 8, 200])
+def test_every_step_counts_once_and_the_last_of_an_epoch_at_once(epoch_steps):
+    counted = [
+        due(epoch * epoch_steps + step, step, epoch_steps)
+        for epoch in range(5)
+        for step in range(1, epoch_steps + 1)
+    ]
+    assert sum(counted) == 5 * epoch_steps
+    assert all(counted[epoch_steps - 1 :: epoch_steps])
+    since = 0
+    for steps in counted:
+        since += 1
+        assert steps in (0, since)
+        since = 0 if steps else since
+        assert since < 4
 
 
 def test_constant_weights_are_their_own_average():
@@ -45,7 +64,7 @@ def test_the_early_weights_are_forgotten_sooner_than_the_decay_says():
     network = Network(100.0)
     average = WeightAverage(network, 0.9999)
     network.set_weights([np.array([0.0], np.float32)])
-    for step in range(40):
+    for step in range(3, 40, 4):
         average.update(step)
     assert average.values[0].item() < 0.1 * 100
 

@@ -332,6 +332,12 @@ def test_patience_waits_for_the_stage_that_counts(scripted):
     assert (trainer.progress.epoch, trainer.progress.best_epoch) == (5, 5)
 
 
+def test_patience_does_not_end_a_run_before_the_whole_network_was_trained(scripted):
+    stages = (Stage(4, 32, head_only=True), Stage(3, 32))
+    trainer, _ = scripted([0.9, 0.1, 0.1, 0.1, 0.2, 0.2, 0.2], stages=stages, patience=2)
+    assert (trainer.progress.epoch, trainer.progress.best_epoch) == (6, 1)
+
+
 # What a step is given -----------------------------------------------------------------------------------------------
 
 
