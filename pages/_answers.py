@@ -141,6 +141,12 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
         width=320,
     )
     model, predictions = found[name]
+    fitted = guest.brought.calibrated if guest is not None and name == NAME else _is_fitted(name)
+    divided = (
+        f"Its logits are divided by {model.temperature:.2f}, fitted on validation; then it says"
+        if fitted
+        else "No temperature was fitted, so both curves are one. It says"
+    )
     top = predictions.probabilities(model.temperature).max(axis=1)
     says, right = float(top.mean()), float((predictions.predicted == predictions.label).mean())
     before, after = (
@@ -152,12 +158,17 @@ def show_calibration(models: list[Contestant], guest: Guest | None) -> None:
         key="reliability",
         alt=f"{model.title}: calibration error {before.ece:.1%} before, {after.ece:.1%} after",
         reading="On the diagonal a model is right as often as it says; below it, it is too sure of itself. "
-        f"Its logits are divided by {model.temperature:.2f}, fitted on validation; then it says {says:.1%} on average "
-        f"and is right in {right:.1%}. Whiskers are 95% "
+        f"{divided} {says:.1%} on average and is right in {right:.1%}. Whiskers are 95% "
         "intervals by lesions; bars: images in each bin.",
     )
     columns = [c for c in figure_table([model]).columns if c == "model" or c.startswith("ece")]
     _shared.download(figure_table([m for m, _ in found.values()])[columns], "calibration.csv")
+
+
+def _is_fitted(name: str) -> bool:
+    """Whether a model of ours was calibrated."""
+    manifest = _shared.registry().manifest
+    return manifest is not None and "temperature" in manifest.model(name).calibration
 
 
 def show_differences(models: list[Contestant], guest: Guest | None) -> None:

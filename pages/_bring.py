@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
+from core.data.browse import fingerprint
 from core.data.ham10000 import Dataset
 from core.errors import UserError
 from core.evaluation.brought import COLUMNS, NAME, Brought, BroughtError, read_brought, template
@@ -95,7 +96,9 @@ def invite(data: bytes, sha256: str, ours: Contestant) -> Guest:
     """Read against the answers of a model of ours, measure; remembered for this session by both files' hashes."""
     reference = _shared.predictions_sha256(ours.name)
     brought = _read(sha256, reference, data, _shared.predictions(ours.name))
-    figures, groups = _measure(sha256, reference, brought), _cohorts(sha256, reference, brought)
+    found = _data.dataset()
+    at_hand = fingerprint(found) if isinstance(found, Dataset) else ""
+    figures, groups = _measure(sha256, reference, brought), _cohorts(sha256, reference, at_hand, brought)
     contestant = Contestant(NAME, "Your model", figures, ours.split, brought.temperature, cohorts=groups)
     return Guest(brought, contestant, f"{sha256} {reference}")
 
@@ -111,7 +114,7 @@ def _measure(sha256: str, reference: str, _brought: Brought) -> dict:
 
 
 @st.cache_data(scope="session", max_entries=4, show_spinner="Measuring your model by cohort ...")
-def _cohorts(sha256: str, reference: str, _brought: Brought) -> list[dict]:
+def _cohorts(sha256: str, reference: str, at_hand: str, _brought: Brought) -> list[dict]:
     """By age, sex, site and confirmation where HAM10000 is at hand, otherwise none."""
     found = _data.dataset()
     if not isinstance(found, Dataset) or found.is_synthetic or found.metadata is None:

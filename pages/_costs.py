@@ -59,22 +59,21 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         ),
         key="tradeoff",
         alt="; ".join(f"{b.title}: {written(name, _gain(b))[0]} at {b.cost:.3g}" for b in found),
-        reading="Better is up and to the left; the area of a bubble is its file's size. No other model measured here "
-        f"has both a higher {title[0].lower()}{title[1:]} and {cheaper} than one on the dotted Pareto front."
+        reading="Better is up and to the left; the area of a bubble is its file's size. No other model chosen "
+        f"above has both a higher {title[0].lower()}{title[1:]} and {cheaper} than one on the dotted Pareto front."
         + (f" Hollow: {REPORTED_NOTE}." if any(bubble.reported for bubble in found) else ""),
     )  # fmt: skip
     sizes = "; ".join(f"{_shared.plain_text(m.title)} {m.size}" for m in models if m.bytes)
     st.caption(f"Files are compared as they are shipped, whatever the format of their numbers: {sizes}.")
     if not timed:
-        st.caption(
-            f":material/timer_off: No benchmark was run, so there is no latency here; `{COMMAND} --save` makes it."
-        )
+        why = "None of the chosen models was timed" if _shared.benchmark() else "No benchmark was run"
+        st.caption(f":material/timer_off: {why}, so there is no latency here; `{COMMAND} --save` makes it.")
     measured = _shared.benchmark()
     if timed and measured and measured.hardware:
         st.caption(f"Latency on {_shared.plain_text(measured.hardware)}.")
     if guest is not None and not guest.contestant.bytes:
         st.caption("Your model has no size yet: enter one beside its file to see it here.")
-    _shared.download(headline_table(models), "tradeoff.csv")
+    _shared.download(headline_table(models, whole=False), "tradeoff.csv")
     show_this_machine([model.name for model in models])
 
 

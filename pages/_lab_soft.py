@@ -65,6 +65,8 @@ def answered() -> dict[str, Predictions]:
         except UserError:
             continue  # what is missing is listed where models are compared
     found = [predictions for predictions in found if len(predictions)]
+    # Those whose lesions nobody was trained on come first: the others have to have answered the same images.
+    found.sort(key=lambda predictions: manifest.models[predictions.model].figures.get("split") == "report")
     kept, _ = on_same_images(found)
     return {predictions.model: predictions.aligned_to(kept[0]) for predictions in kept}
 

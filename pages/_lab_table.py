@@ -34,14 +34,22 @@ def _outcomes(folder: str, sha256: str, _manifest: Manifest) -> list[Outcome]:
     return read_table(_manifest)
 
 
-def test_part() -> TestPart | None:
-    """What the runs' answers belong to, from the first model that answered the same images."""
+def test_part(found: list[Outcome]) -> TestPart | None:
+    """What the runs' answers belong to, from the first model that answered the same images; where there is none, that
+    is said."""
     manifest = _shared.registry().manifest
     for name in _shared.in_order(manifest.models if manifest else ()):
         try:
-            return TestPart.of(_shared.predictions(name))
+            part = TestPart.of(_shared.predictions(name))
         except UserError:
             continue
+        if any(part.fits(outcome) for outcome in found):
+            return part
+    if found:
+        st.caption(
+            ":material/info: No model here has answers to the images that these runs were tested on, so the intervals "
+            "below are of the seeds alone and too narrow: what other test lesions would give is not in them."
+        )
     return None
 
 

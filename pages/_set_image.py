@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.data.browse import in_words
 from core.errors import UserError
+from core.evaluation.origin import SYNTHETIC_NOTE
 from core.evaluation.stored import answer_table, stored_probabilities
 from core.figures.probabilities import agreement_dots
 from core.lesions import BY_CODE
@@ -139,7 +140,11 @@ def show_answers(images: Shown, image_id: str, record: pd.Series | None) -> None
     if record is None:
         st.caption("No model has answered it: it is in nobody's validation or test part.")
         return
-    if images.synthetic:
+    manifest = _shared.registry().manifest
+    learned = manifest is not None and any(
+        entry.provenance.get("data") == SYNTHETIC_NOTE for entry in manifest.models.values()
+    )
+    if images.synthetic and not (images.live and learned):
         st.caption("Drawn, so in no model's training, validation or test part.")
     else:
         st.caption(

@@ -19,6 +19,7 @@ from core.figures.curves import (
     training_curves,
 )
 from core.manifest import ModelEntry
+from core.text import listed
 from pages import _links, _shared
 from pages._bring import Guest
 
@@ -67,14 +68,26 @@ def show_training(models: list[Contestant], guest: Guest | None) -> None:
     _shared.download(history, f"history-{name}.csv")
 
 
+CHANGES = {
+    "mixup": "mixup",
+    "label_smoothing": "label smoothing",
+    "focal_gamma": "a focal exponent",
+    "logit_adjustment": "adjusted logits",
+}
+"""Fields of a recipe that make the training loss another, in words."""
+
+
 def two_losses(recipe: Mapping[str, Any]) -> str:
     """How the loss in blue is another than the one in red; empty where both are plain cross-entropy."""
     weighted, taught = recipe.get("balance") == "sqrt", recipe.get("distillation")
     blue = "cross-entropy weighted by class" if weighted else "cross-entropy"
+    changed = [words for field, words in CHANGES.items() if recipe.get(field)]
+    if changed:
+        blue = f"{blue} with {listed(changed)}"
     if taught:
         alpha, temperature = taught.get("alpha"), taught.get("temperature")
         blue = f"alpha · T² · KL to the teachers + (1 - alpha) · {blue}, with alpha = {alpha} and T = {temperature}"
-    elif not weighted:
+    elif not weighted and not changed:
         return ""
     return f" These are two different losses: blue is {blue}; red is plain cross-entropy. Their heights do not compare."
 

@@ -34,7 +34,7 @@ def main() -> None:
     """The page from top to bottom."""
     st.title("Comparison")
     st.markdown(
-        "Models on the same lesions, none of which they were trained on. Intervals are 95% and come from resampling "
+        "Models on test images that they were not trained on. Intervals are 95% and come from resampling "
         "lesions, not images, since images of one lesion are no independent cases."
     )
     models = _shared.contestants()
@@ -53,6 +53,12 @@ def main() -> None:
     if not chosen:
         st.info("Choose a model above.")
         return
+    if len({model.split for model in chosen} - {""}) > 1:
+        st.warning(
+            "These models were trained and measured on different splits: of a split by image they have seen lesions "
+            "that they are tested on, and others have not answered the same images.",
+            icon=":material/call_split:",
+        )
     view = st.pills(
         "What to compare", list(VIEWS), default="Figures", required=True, key="view", bind="query-params"
     )

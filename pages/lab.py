@@ -51,7 +51,7 @@ def main() -> None:
     together = of_one_teaching(found)
     cells = in_cells(together)
     _lab_collapse.show(cells)
-    _lab_gain.show(cells, _lab_table.test_part())
+    _lab_gain.show(cells, _lab_table.test_part(together))
     _lab_table.show_all(found, left_out=len(found) - len(together))
     _lab_live.show()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from core.errors import UserError
@@ -9,7 +11,8 @@ from core.evaluation.contestants import HEADLINE_NAMES, Contestant, majority_lin
 from core.evaluation.latency import COMMAND
 from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
 from core.numbers import percent
-from core.reported import CHOICES, MARK
+from core.reported import CHOICES, MAJORITY_SHARE, MARK
+from core.text import listed
 from pages import _plain_tables, _shared
 
 SIZE, LATENCY = "Size", "Latency"
@@ -56,7 +59,8 @@ def show_table(models: list[Contestant]) -> None:
     ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
     st.caption(
         f":material/info: Naming everything nevus has the accuracy of the last row ({ours}); “report: collapsed” means "
-        "that the report's network is within one point of that. Columns marked "
+        f"that the report's network is within one point of that on the report's split ({MAJORITY_SHARE:.2%}). Columns "
+        "marked "
         f"“{MARK}” are the report's own, on a split by image that lets lesions leak; ours are on lesions that were "
         "never trained on, so the two differ in more than the model."
     )
@@ -75,7 +79,10 @@ def say_who_leads(models: list[Contestant]) -> None:
     manifest = _shared.registry().manifest
     of_role = {
         role: [
-            m.interval("accuracy").value for m in models if manifest and manifest.model(m.name).role == role
+            value
+            for m in models
+            if manifest and manifest.model(m.name).role == role
+            if not math.isnan(value := m.interval("accuracy").value)  # trained, and not evaluated yet
         ]
         for role in ("student", "teacher")
     }
@@ -83,7 +90,7 @@ def say_who_leads(models: list[Contestant]) -> None:
     if students and teachers and max(students) > max(teachers):
         st.caption(
             f":material/trending_up: The student ({max(students):.1%}) leads its large teachers "
-            f"({' and '.join(f'{value:.1%}' for value in teachers)}), which says more of their training than of their "
+            f"({listed([f'{value:.1%}' for value in teachers])}), which says more of their training than of their "
             "size: the model cards tell what each began with, for how many epochs it learned, and on which machine. "
             "For whether distillation helped, see Comparison, Differences, and the lab."
         )
@@ -140,16 +147,33 @@ def show_corrections() -> None:
         _plain_tables.corrections(CHOICES)
 
 
+def of_our_split(models: list[Contestant]) -> tuple[list[Contestant], list[Contestant]]:
+    """The models that can stand in one table, and those of a split by image: their test lesions are not unseen."""
+    ours = [model for model in models if model.split in ("", "lesion")]
+    return ours, [model for model in models if model not in ours]
+
+
+def say_whose_split(others: list[Contestant]) -> None:
+    """Which models are left out, since they were measured on other images, some of lesions that they have seen."""
+    if others:
+        names = listed([_shared.plain_text(model.title) for model in others])
+        st.caption(
+            f":material/call_split: Not shown here: {names}, trained and measured on a split by image, where lesions "
+            "leak. Comparison has them."
+        )
+
+
 def main() -> None:
     """The page from top to bottom."""
     say_what_this_is()
     show_doors()
-    models = _shared.contestants()
+    models, others = of_our_split(_shared.contestants())
     above = st.container()
     # The figure first: what draws it is the largest thing that the browser has to fetch and to start.
     show_tradeoff(models)
     with above:
         show_table(models)
+        say_whose_split(others)
         _shared.say_what_is_missing()
     show_corrections()
 

@@ -22,6 +22,7 @@ from core.data.pixels import decode, to_input
 from core.data.synthetic import render
 from core.errors import UserError
 from core.evaluation.contestants import read_predictions
+from core.evaluation.origin import is_of_photographs
 from core.lesions import CODES
 from core.manifest import Manifest
 from core.serving.registry import Registry
@@ -116,9 +117,11 @@ def _drawn(order: Order, registry: Registry, say: Say) -> Material:
     labels = np.tile(np.arange(len(CODES)), total)
     n = DRAWN_TRAIN * len(CODES)
     right = float((logits[:n].argmax(axis=1) == labels[:n]).mean())
+    is_strange = manifest is not None and is_of_photographs(manifest, order.teacher)
+    seen = ", which has only ever seen photographs," if is_strange else ""
     told = (
-        f"{n} drawn lesions to learn from and {len(labels) - n} to be measured on, at {order.size} px; the teacher, "
-        f"which has only ever seen photographs, names {right:.0%} of the former as they were meant."
+        f"{n} drawn lesions to learn from and {len(labels) - n} to be measured on, at {order.size} px; the teacher"
+        f"{seen} names {right:.0%} of the former as they were meant."
     )
     return Material(images[:n], labels[:n], logits[:n], images[n:], labels[n:], told)
 

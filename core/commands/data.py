@@ -219,11 +219,12 @@ def _refuse_to_mix(folder: Path) -> None:
 
 def download_command(options: argparse.Namespace) -> int:
     """Fetch what is not there yet."""
-    from core.data.download import SERVER, TERMS, download, list_files
+    from core.data.download import SERVER, TERMS, check_address, download, list_files
     from core.text import table
 
     folder = (options.folder or data_dir()).expanduser()
     server = options.server or SERVER
+    check_address(server)
     # A server that does not answer is asked again for a minute: people must see what they wait for.
     print(f"Asking {server} what there is ...", file=sys.stderr, flush=True)
     files = list_files(server, masks=options.masks)

@@ -81,7 +81,6 @@ def run_fit(options: argparse.Namespace) -> int:
     from core.data.pixels import PixelStore
     from core.data.splits import assign
     from core.evaluation.origin import check_origin
-    from core.serving import seen
     from core.serving.classifier import Classifier
     from core.serving.fitting import fit, fit_quality
     from core.serving.quality import KEY
@@ -98,7 +97,7 @@ def run_fit(options: argparse.Namespace) -> int:
         print(f"the photograph's limits, from {limits.images} validation images: {FOLDER}/quality.json")
         if not options.limit:
             store_json(manifest.folder, KEY, f"{FOLDER}/quality.json", limits.to_json())
-    with_seen = options.again or seen.KEY not in manifest.shared
+    with_seen = options.again or not _has_seen(manifest)
     store = PixelStore.open(dataset, list(dataset.records["image_id"])) if todo or with_seen else None
     if store is not None and with_seen:
         _fit_seen(manifest.folder, store, parts, options.limit)
@@ -134,6 +133,18 @@ def _has_limits(manifest: Manifest) -> bool:
         return False
 
 
+def _has_seen(manifest: Manifest) -> bool:
+    """Whether the fingerprints of the models' own images are there and can be read."""
+    from core.errors import UserError
+    from core.serving.registry import Registry
+    from core.serving.seen import load_seen
+
+    try:
+        return load_seen(Registry(manifest)) is not None
+    except UserError:
+        return False
+
+
 def run_report(options: argparse.Namespace) -> int:
     """Measure, store, print."""
     from itertools import chain
@@ -143,12 +154,15 @@ def run_report(options: argparse.Namespace) -> int:
     from core.data.ham10000 import open_dataset
     from core.data.samples import synthetic_sample
     from core.data.splits import assign
+    from core.errors import UserError
     from core.evaluation.origin import check_origin
     from core.lesions import CODES
     from core.serving.answer import Diagnoser
     from core.serving.rates import measure_rates
     from core.serving.registry import Registry
 
+    if options.photographs and not options.photographs.is_dir():
+        raise UserError(f"--photographs: expected a folder of pictures, found none at {options.photographs}")
     manifest = load_manifest()
     registry = Registry(manifest)
     dataset = open_dataset()
@@ -209,9 +223,16 @@ def _text(share: Share) -> str:
 def _models(manifest: Manifest, asked: list[str] | None) -> list[str]:
     """The models to do: those asked for, or the student and its variants."""
     from core.errors import UserError
+    from core.evaluation.refresh import split_of
 
     if asked:
-        return [manifest.model(name).name for name in asked]
+        for name in asked:
+            if (split := split_of(manifest, name)) != "lesion":
+                raise UserError(
+                    f"{name}: expected a model of the lesion split, by which gates are fitted and measured, found one "
+                    f"of the {split} split"
+                )
+        return list(asked)
     found = [
         name
         for name, entry in manifest.models.items()

@@ -152,10 +152,17 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
         )
     graph = explaining_graph(load_trained(manifest, job.source))
     path = manifest.folder / "models" / f"{job.target}.tflite"
-    kind, measured = _convert(graph, path, job.kind, images)
-    layers = None
-    if kind == "int8" and images is not None:
-        layers = _write_layers(manifest, job, layer_errors(graph, path, *_layer_images(images)))
+    # Measuring takes minutes, in which the old file has to be the one that the manifest knows.
+    new = path.with_name(f".{path.name}.new")
+    try:
+        kind, measured = _convert(graph, new, job.kind, images)
+        errors = None
+        if kind == "int8" and images is not None:
+            errors = layer_errors(graph, new, *_layer_images(images))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    layers = None if errors is None else _write_layers(manifest, job, errors)
     _publish(manifest, job, kind, images, measured, layers)
     return Made(job, kind, path, path.stat().st_size, measured)
 

@@ -70,8 +70,7 @@ def list_files(
         DownloadError: the server cannot be reached, or does not list what HAM10000 consists of.
         UserError: the address is none.
     """
-    if not server.startswith(("http://", "https://")):
-        raise UserError(f"expected an address that begins with https://, found {server!r}")
+    check_address(server)
     server = server.rstrip("/")
     url = f"{server}/api/datasets/:persistentId/?persistentId={DOI}"
     answer = get_json(url, patience or Patience())
@@ -82,6 +81,16 @@ def list_files(
     except (KeyError, TypeError, ValueError) as error:
         text = f"expected Dataverse's list of files at {url}, found JSON of another shape ({error!r})"
         raise DownloadError(text) from error
+
+
+def check_address(server: str) -> None:
+    """Refuse what is no address of a server.
+
+    Raises:
+        UserError: it does not begin as one.
+    """
+    if not server.startswith(("http://", "https://")):
+        raise UserError(f"expected an address that begins with https://, found {server!r}")
 
 
 def _choose(
@@ -186,10 +195,11 @@ def _problem(path: Path, file: RemoteFile) -> str | None:
     """What is wrong with a file that should be this one, None when nothing is."""
     if file.size is not None and size_of(path) != file.size:
         return f"{size_of(path):,} bytes instead of {file.size:,}"
-    if file.md5 is None or (found := md5_of(path)) == file.md5:
-        return None
-    if file.is_table:
+    found = md5_of(path)
+    if file.is_table and found != file.md5:
         return _table_problem(path)
+    if file.md5 is None or found == file.md5:
+        return None
     return f"MD5 {found} instead of {file.md5}"
 
 

@@ -129,7 +129,8 @@ def _scan_zip(path: Path, parts: tuple[str, ...], listing: Listing) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
+    # A wrong name is a UnicodeDecodeError, a wrong version a NotImplementedError.
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
         text = f"the zip is damaged or was not downloaded to its end ({error})"
         listing.findings.append(Finding("unreadable_zip", "damage", text, (str(path),)))
         return

@@ -6,6 +6,7 @@ import hashlib
 import io
 import multiprocessing
 import os
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -62,7 +63,10 @@ def _decode(data: bytes) -> tuple[tuple[int, int] | None, str | None]:
             image.load()
             return image.size, None
     # Pillow's decoders raise each of these on damaged files.
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (
+        OSError, ValueError, struct.error, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError,
+        Image.DecompressionBombError,
+    ) as error:  # fmt: skip
         return None, "no image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
 
 

@@ -81,6 +81,8 @@ def get_json(url: str, patience: Patience) -> Any:
             except requests.exceptions.JSONDecodeError:
                 text = " ".join(response.text.split())[:80]
                 raise DownloadError(f"expected JSON from {url}, found {text!r}") from None
+            except requests.RequestException as error:
+                raise BrokenOffError(_reason(error)) from error
 
     with requests.Session() as session:
         return _persist(attempt, lambda: 0, url, patience)

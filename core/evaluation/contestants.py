@@ -189,7 +189,10 @@ def read_predictions(manifest: Manifest, name: str) -> Predictions:
     path = manifest.model(name).files.get("predictions")
     if path is None:
         raise PredictionsError(f"expected predictions of {name}, found none; make them with: {EVALUATE}")
-    return Predictions.from_bytes(manifest.read(path), str(manifest.folder / path))
+    found = Predictions.from_bytes(manifest.read(path), str(manifest.folder / path))
+    if found.model != name:  # an entry that was renamed or copied by hand
+        raise PredictionsError(f"{path}: expected predictions of {name}, found those of {found.model}")
+    return found
 
 
 def on_same_images(models: Sequence[Predictions]) -> tuple[list[Predictions], list[str]]:

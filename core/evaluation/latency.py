@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +85,17 @@ def outdated(manifest: Manifest, rows: Mapping[str, object]) -> frozenset[str]:
         file = manifest.files.get(entry.files.get("litert", "")) if entry else None
         return bool(measured) and (file is None or file.sha256 != measured)
 
+    def has_other_members(name: str, members: Sequence[str]) -> bool:
+        files = [manifest.models[one].files.get("litert", "") for one in members if one in manifest.models]
+        bytes_now = sum(manifest.files[file].bytes for file in files if file in manifest.files)
+        return bool(others & set(members)) or _inside(rows[name], "bytes") not in (None, bytes_now)
+
     others = {name for name in rows if is_another(name)}
-    members = {name: manifest.models[name].members for name in rows if name in manifest.models}
-    return frozenset(others | {name for name, parts in members.items() if others & set(parts)})
+    of_several = {name: manifest.models[name].members for name in rows if name in manifest.models}
+    return frozenset(
+        others
+        | {name for name, members in of_several.items() if members and has_other_members(name, members)}
+    )
 
 
 def _inside(value: object, *keys: str) -> Any:

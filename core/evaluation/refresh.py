@@ -17,6 +17,7 @@ from core.evaluation.agreement import with_parent
 from core.evaluation.assess import Assessment, assess
 from core.evaluation.cohorts import cohorts
 from core.evaluation.compare import BASELINE, STUDENT, Comparison, compare
+from core.evaluation.contestants import read_predictions
 from core.evaluation.intervals import RESAMPLES
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.manifest import Manifest, ModelEntry
@@ -136,16 +137,12 @@ def _chosen(manifest: Manifest, names: list[str] | None, refused: dict[str, str]
 
 
 def _read(manifest: Manifest, name: str) -> Predictions:
-    path = manifest.model(name).files.get("predictions")
-    if path is None:
+    if "predictions" not in manifest.model(name).files:
         raise PredictionsError(
             "expected predictions in the manifest, found none; with the dataset at hand this command asks its LiteRT "
             f"file, which python -m core compress --model {name} makes"
         )
-    predictions = Predictions.from_bytes(manifest.read(path), str(manifest.folder / path))
-    if predictions.model != name:
-        raise PredictionsError(f"{path}: expected predictions of {name}, found those of {predictions.model}")
-    return predictions
+    return read_predictions(manifest, name)
 
 
 def _record(

@@ -70,11 +70,12 @@ def reported_collapsed(row: Reported) -> bool:
     return is_collapsed(row.accuracy, MAJORITY_SHARE)
 
 
-def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
+def headline_table(models: Sequence[Contestant], *, whole: bool = True) -> pd.DataFrame:
     """Ours beside the report's, one row for each model, the majority line last.
 
     Args:
-        models: in the order of the table; the report's rows without one of ours stand there alone.
+        models: in the order of the table.
+        whole: whether these are all models there are: the report's rows without one of ours then stand there alone.
 
     Returns:
         columns model, accuracy, accuracy_low, accuracy_high, reported_accuracy, balanced_accuracy,
@@ -87,7 +88,7 @@ def headline_table(models: Sequence[Contestant]) -> pd.DataFrame:
         {"model": row.title, "reported_accuracy": row.accuracy, "reported_megabytes": row.megabytes,
          "note": _note(False, row, "not trained here yet")}
         for row in RESULTS
-        if row.counterpart not in ours
+        if whole and row.counterpart not in ours
     ]  # fmt: skip
     line = majority_line(models)
     rows.append(

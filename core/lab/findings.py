@@ -284,6 +284,8 @@ def collapse_says(repaired: Sequence[Outcome], broken: Sequence[Outcome]) -> str
 
     None without runs, or without a seed that both have.
     """
+    seeds = {run.variant.seed for run in repaired} & {run.variant.seed for run in broken}
+    repaired, broken = ([run for run in runs if run.variant.seed in seeds] for runs in (repaired, broken))
     gains = {name: difference(repaired, broken, name, None).value for name in FIGURES}
     if np.isnan(gains["accuracy"]):
         return None

@@ -74,7 +74,8 @@ class RowWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not (resume and self._recover(model, made_with, wanted)):
-                _check_own(path)
+                for standing in {path, self._rows}:
+                    _check_own(standing)
                 self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
             self._keep_making(made_with)
             self._stream = self._rows.open("a", encoding="utf-8", newline="")
@@ -183,14 +184,24 @@ def own_files(path: Path) -> list[Path]:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file begins as `RowWriter`'s tables do; False where it cannot be read."""
+    """Whether a file has the columns of `RowWriter`'s tables; False where it cannot be read."""
     header = csv_line(COLUMNS).encode()
     try:
         with path.open("rb") as stream:
             begins = stream.read(len(header))
     except OSError:
         return False
-    return begins == header or begins.startswith(b"PAR1")
+    return begins == header or (begins.startswith(b"PAR1") and _has_our_columns(path))
+
+
+def _has_our_columns(path: Path) -> bool:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_schema(path).names == list(COLUMNS)
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def _check_own(path: Path) -> None:

@@ -45,6 +45,7 @@ class Reading:
         quality: what is to be said of the photograph.
         verdict: what the gate measured; None where the image was rejected or there is no gate.
         memory: that the models were made from this very picture, in a sentence; empty for any other.
+        gate: the model that the gate was fitted on; empty without one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Reading:
     quality: Quality = GOOD
     verdict: Verdict | None = None
     memory: str = ""
+    gate: str = ""
 
     @property
     def lead(self) -> Diagnosis | None:
@@ -132,11 +134,14 @@ def ask(
             continue
         upload = answer.upload
         shown = display_name(name)
+        gate = diagnoser.gate.model if diagnoser.gate else ""
         if answer.status == REJECTED or upload is None or answer.diagnosis is None:
             return Reading(shown, answer.status, answer.reason)
         notes = (*upload.notes, *([diagnoser.note] if diagnoser.note else []), *_say(orientations))
         if answer.status != OK:
-            return Reading(shown, answer.status, answer.reason, notes, upload.display, verdict=answer.verdict)
+            return Reading(
+                shown, answer.status, answer.reason, notes, upload.display, verdict=answer.verdict, gate=gate
+            )
         others, failed = _ask_others(registry, models[position + 1 :], upload, answer.diagnosis, orientations)
         diagnoses = (answer.diagnosis, *others)
         return Reading(
@@ -150,6 +155,7 @@ def ask(
             answer.quality,
             answer.verdict,
             answer.memory,
+            gate,
         )
     reason = "No model could answer." if models else "No model was chosen."
     return Reading(display_name(name), FAILED, reason, failures=failures)

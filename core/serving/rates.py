@@ -120,7 +120,7 @@ def measure_rates(
         raise ValueError(f"expected a gate, found none: {diagnoser.note}")
     own = _answer(diagnoser, ((name, read(name)) for name in test), "test images", len(test))
     others, unread = _foreign(diagnoser, foreign)
-    views, changed = _turn(diagnoser, own, read, list(test)[:: max(1, len(test) // turned)] if turned else [])
+    views, changed = _turn(diagnoser, own, read, _evenly(list(test), turned))
     drawn_lesions = [
         (code, number, diagnoser.answer(data).status == OK)
         for code, number, data in tqdm(synthetic, "synthetic", leave=False)
@@ -158,6 +158,12 @@ def _group(picture: Foreign) -> str:
         return picture.name.rpartition("-")[0]
     package, _, name = picture.name.partition("/")
     return f"{package} faces" if name.startswith("lfw-face") else package
+
+
+def _evenly(names: list[str], count: int) -> list[str]:
+    """So many of them, or all."""
+    places = np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)
+    return [names[place] for place in places]
 
 
 def _answer(

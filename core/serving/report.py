@@ -71,7 +71,7 @@ def case_report(
         notice=notice,
         made=made,
         models=[_model(registry, name) for name in _with_members(registry, names)],
-        files=_files(registry, names),
+        files=_files(registry, [reading.gate], [lesion.model for lesion in similar]),
         gate=_gate(reading),
         memory=reading.memory,
         advice=(*reading.quality.advice, *([WORSE] if reading.quality.poor else [])),
@@ -104,7 +104,7 @@ def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date 
         title="Report on several images",
         made=made,
         models=[_model(registry, name) for name in _with_members(registry, names)],
-        files=_files(registry, names),
+        files=_files(registry, [reading.gate for reading in ordered], []),
         lead=" or ".join(registry.short_title(name) for name in names) or "no model",
         others=[registry.short_title(name) for name in _all_models(ordered) if name not in names],
         rows=[_row(reading) for reading in ordered],
@@ -164,15 +164,16 @@ def _model(registry: Registry, name: str) -> dict[str, str]:
     }
 
 
-def _files(registry: Registry, names: Sequence[str]) -> list[tuple[str, str]]:
-    """The gate's and the index's files that belong to these models: what they are, and their hashes."""
+def _files(registry: Registry, gates: Sequence[str], indexes: Sequence[str]) -> list[tuple[str, str]]:
+    """The files of gates and indexes that took part, by the models that they were fitted on: what, and their hashes."""
     manifest = registry.manifest
     if manifest is None:
         return []
     wanted = {
-        key: f"{what}, fitted on {registry.short_title(name)}"
-        for name in dict.fromkeys([*_with_members(registry, names), "student"])
-        for key, what in ((gate_key(name), "Gate"), (index_key(name), "Index of lesions"))
+        key_of(name): f"{what}, fitted on {registry.short_title(name)}"
+        for what, key_of, names in (("Gate", gate_key, gates), ("Index of lesions", index_key, indexes))
+        for name in dict.fromkeys(names)
+        if name
     }
     return [
         (what, manifest.files[manifest.shared[key]].sha256)

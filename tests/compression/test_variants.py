@@ -121,6 +121,23 @@ def test_a_variant_is_entered_with_its_parentage(artifacts, network, images):
     assert "weights" not in entry.files
 
 
+def test_a_conversion_that_fails_leaves_the_old_file_in_its_place(artifacts, network, images, monkeypatch):
+    job = Job("student", "int8", "student-int8")
+    path = make(load_manifest(artifacts), job, images).path
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        assert path.read_bytes() == before, "while the new one is measured"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(variants, "layer_errors", fail)
+    with pytest.raises(KeyboardInterrupt):
+        make(load_manifest(artifacts), job, images)
+    manifest = load_manifest(artifacts)
+    assert manifest.read("models/student-int8.tflite") == before
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
 def test_another_file_of_a_kind_drops_what_was_measured(artifacts, network, images):
     job = Job("student", "int8", "student-int8")
     make(load_manifest(artifacts), job, images)

@@ -13,7 +13,7 @@ import pytest
 
 from core.__main__ import main
 from core.data import download as module
-from core.data.download import DownloadError, download, list_files
+from core.data.download import WANTED, DownloadError, download, list_files
 from core.data.ham10000 import open_dataset
 from core.data.transfer import Patience, part_of
 
@@ -69,7 +69,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, b"<html>log in</html>", {"Content-Type": "text/html"})
         elif path == LISTING:
             listing = {"status": "OK", "data": {"latestVersion": {"files": self.server.listed}}}
-            self.answer(200, json.dumps(listing).encode())
+            cut = int(plan.removeprefix("break after ")) if plan.startswith("break") else None
+            self.answer(200, json.dumps(listing).encode(), None, cut)
         else:
             self.serve(self.server.files[path], plan)
 
@@ -254,6 +255,14 @@ def test_a_table_whose_checksum_is_of_another_form_answers_for_itself(server, pu
     _, said = fetch_all(server, tmp_path)
     assert [line.rsplit(", ", 1)[1] for line in said].count("its rows checked") == 1
     assert open_dataset(tmp_path)
+
+
+def test_a_list_that_breaks_off_is_asked_for_again(server, published):
+    server.plans[LISTING] = ["break after 20"]
+    assert len(list_files(server.address, patience=HURRY)) == len(WANTED)
+    server.plans[LISTING] = ["break after 20"] * 9
+    with pytest.raises(DownloadError, match="in 3 attempts"):
+        list_files(server.address, patience=HURRY)
 
 
 @pytest.mark.parametrize("bad", ["zeros", "break"])

@@ -406,6 +406,13 @@ def truncated_zip(small, folder):
     path.write_bytes(path.read_bytes()[:-30])
 
 
+def zip_with_a_torn_name(small, folder):
+    path = small.write_zip(
+        folder / "HAM10000_images_part_2.zip", {"ISIC_000000\N{LATIN SMALL LETTER E WITH ACUTE}.jpg": b"x"}
+    )
+    path.write_bytes(path.read_bytes().replace("\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), b"\xc3\xff"))
+
+
 def wrong_class_folder(small, folder):
     (folder / "images" / "mel").mkdir()
     path = folder / "images" / "ISIC_0000003.jpg"
@@ -418,6 +425,7 @@ def wrong_class_folder(small, folder):
         (delete_image, "missing_files", "ISIC_0000003"),
         (empty_image, "empty_files", "ISIC_0000003"),
         (truncated_zip, "unreadable_zip", "HAM10000_images_part_2.zip"),
+        (zip_with_a_torn_name, "unreadable_zip", "HAM10000_images_part_2.zip"),
         (wrong_class_folder, "folder_conflicts", "ISIC_0000003"),
         (append("HAM_1,ISIC_9999999,nv,histo,40,male,back"), "missing_files", "ISIC_9999999"),
         (append("HAM_1,ISIC_0000003,nv,histo,40,male,back"), "duplicate_ids", "ISIC_0000003"),

@@ -20,7 +20,7 @@ from core.evaluation.contestants import (
 )
 from core.evaluation.histories import HistoryError, read_history
 from core.evaluation.intervals import Interval
-from core.evaluation.latency import BenchmarkError, read_benchmark
+from core.evaluation.latency import BenchmarkError, outdated, read_benchmark
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.evaluation.tables import (
     COLLAPSED,
@@ -178,6 +178,23 @@ def test_shares_are_written_in_per_cent_and_areas_as_decimals() -> None:
     assert written("macro_auc", Interval(0.9584, nan, nan)) == ("0.958", "")
     assert written("malignant_auc", Interval(nan, nan, nan)) == ("", "")
     assert figure_in_words("macro_auc", found) == "0.958 (0.949 to 0.967)"
+
+
+def test_a_time_of_other_members_is_outdated(folder: Path) -> None:
+    (folder / "b.tflite").write_bytes(b"x" * 500_000)
+    manifest = update_model(folder, "baseline", {}, {"litert": "b.tflite"})
+    row = {"sha256": None, "bytes": 3_500_000}
+    assert outdated(manifest, {"ensemble": row}) == frozenset()
+    assert outdated(manifest, {"ensemble": {}}) == frozenset(), "nobody wrote it down"
+    manifest = update_model(folder, "ensemble", {"members": ["student"]})
+    assert outdated(manifest, {"ensemble": row}) == {"ensemble"}
+
+
+def test_a_table_of_some_models_says_nothing_of_the_others(folder: Path) -> None:
+    few = [contestant(load_manifest(folder), "student")]
+    notes = headline_table(few)["note"].tolist(), headline_table(few, whole=False)["note"].tolist()
+    assert ["not trained here yet" in note for note in notes[0]].count(True) > 1
+    assert not any("not trained here yet" in note for note in notes[1])
 
 
 def test_a_benchmark_gives_latency(folder: Path) -> None:

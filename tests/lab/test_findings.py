@@ -109,6 +109,12 @@ def test_the_collapse_in_a_sentence():
     assert collapse_says([], broken) is None
     same_part = cell(taught(50.0, 0.8, mistakes=("no-t2",)), 0.2)
     assert "different test parts" not in collapse_says(cell(taught(50.0, 0.8), 0.9), same_part)
+    some = collapse_says(
+        [*cell(taught(50.0, 0.8), 0.9, (1,)), *cell(taught(50.0, 0.8), 0.3, (2,))], broken[:1]
+    )
+    assert some == collapse_says(cell(taught(50.0, 0.8), 0.9, (1,)), broken[:1]), (
+        "of the seeds that both have"
+    )
     worse = collapse_says(cell(taught(50.0, 0.8), 0.01), same_part)
     assert "points below its own test part's share" in worse
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -21,9 +22,9 @@ from core.artifacts import ModelEntry, load_manifest, update_model, update_share
 from core.evaluation.brought import NAME, template
 from core.evaluation.cohorts import Cohort
 from core.evaluation.compare import compare_all
-from core.evaluation.contestants import Contestant
+from core.evaluation.contestants import Contestant, read_predictions
 from core.evaluation.intervals import Interval
-from core.evaluation.predictions import Predictions
+from core.evaluation.predictions import Predictions, PredictionsError
 from core.evaluation.refresh import refresh
 from core.evaluation.trials import FILE, KEY, Trial, to_csv
 from core.lesions import CODES, N_CLASSES
@@ -141,6 +142,42 @@ def test_a_student_that_leads_its_teachers_is_explained(
     found = texts(sound(open_page("overview")).caption)
     assert ("The student (81.0%) leads its large teachers (75.0%)" in found) == said
     assert ("leads its large teachers" in found) == said
+
+
+def test_models_without_figures_and_of_another_split_take_no_part_in_the_headlines(
+    finished: Path, tmp_path: Path, use, open_page
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "artifacts")
+    figures = dict(load_manifest(folder).model("student").figures)
+    best = {"accuracy": Interval(0.99, 0.98, 1.0).to_dict()}
+    update_model(folder, "student", {"figures": figures | {"test": dict(figures["test"]) | best}})
+    update_model(
+        folder, "leaking", ModelEntry("leaking", "Leaking", "teacher", figures=figures | {"split": "report"})
+    )
+    update_model(folder, "young", ModelEntry("young", "Young", "teacher"))
+    use(folder)
+    app = sound(open_page("overview"))
+    found = texts(app.caption)
+    assert "nan" not in found
+    assert "The student (99.0%) leads its large teachers (" in found
+    assert "Not shown here: Leaking, trained and measured on a split by image" in found
+    models = [row["Model"] for row in plain_table(app, "headline")]
+    assert "Young" in models
+    assert "Leaking" not in models
+    assert "on different splits" in texts(sound(open_page("comparison")).warning)
+
+
+def test_a_prediction_file_of_another_name_is_left_out_with_the_reason(
+    finished: Path, tmp_path: Path, use, open_page
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "artifacts")
+    entry = load_manifest(folder).model("student")
+    update_model(folder, "mine", dataclasses.replace(entry, name="mine", title="Mine"))
+    use(folder)
+    for view in ("Curves", "Calibration", "Differences"):
+        sound(open_page("comparison", view=view))
+    with pytest.raises(PredictionsError, match="expected predictions of mine, found those of student"):
+        read_predictions(load_manifest(folder), "mine")
 
 
 @pytest.mark.parametrize("page", ["overview", "comparison", "models"])
@@ -468,6 +505,8 @@ def test_training_runs_stand_on_the_model_cards_and_damaged_ones_are_said(
         ({"balance": "sqrt"}, "blue is cross-entropy weighted by class"),
         ({"balance": "sqrt", "distillation": {"alpha": 0.5, "temperature": 2.0}},
          "(1 - alpha) · cross-entropy weighted by class, with alpha = 0.5 and T = 2.0"),
+        ({"balance": "none", "mixup": 0.5, "focal_gamma": 2.0, "label_smoothing": 0.0},
+         "blue is cross-entropy with mixup and a focal exponent"),
     ],
 )  # fmt: skip
 def test_two_losses_on_one_axis_are_said_to_be_two(recipe: dict, blue: str | None) -> None:

@@ -142,6 +142,17 @@ def test_resume_refuses_a_damaged_parquet(tmp_path, content):
         RowWriter(path, "student", resume=True)
 
 
+@pytest.mark.parametrize("name", ["cohort.parquet", "cohort.parquet.part", "cohort.csv"])
+def test_what_this_did_not_write_never_gives_way(tmp_path, name):
+    foreign = tmp_path / name
+    frame = pd.DataFrame({"patient": [1, 2]})
+    frame.to_parquet(foreign) if foreign.suffix == ".parquet" else foreign.write_text("patient\n1\n2\n")
+    before = foreign.read_bytes()
+    with pytest.raises(OutputError, match="found another file"):
+        write(tmp_path / name.removesuffix(".part"), NAMES)
+    assert foreign.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["t.txt", "t", "t.csv.gz", "t.xlsx", "..", ".csv"])
 def test_other_endings_are_errors(tmp_path, name):
     with pytest.raises(OutputError, match=r"expected an output ending with \.csv or \.parquet"):

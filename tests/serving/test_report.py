@@ -89,6 +89,7 @@ def reading(**changes) -> Reading:
         "display": np.full((90, 120, 3), 100, np.uint8),
         "diagnoses": (diagnosis("student"), diagnosis("mine", 5)),
         "verdict": Verdict(True, "", 0.5, 1.0),
+        "gate": "student",
     }
     return Reading(**given | changes)
 
@@ -215,6 +216,20 @@ def test_pictures_carry_no_metadata(registry: Registry) -> None:
             raw = base64.b64decode(data)
             assert b"Jane" not in raw
             assert not Image.open(io.BytesIO(raw)).getexif()
+
+
+def test_the_gate_that_judged_is_listed_and_no_other(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "other.npz").write_bytes(b"another gate")
+    manifest = update_shared(tmp_path, {"gate-mine": "other.npz"})
+    registry = Registry(manifest)
+    sums = {path: manifest.files[path].sha256 for path in ("gate.npz", "other.npz")}
+    refused = reading(status="out_of_distribution", reason="No.", diagnoses=(), gate="mine")
+    for text in (case_report(registry, refused), batch_report(registry, [refused])):
+        assert sums["other.npz"] in text
+        assert sums["gate.npz"] not in text
+    assert sums["gate.npz"] in batch_report(registry, [refused, reading()])
+    unjudged = case_report(registry, reading(verdict=None, gate=""))
+    assert not any(found in unjudged for found in sums.values())
 
 
 def test_names_of_the_files_say_nothing() -> None:
