@@ -60,9 +60,8 @@ def show_table(models: list[Contestant]) -> None:
     st.caption(
         f":material/info: Naming everything nevus has the accuracy of the last row ({ours}); “report: collapsed” means "
         f"that the report's network is within one point of that on the report's split ({MAJORITY_SHARE:.2%}). Columns "
-        "marked "
-        f"“{MARK}” are the report's own, on a split by image that lets lesions leak; ours are on lesions that were "
-        "never trained on, so the two differ in more than the model."
+        f"marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours are on lesions that "
+        "were never trained on, so the two differ in more than the model."
     )
     st.caption(
         ":material/list: The baseline is the student's network taught by labels alone; the ensemble is the mean of "

@@ -225,15 +225,7 @@ def _models(manifest: Manifest, asked: list[str] | None) -> list[str]:
     from core.errors import UserError
     from core.evaluation.refresh import split_of
 
-    if asked:
-        for name in asked:
-            if (split := split_of(manifest, name)) != "lesion":
-                raise UserError(
-                    f"{name}: expected a model of the lesion split, by which gates are fitted and measured, found one "
-                    f"of the {split} split"
-                )
-        return list(asked)
-    found = [
+    found = asked or [
         name
         for name, entry in manifest.models.items()
         if "litert" in entry.files and FAMILY in (entry.name, entry.parent)
@@ -243,6 +235,12 @@ def _models(manifest: Manifest, asked: list[str] | None) -> list[str]:
             f"expected the student in {manifest.folder}, found {', '.join(manifest.models) or 'no model'}; "
             "name another with --model"
         )
+    for name in found:
+        if (split := split_of(manifest, name)) != "lesion":
+            raise UserError(
+                f"{name}: expected a model of the lesion split, by which gates are fitted and measured, found one of "
+                f"the {split} split"
+            )
     return found
 
 

@@ -141,8 +141,8 @@ def _check_same_data(run: Path, other: Path, split: str) -> None:
     data, found = (read_notes(folder / "run.json").get("data") for folder in (run, other))
     if (theirs := split_of(other)) not in (None, split) or (found and data and found != data):
         raise UserError(
-            f"{other}: expected a run on the {split} split of {data}, as {run.name} is, found one on the {theirs} "
-            f"split of {found}: the mean would be measured on images that it has seen"
+            f"{other}: expected a run on the {split} split of {data}, as {run.name} is, found one on the "
+            f"{theirs or split} split of {found or data}: the mean would be measured on images that it has seen"
         )
 
 

@@ -13,6 +13,7 @@ from core.data.splits import assign
 from core.errors import UserError
 from core.evaluation.contestants import read_predictions
 from core.evaluation.predictions import PARTS
+from core.evaluation.refresh import split_of
 from core.manifest import Manifest, ManifestMissing
 
 DATA_NOTE = (
@@ -62,10 +63,9 @@ def _check_parts(manifest: Manifest, name: str, dataset: Dataset) -> None:
     entry = manifest.model(name)
     trained = next((one for one in (entry.parent, *entry.members) if one in manifest.models), name)
     stored = next((one for one in (name, trained) if "predictions" in manifest.model(one).files), None)
-    split = dict(manifest.model(trained).recipe or {}).get("split")
-    if stored is None or split is None:
+    if stored is None:
         return
-    answers, parts = read_predictions(manifest, stored), _parts(dataset, split)
+    answers, parts = read_predictions(manifest, stored), _parts(dataset, split_of(manifest, name))
     ids = dataset.records["image_id"].to_numpy(str)
     for part in PARTS:
         expected, found = set(answers.image_id[answers.part == part]), set(ids[parts == part])

@@ -72,6 +72,20 @@ def test_a_dataset_that_is_divided_otherwise_is_refused_for_what_was_evaluated(
             check_origin(manifest, name, some)
 
 
+@pytest.mark.parametrize("command", ["fit", "report"])
+def test_gates_are_of_the_lesion_split_alone(manifest, small_folder, monkeypatch, capsys, command) -> None:
+    update_model(manifest.folder, "real", {"recipe": {"split": "report"}})
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+    assert main(["gate", command, "--model", "real"]) == 2
+    assert "found one of the report split" in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_that_is_none_is_said_before_anything_is_measured(tmp_path, capsys) -> None:
+    assert main(["gate", "report", "--photographs", str(tmp_path / "typo")]) == 2
+    assert "expected a folder of pictures, found none at" in capsys.readouterr().err
+
+
 def test_a_new_name_or_a_new_folder_is_free(manifest, drawn) -> None:
     check_place(manifest, "new", open_dataset(drawn))
     check_place(None, "real", open_dataset(drawn))
