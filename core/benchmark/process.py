@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +98,23 @@ def family(process: int) -> list[int]:
 
 def _peak_until_end(process: subprocess.Popen) -> int | None:
     peak = 0
-    while process.poll() is None:
-        peak = max(peak, sum(peak_of(one) or 0 for one in family(process.pid)))
-        time.sleep(_EVERY_S)
+    with _no_collection():
+        while process.poll() is None:
+            peak = max(peak, sum(peak_of(one) or 0 for one in family(process.pid)))
+            time.sleep(_EVERY_S)
     return peak or None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which stops a large process for longer than a short command lasts."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _text(stream: object) -> str:
