@@ -27,8 +27,8 @@ def show(cells: Cells) -> None:
     st.header("5 · Why the report's student collapsed", anchor="collapse")
     st.markdown(
         "Each of the report's mistakes was made again, alone and all together, with the report's T = "
-        f"{plan('collapse')[0].temperature:g} and alpha = {plan('collapse')[0].alpha:g}, and trained on HAM10000 "
-        "beside the repaired recipe at the same budget."
+        f"{plan('collapse')[0].temperature:g} and alpha = {plan('collapse')[0].alpha:g}, and trained beside the "
+        "repaired recipe at the same budget."
     )
     variants = plan("collapse", [1])
     runs = {variant: of_cell(cells, variant) for variant in variants}

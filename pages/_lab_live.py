@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.classroom.desk import ENDS_AFTER, FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
+from core.classroom.desk import FAILED, RUNNING, STOPPED, WAITING, Desk, Ticket
 from core.classroom.lesson import MOST_EPOCHS, SIZES, Order
 from core.classroom.network import Network
 from core.figures.runs import ARM_NAMES, lesson_curves
@@ -187,28 +188,38 @@ def _progress(ticket: Ticket) -> str:
 
 def _how_it_ended(ticket: Ticket) -> str:
     """`Done after epoch 15 of 15 and 83 s.`"""
-    reached, asked = ticket.points[-1]["epoch"], ticket.order.epochs
+    reached, asked = ticket.points[-1]["epoch"] if ticket.points else 0, ticket.order.epochs
     seconds = (ticket.ended or 0.0) - (ticket.begun or 0.0)
-    how = "Ended, since nobody was seen looking on," if ticket.left else "Stopped"
-    if ticket.state != STOPPED:
-        how = "Done" if reached >= asked else "Time is up"
-    elif seconds >= ENDS_AFTER:  # by the desk, not by whoever looks on
+    how = "Stopped"
+    if ticket.left:
+        how = "Ended, since nobody was seen looking on,"
+    elif ticket.overdue or (ticket.state != STOPPED and reached < asked):
         how = "Time is up"
-    return f"{how} after epoch {reached:g} of {asked} and {seconds:.0f} s."
+    elif ticket.state != STOPPED:
+        how = "Done"
+    where = f"after epoch {reached:g} of {asked} and" if ticket.points else "before the first epoch, after"
+    return f"{how} {where} {seconds:.0f} s."
+
+
+def _together(ticket: Ticket) -> dict[str, dict[str, Any]]:
+    """Arm -> its point of the last epoch that both have, since they learn in turn; empty before there is one."""
+    by_arm = {arm: {p["epoch"]: p for p in ticket.points if p["arm"] == arm} for arm in ARM_NAMES}
+    both = set.intersection(*map(set, by_arm.values()))
+    return {arm: points[max(both)] for arm, points in by_arm.items()} if both else {}
 
 
 def _show_end(ticket: Ticket) -> None:
     if ticket.state == FAILED:
         st.error(_shared.plain_text(ticket.note))
         return
-    last = {point["arm"]: point for point in ticket.points}
-    if len(last) < len(ARM_NAMES):
-        st.info("Stopped before the first point.")
+    last = _together(ticket)
+    if not last:
+        st.info(_how_it_ended(ticket))
         return
     gain = {key: last["taught"][key] - last["alone"][key] for key, *_ in FIGURES if key != OWN_LOSS}
     st.markdown(
-        f"{_how_it_ended(ticket)} With the teacher (T = "
-        f"{ticket.order.temperature:g}, alpha = {ticket.order.alpha:g}) accuracy differs from that of labels alone "
+        f"{_how_it_ended(ticket)} With the teacher (T = {ticket.order.temperature:g}, alpha = "
+        f"{ticket.order.alpha:g}) accuracy at epoch {last['alone']['epoch']:g} differs from that of labels alone "
         f"by {100 * gain['test_accuracy']:+.1f} points, balanced accuracy by "
         f"{100 * gain['test_balanced_accuracy']:+.1f}, cross-entropy by {gain['test_loss']:+.3f} (less is better). "
         "These can point different ways: balanced accuracy rests on a handful of images of each rare class, accuracy "

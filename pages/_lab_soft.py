@@ -143,8 +143,9 @@ def _show_softening(chosen: Chosen) -> None:
     order = ranking(chosen.answers[first])
     st.markdown(
         f"At T = {temperature:g} the entropy is {said} of at most ln 7 = {LARGEST_ENTROPY:.3f} nats. What survives "
-        f"every temperature is the **order**: {' > '.join(order)}. Softmax of softmax keeps it too, but "
-        f"{LARGEST_ENTROPY - twice:.5f} nats from nothing it is too faint to learn from."
+        f"every temperature is the **order**: {' > '.join(order)}. Softmax of softmax keeps it too, "
+        f"{LARGEST_ENTROPY - twice:.5f} nats from no answer; but T² makes up for a high temperature, and nothing for "
+        "that: [chapter 4](#loss) has what is left of the gradient."
     )
     table = soft_label_table({titles[name]: chosen.answers[name] for name in chosen.teachers}, temperature)
     with st.expander("The numbers", icon=":material/table:"):

@@ -53,6 +53,16 @@ def test_part(found: list[Outcome]) -> TestPart | None:
     return None
 
 
+def say_drawn(found: list[Outcome]) -> None:
+    """That runs were trained and tested on drawn lesions, where they were."""
+    if any(outcome.is_of_drawings for outcome in found):
+        st.warning(
+            "The runs of the following chapters were trained and tested on synthetic lesions, drawn by a program: "
+            "their figures say nothing of HAM10000 or of real lesions.",
+            icon=":material/science:",
+        )
+
+
 def version() -> str:
     """Of the table and of all predictions: what else computed from them may be remembered under."""
     manifest = _shared.registry().manifest
@@ -73,8 +83,8 @@ def say_trained_since(found: list[Outcome]) -> None:
     if names:
         who = " and ".join(map(_shared.title, names))
         st.caption(
-            f":material/history: {who} learned further after these runs: the weights that taught them are in the "
-            "repository at each run's commit."
+            f":material/history: {who} learned further after these runs. The weights that taught them are in the "
+            "repository's history; the sha256 of each is in the runs' recipes."
         )
 
 

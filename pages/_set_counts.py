@@ -144,7 +144,8 @@ def show_split(split: str, summary: Summary) -> None:
         value_bars(parts, labels, ink=_shared.ink()),
         key=f"parts-{split}",
         alt="; ".join(labels.values()),
-        reading="Images of each part by class; the three bars look alike because both splits keep the classes' shares.",
+        reading="Images of each part by class; the three bars are divided alike, since both splits keep the classes' "
+        "shares.",
     )
     st.markdown(f"**{leak.lesions:,} lesions in more than one part**, with {leak.images:,} images")
     seen = {
@@ -202,8 +203,9 @@ def _leaks(key: str, _images: Shown) -> pd.DataFrame:
 def show_balancing(images: Shown) -> None:
     """The training part before and after every way of balancing."""
     summary, whose = _set.counts(images)
+    nevi = summary.images_by_class["nv"] / max(summary.images, 1)
     st.markdown(
-        "Two thirds of the images are nevi, so a network that says “nevus” to everything is right two times in three. "
+        f"{nevi:.0%} of the images are nevi, so a network that says “nevus” to everything is right for as many. "
         "The report repeats images of every smaller class until it has 1,200; here each image weighs by the inverse "
         "square root of its class' share, which repeats nothing and overdoes nothing."
     )

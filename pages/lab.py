@@ -48,6 +48,7 @@ def main() -> None:
         _lab_soft.show(chosen)
         _lab_loss.show(chosen)
     found = _lab_table.outcomes()
+    _lab_table.say_drawn(found)
     together = of_one_teaching(found)
     cells = in_cells(together)
     _lab_collapse.show(cells)

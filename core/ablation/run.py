@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,16 +26,16 @@ from core.ablation.student import Student
 from core.artifacts import update_shared, write_atomically
 from core.errors import UserError
 from core.evaluation.origin import SYNTHETIC_NOTE, check_figures
-from core.lab.table import FILE, KEY, TEACHER_WEIGHTS, Outcome, parse, to_csv
+from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, parse, to_csv
 from core.lab.variants import BARE_START, STARVED_TEACHER, Variant
 from core.settings import artifacts_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.publish import cpu_name, current_commit, describe_init
 
 DONE, OUTDATED, WAITING, OPEN = "done", "outdated", "waits", "to do"
-DATA = "data"
-"""In the recipe of a row of drawn lesions: what it is of. A row without it is of HAM10000."""
 LOCK_TIMEOUT_S = 60.0
+NOTE = "run.json"
+"""In the folder of a run under way: what it is and at which commit it was begun."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def run_all(
     """
     begun, slowest = time.monotonic(), 0.0
     outcomes = laboratory.place.read()
-    if laboratory.place.published and any(DATA not in outcome.recipe for outcome in outcomes):
+    if laboratory.place.published and not all(outcome.is_of_drawings for outcome in outcomes):
         check_figures(laboratory.place.table, laboratory.images.dataset, "--limit or --epochs")
     table = {outcome.variant.name: outcome for outcome in outcomes}
     left = [v for v in variants if laboratory.state(v, table) in (OPEN, OUTDATED)]
@@ -230,21 +231,30 @@ def forget(place: Place, names: Sequence[str]) -> list[str]:
     """Take runs out of the table, and what is left of them under way; gives those that were there.
 
     Raises:
-        UserError: one is in neither.
+        UserError: one is in neither, or another process trains it.
     """
     known = {outcome.variant.name for outcome in place.read()}
     for name in names:
-        if name not in known and not (place.runs / name).is_dir():
+        if name not in known and not _is_under_way(place, name):
             raise UserError(f"--forget: expected a run of {place.table}, found {name!r}; --list shows them")
-    place.change(lambda rows: [outcome for outcome in rows if outcome.variant.name not in names])
-    for name in names:
-        shutil.rmtree(place.runs / name, ignore_errors=True)
+    folders = [place.runs / name for name in dict.fromkeys(names) if _is_under_way(place, name)]
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(_alone(folder))
+        place.change(lambda rows: [outcome for outcome in rows if outcome.variant.name not in names])
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
     return sorted(known & set(names))
+
+
+def _is_under_way(place: Place, name: str) -> bool:
+    """Whether a run of that name lies in its folder: no path, which could lead to anything else."""
+    return Path(name).name == name and (place.runs / name / NOTE).is_file()
 
 
 def _begun_at(folder: Path, mark: str) -> str:
     """The commit at which the run in a folder was begun; whatever another recipe left there is dropped."""
-    note = folder / "run.json"
+    note = folder / NOTE
     if note.exists():
         found = json.loads(note.read_text(encoding="utf-8"))
         if found.get("fingerprint") == mark:

@@ -24,7 +24,9 @@ WAITING, RUNNING, DONE, STOPPED, FAILED = "waiting", "running", "done", "stopped
 LEFT_AFTER = 15.0
 """Seconds without a beat after which somebody has left; pages beat every second, on a busy machine less often."""
 ENDS_AFTER = 120.0
-"""Seconds after which a lesson is ended from outside, should it not have ended itself."""
+"""Seconds of learning after which a lesson is ended from outside, should it not have ended itself."""
+STARTS_WITHIN = 600.0
+"""Seconds that it may take until learning begins: another server's lesson is waited for, images are made."""
 COMMAND = (sys.executable, "-m", "core.classroom.worker")
 _TICK = 0.2
 
@@ -39,9 +41,11 @@ class Ticket:
         points: of the curves, as `core.classroom.lesson.learn` gives them, so far.
         note: what is being done now.
         told: what it is learnt from.
-        asked, begun, first, ended: `time.monotonic()` of these moments; None before.
+        asked, begun, first, ended: `time.monotonic()` of these moments; None before. It begins when its turn has come,
+            and once more when all is there that it learns from.
         beat: when somebody last looked.
         left: whether it was ended because nobody looked any more.
+        overdue: whether the desk ended it because it took too long.
     """
 
     order: Order
@@ -55,6 +59,7 @@ class Ticket:
     ended: float | None = None
     beat: float = field(default_factory=time.monotonic)
     left: bool = False
+    overdue: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -67,7 +72,7 @@ class Desk:
 
     Args:
         command: starts the process.
-        left_after, ends_after: see `LEFT_AFTER` and `ENDS_AFTER`.
+        left_after, ends_after, starts_within: see `LEFT_AFTER`, `ENDS_AFTER` and `STARTS_WITHIN`.
     """
 
     def __init__(
@@ -75,8 +80,10 @@ class Desk:
         command: Sequence[str] = COMMAND,
         left_after: float = LEFT_AFTER,
         ends_after: float = ENDS_AFTER,
+        starts_within: float = STARTS_WITHIN,
     ) -> None:
-        self._command, self._left_after, self._ends_after = tuple(command), left_after, ends_after
+        self._command, self._left_after = tuple(command), left_after
+        self._ends_after, self._starts_within = ends_after, starts_within
         self._queue: list[Ticket] = []
         self._process: subprocess.Popen[str] | None = None
         self._preparing: subprocess.Popen[str] | None = None
@@ -142,9 +149,10 @@ class Desk:
         """Let go who has left or has had their time, then begin the next lesson."""
         now = time.monotonic()
         for ticket in list(self._queue):
-            overdue = ticket.begun is not None and now - ticket.begun > self._ends_after
+            limit = self._ends_after if ticket.told or ticket.points else self._starts_within
+            ticket.overdue = ticket.begun is not None and now - ticket.begun > limit
             ticket.left = now - ticket.beat > self._left_after
-            if overdue or ticket.left:
+            if ticket.overdue or ticket.left:
                 self.stop(ticket)
         if self._queue and self._queue[0].state == WAITING:
             self._begin(self._queue[0])
@@ -207,7 +215,7 @@ class Desk:
                 ticket.points.append(said)
                 ticket.note = ""
             elif kind == "material":
-                ticket.told = str(said.get("text", ""))
+                ticket.told, ticket.begun = str(said.get("text", "")), time.monotonic()
             elif kind in ("note", "error"):
                 ticket.note = str(said.get("text", ""))
             if kind == "error":

@@ -6,7 +6,9 @@ import argparse
 from typing import TYPE_CHECKING
 
 from core.lab.plan import GROUPS
-from core.options import whole_number
+from core.options import amount, whole_number
+
+SEED_BOUND = 2**32
 
 if TYPE_CHECKING:
     from core.ablation.protocol import Protocol
@@ -27,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--group", default="all", help=f"{', '.join(GROUPS)}, several by comma, or all (default)"
     )
     parser.add_argument("--seeds", default="1,2,3", help="seeds by comma (default: %(default)s)")
-    parser.add_argument("--limit-minutes", type=float, help="begin no run that would end later than that")
+    parser.add_argument("--limit-minutes", type=amount, help="begin no run that would end later than that")
     parser.add_argument(
         "--list", action="store_true", help="say which runs there are and train none; needs the dataset, too"
     )
@@ -82,7 +84,7 @@ def chosen(groups: str, seeds: str) -> list[Variant]:
     """The runs of `--group` and `--seeds`.
 
     Raises:
-        UserError: there is no such group, or a seed is no number.
+        UserError: there is no such group, or a seed is no number that NumPy can begin with.
     """
     from core.errors import UserError
     from core.lab.plan import plan
@@ -91,8 +93,8 @@ def chosen(groups: str, seeds: str) -> list[Variant]:
     unknown = [name for name in names if name not in GROUPS]
     if unknown:
         raise UserError(f"--group: expected some of {', '.join(GROUPS)} or all, found {unknown[0]!r}")
-    if not all(seed.isdecimal() for seed in seeds.split(",")):
-        raise UserError(f"--seeds: expected whole numbers by comma, found {seeds!r}")
+    if not all(seed.isdecimal() and int(seed) < SEED_BOUND for seed in seeds.split(",")):
+        raise UserError(f"--seeds: expected whole numbers below {SEED_BOUND:,} by comma, found {seeds!r}")
     numbers = [int(seed) for seed in seeds.split(",")]
     return list(dict.fromkeys(variant for name in names for variant in plan(name, numbers)))
 

@@ -17,7 +17,7 @@ from core.evaluation.intervals import LEVEL, resample
 from core.evaluation.metrics import COLLAPSED_ANSWERS, confusion, from_confusion
 from core.evaluation.predictions import Predictions
 from core.lab.table import Outcome
-from core.lab.variants import BY_KEY, IMAGE_SPLIT, Variant
+from core.lab.variants import BY_KEY, IMAGE_SPLIT, OF_SOFT_TERM, Variant
 from core.text import listed
 
 FIGURES: dict[str, str] = {"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
@@ -144,9 +144,12 @@ def points(estimate: Estimate) -> str:
     return f"{100 * estimate.value:+.1f} points{ends}"
 
 
-def _ends(found: Estimate, digits: str = "+.1f") -> str:
-    """Of its interval, in points of 100: `+1.5 to +2.7`."""
-    return f"{100 * (found.value - found.half):{digits}} to {100 * (found.value + found.half):{digits}}"
+def _ends(found: Estimate, sign: str = "+") -> str:
+    """Of its interval, in points of 100: `+1.5 to +2.7`; with a digit more where an end would be shown as 0, since
+    on which side of 0 it lies is what the interval is looked at for."""
+    ends = [100 * (found.value + way * found.half) for way in (-1, 1)]
+    digits = 2 if any(round(end, 1) == 0 for end in ends) else 1
+    return " to ".join(f"{end:{sign}.{digits}f}" for end in ends)
 
 
 def _signed(found: Estimate, of: str = "") -> str:
@@ -159,7 +162,7 @@ def _adds(found: Estimate, name: str, how: str = "") -> str:
     size = Estimate(abs(found.value), found.half, found.seeds)
     return (
         f"{how}{'adds' if found.value > 0 else 'takes away'} {100 * size.value:.1f} points of {name} "
-        f"(95% interval {_ends(size, '.1f')}, {size.seeds} seeds)"
+        f"(95% interval {_ends(size, '')}, {size.seeds} seeds)"
     )
 
 
@@ -242,12 +245,24 @@ def mistakes_say(repaired: Sequence[Outcome], single: Mapping[str, Sequence[Outc
             f"Made alone, {'each of ' * (len(fallen) > 1)}{_quoted(fallen)} is enough to end at the majority line."
         ]
         if others:
-            said.append(
-                f"{_quoted(others)} {'does' if len(others) == 1 else 'do'} not: the labels' term still teaches."
-            )
+            said.append(_not_enough(others, {title: found[title][0].variant.mistakes for title in others}))
     misleading = [words for title in others if (words := _misleads(title, found[title], repaired))]
     if misleading:
         said.append(f"Accuracy alone misleads, since most test images are nevi: {'; '.join(misleading)}.")
+    return " ".join(said)
+
+
+def _not_enough(titles: Sequence[str], mistakes: Mapping[str, Sequence[str]]) -> str:
+    """Which mistakes do not end there; the reason is that of those that leave the labels' term as it is."""
+    of_soft_term = [title for title in titles if set(mistakes[title]) <= OF_SOFT_TERM]
+    rest = [title for title in titles if title not in of_soft_term]
+    said = []
+    if of_soft_term:
+        does = "does" if len(of_soft_term) == 1 else "do"
+        said.append(f"{_quoted(of_soft_term)} {does} not: the labels' term still teaches.")
+    if rest:
+        either = " either" if of_soft_term else ""
+        said.append(f"{_quoted(rest)} {'does' if len(rest) == 1 else 'do'} not{either}.")
     return " ".join(said)
 
 

@@ -25,6 +25,8 @@ KEY = "ablation"
 FILE = "ablation.csv"
 TEACHER_WEIGHTS = "teacher_weights"
 """In a run's recipe: each teacher's name -> sha256 of the weights that it answered with."""
+DATA = "data"
+"""In the recipe of a run on drawn lesions: what they are. A run without it is of HAM10000."""
 
 
 class TableError(UserError):
@@ -71,6 +73,11 @@ class Outcome:
     history: tuple[dict[str, Any], ...]
 
     @property
+    def is_of_drawings(self) -> bool:
+        """Whether drawn lesions took the place of HAM10000."""
+        return DATA in self.recipe
+
+    @property
     def figures(self) -> dict[str, float]:
         """Accuracy, balanced accuracy and share of the commonest class among the answers, of both parts."""
         found = {}
@@ -110,6 +117,8 @@ def parse(text: str, source: str) -> list[Outcome]:
     outcomes = []
     for line, row in enumerate(reader, start=2):
         try:
+            if None in row.values():
+                raise ValueError(f"{sum(cell is not None for cell in row.values())} of {len(row)} cells")
             outcomes.append(_from_row(row))
         except (ValueError, KeyError, TypeError) as error:
             raise TableError(f"{source}, row {line}: expected a run, found {error}") from error

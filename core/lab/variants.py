@@ -73,6 +73,9 @@ MISTAKES: tuple[Mistake, ...] = (
 BY_KEY: dict[str, Mistake] = {mistake.key: mistake for mistake in MISTAKES}
 ALL_MISTAKES: tuple[str, ...] = tuple(BY_KEY)
 
+OF_SOFT_TERM = frozenset((SOFTMAX_TWICE, NO_T2, FIRST_BATCH, STARVED_TEACHER))
+"""Mistakes in what the teacher says or in how it is weighed, beside which the labels' term is as it should be."""
+
 REPORT_TEMPERATURE, REPORT_ALPHA = 50.0, 0.8
 """The report's T and alpha (its section 4.2: alpha weighs the soft term)."""
 

@@ -48,6 +48,7 @@ def test_runs_that_wait_are_said_to(bench, capsys: pytest.CaptureFixture):
     [
         (["--group", "typo"], "--group: expected some of collapse"),
         (["--seeds", "1,x"], "--seeds: expected whole numbers"),
+        (["--seeds", "99999999999"], "--seeds: expected whole numbers below 4,294,967,296"),
         (["--init", "vgg=x"], "--init: expected mobilenetv2=FILE"),
         (["--init", "mobilenetv2=/no/such.h5"], "found no file"),
         (["--forget", "nobody"], "--forget: expected a run"),

@@ -12,7 +12,7 @@ import pytest
 
 from core.ablation import answers, cell, images, run
 from core.ablation.protocol import Protocol, recipe_of
-from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, forget, run_all
+from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, _alone, forget, run_all
 from core.data.balance import class_weights
 from core.data.synthetic import make_dataset
 from core.errors import UserError
@@ -220,9 +220,28 @@ def test_a_trial_leaves_the_artifacts_alone_and_a_real_run_is_listed(
     assert [outcome.variant for outcome in read_table(manifest)] == [TAUGHT]
 
 
-def test_only_what_is_there_can_be_forgotten(laboratory: Laboratory):
-    with pytest.raises(UserError, match="--forget: expected a run"):
-        forget(laboratory.place, ["nobody"])
+def test_only_what_is_there_can_be_forgotten(laboratory: Laboratory, tmp_path):
+    runs = laboratory.place.runs
+    for folder in (runs / "mine", tmp_path / "precious"):
+        folder.mkdir(parents=True)
+        (folder / "kept").write_text("x")
+    (tmp_path / "precious" / "run.json").write_text("{}")
+    for name in ("nobody", "", ".", "..", "mine", str(tmp_path / "precious"), "../../precious"):
+        with pytest.raises(UserError, match="--forget: expected a run"):
+            forget(laboratory.place, [name])
+    assert (runs / "mine" / "kept").exists()
+    assert (tmp_path / "precious" / "kept").exists()
+
+
+def test_what_is_under_way_can_be_forgotten_unless_somebody_trains_it(laboratory: Laboratory):
+    folder = laboratory.place.runs / TAUGHT.name
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text("{}")
+    with _alone(folder), pytest.raises(UserError, match="expected no other process to train there"):
+        forget(laboratory.place, [TAUGHT.name])
+    assert folder.exists()
+    assert forget(laboratory.place, [TAUGHT.name]) == []
+    assert not folder.exists()
 
 
 def test_shares_hold_all_classes_whole_lesions_and_each_other(laboratory: Laboratory):

@@ -113,7 +113,25 @@ def test_who_has_left_is_let_go_and_the_next_one_begins():
 
 def test_time_ends_a_lesson_that_does_not_end_itself():
     one = desk(ENDLESS, ends_after=1.0)
-    assert until(one.ask(ORDER), STOPPED, one) < 5
+    ticket = one.ask(ORDER)
+    assert until(ticket, STOPPED, one) < 5
+    assert ticket.overdue
+
+
+def test_what_a_lesson_waits_for_is_not_its_own_time():
+    waits = QUICK.replace(
+        "for i in",
+        'import time; time.sleep(1.5); print(json.dumps({"kind": "material", "text": "these"}), flush=True)\nfor i in',
+    )
+    one = desk(waits, ends_after=1.0)
+    ticket = one.ask(ORDER)
+    until(ticket, DONE, one)
+    assert not ticket.overdue
+    assert ticket.ended - ticket.begun < 1.0
+    one = desk("import time; time.sleep(60)", starts_within=0.5)
+    ticket = one.ask(ORDER)
+    until(ticket, STOPPED, one)
+    assert ticket.overdue
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,10 @@ def test_the_collapse_in_a_sentence():
 
 def test_points_are_of_a_hundred():
     assert points(Estimate(0.0214, 0.006, 3)) == "+2.1 points (+1.5 to +2.7)"
+    assert points(Estimate(0.0112, 0.011, 3)) == "+1.1 points (+0.02 to +2.22)", (
+        "a clear gain does not begin at 0"
+    )
+    assert points(Estimate(0.0108, 0.011, 3)) == "+1.1 points (-0.02 to +2.18)"
     assert points(Estimate(-0.01, float("nan"), 1)) == "-1.0 points"
 
 
@@ -206,7 +210,7 @@ def test_the_mistakes_that_are_enough_are_named_and_where_accuracy_misleads():
     runs = {"Faint": single(100, 0), "Frozen": single(98, 5), "Twice": twice, "Mild": single(80, 50)}
     said = mistakes_say(repaired, runs | {"Not run": []})
     assert said.startswith("Made alone, each of “Faint” and “Frozen” is enough")
-    assert "“Twice” and “Mild” do not" in said
+    assert "“Twice” and “Mild” do not: the labels' term still teaches." in said
     more, fewer = (
         100 * abs(twice[0].figures[f"test_{name}"] - repaired[0].figures[f"test_{name}"])
         for name in ("accuracy", "balanced_accuracy")
@@ -220,5 +224,7 @@ def test_the_mistakes_that_are_enough_are_named_and_where_accuracy_misleads():
     assert mistakes_say(repaired, {"Twice": twice}).startswith("No mistake")
     elsewhere = [replace(run, variant=replace(run.variant, mistakes=(IMAGE_SPLIT,))) for run in twice]
     assert "misleads" not in mistakes_say(repaired, {"Elsewhere": elsewhere}), "another test part's accuracy"
+    said = mistakes_say(repaired, runs | {"Elsewhere": elsewhere})
+    assert "“Twice” and “Mild” do not: the labels' term still teaches. “Elsewhere” does not either." in said
     assert mistakes_say([], runs) is None
     assert mistakes_say(repaired, {}) is None

@@ -84,6 +84,14 @@ def test_figures_follow_from_the_matrix():
     assert figures["test_majority_share"] == pytest.approx(0.7)
 
 
+def test_a_cut_table_is_named_wherever_it_was_cut():
+    text = to_csv([outcome(Variant())])
+    first = text.index("\n") + 1
+    for end in range(first + 1, len(text) - 2, 3):
+        with pytest.raises(TableError, match="row 2"):
+            parse(text[:end], "ablation.csv")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [

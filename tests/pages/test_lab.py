@@ -23,7 +23,7 @@ from core.classroom.lesson import Order
 from core.evaluation.metrics import confusion
 from core.evaluation.predictions import Predictions
 from core.lab.plan import CHOSEN, SHARES, plan, taught
-from core.lab.table import FILE, KEY, TEACHER_WEIGHTS, Outcome, to_csv
+from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, to_csv
 from core.lab.variants import ALL_MISTAKES, SEEDS, Variant
 from pages import _lab_live
 
@@ -316,6 +316,18 @@ def test_a_teacher_that_learned_further_is_named(models: Path, tmp_path: Path, u
         assert ("ResNet50 learned further after these runs" in caption) == said
 
 
+def test_runs_on_drawn_lesions_are_labelled(models: Path, tmp_path: Path, use, open_page) -> None:
+    folder = shutil.copytree(models, tmp_path / "artifacts")
+    use(folder, [])
+    for more, said in (({}, False), ({DATA: "synthetic lesions"}, True)):
+        runs = [outcome(Variant(seed=1))]
+        runs[0] = replace(runs[0], recipe=runs[0].recipe | more)
+        (folder / FILE).write_text(to_csv(runs))
+        update_shared(folder, {KEY: FILE})
+        app = sound(open_page("lab"))
+        assert ("trained and tested on synthetic lesions" in texts(app.warning)) == said
+
+
 def test_another_mistake_is_looked_at(models: Path, use, open_page) -> None:
     use(models, plan("collapse"))
     app = sound(open_page("lab"))
@@ -481,15 +493,30 @@ def test_a_lesson_that_ran_out_of_time_says_so(models: Path, use, open_page, mon
         (DONE, 14.0, 117.0, "Time is up after epoch 14 of 15 and 117 s."),
         (STOPPED, 3.5, 20.0, "Stopped after epoch 3.5 of 15 and 20 s."),
         (STOPPED, 12.0, 120.3, "Time is up after epoch 12 of 15 and 120 s."),
+        (STOPPED, None, 600.2, "Time is up before the first epoch, after 600 s."),
+        (STOPPED, None, 4.0, "Stopped before the first epoch, after 4 s."),
     ],
 )
-def test_how_a_lesson_ended(state: str, reached: float, seconds: float, said: str) -> None:
-    ticket = Ticket(
-        Order("synthetic", "resnet50"), state, [{"epoch": reached}], begun=5.0, ended=5.0 + seconds
-    )
+def test_how_a_lesson_ended(state: str, reached: float | None, seconds: float, said: str) -> None:
+    points = [] if reached is None else [{"epoch": reached}]
+    ticket = Ticket(Order("synthetic", "resnet50"), state, points, begun=5.0, ended=5.0 + seconds)
+    ticket.overdue = state == STOPPED and "Time is up" in said
     assert _lab_live._how_it_ended(ticket) == said
     ticket.left = state == STOPPED and "Stopped" in said
-    assert ("nobody was seen looking on, after" in _lab_live._how_it_ended(ticket)) == ticket.left
+    assert ("nobody was seen looking on," in _lab_live._how_it_ended(ticket)) == ticket.left
+
+
+@pytest.mark.parametrize(
+    ("epochs", "compared"),
+    [([], None), ([("alone", 0.0)], None), ([("alone", 0), ("taught", 0), ("alone", 0.5)], 0),
+     ([("alone", 0), ("taught", 0), ("alone", 0.5), ("taught", 0.5)], 0.5)],
+)  # fmt: skip
+def test_students_of_one_age_are_compared(epochs: list[tuple[str, float]], compared: float | None) -> None:
+    points = [{"arm": arm, "epoch": epoch} for arm, epoch in epochs]
+    found = _lab_live._together(Ticket(Order("synthetic", "resnet50"), STOPPED, points))
+    assert {arm: point["epoch"] for arm, point in found.items()} == (
+        {} if compared is None else {"alone": compared, "taught": compared}
+    )
 
 
 def test_stop_stops_and_others_are_told_that_they_queue(models: Path, use, open_page, monkeypatch) -> None:
