@@ -32,7 +32,21 @@ def show_compression(models: list[Contestant], guest: Guest | None) -> None:
             f"Nothing was pruned yet. `{COMMAND} --multiply-adds 0.5 --sparsity 0.8` makes the first points."
         )
         return
+    if not _are_of_these_weights(curves):
+        st.info(
+            f"{_shared.plain_text(_shared.title(curves.parent))} has learned further since its pruning was measured: "
+            f"those points are of other weights. `{COMMAND} --multiply-adds 0.5 --sparsity 0.8` makes new ones."
+        )
+        return
     _show(curves)
+
+
+def _are_of_these_weights(curves: Curves) -> bool:
+    """Whether the points are of the weights that are shipped; of a parent without any nothing else is known."""
+    manifest = _shared.registry().manifest
+    parent = manifest.models.get(curves.parent) if manifest else None
+    weights = manifest.files.get(parent.files.get("weights", "")) if parent else None
+    return weights is None or weights.sha256 == curves.parent_sha256
 
 
 def _whole(curves: Curves, gain: str) -> Interval | None:
@@ -64,9 +78,9 @@ def _show(curves: Curves) -> None:
             if band
             else ""
         )
-        + ". Every pruned network was fine-tuned with teachers, and every point is measured as an int8 file. Taking "
-        "whole channels out makes a network smaller and faster; setting single weights to zero shrinks its zipped "
-        "file alone, since a zero is multiplied like any other number."
+        + ". Every pruned network was fine-tuned as the whole one had learned, and every point is measured as an int8 "
+        "file. Taking whole channels out makes a network smaller and faster; setting single weights to zero shrinks "
+        "its zipped file alone, since a zero is multiplied like any other number."
         + ("" if curves.of(MAGNITUDE) else " No point of the latter was made yet.")
         + _say_epochs(curves),
     )

@@ -31,19 +31,23 @@ def peak_bytes(folder: Path, name: str, kind: str = "litert") -> int:
     Raises:
         ChildFailed: the process failed.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, kind, name],
-        cwd=ROOT,
-        env={**os.environ, ARTIFACTS.variable: str(Path(folder).absolute()), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, kind, name],
+            cwd=ROOT,
+            env={**os.environ, ARTIFACTS.variable: str(Path(folder).absolute()), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ChildFailed(f"model {name}: expected its memory within {TIMEOUT_S} s, found none") from error
+    peak = None if done.returncode else json.loads(done.stdout.splitlines()[-1])
+    if peak is None:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         raise ChildFailed(f"model {name}: expected its memory to be measured, found: {said[0]}")
-    return int(json.loads(done.stdout.splitlines()[-1]))
+    return int(peak)
 
 
 def peak_of(process: int | str = "self") -> int | None:
@@ -54,9 +58,10 @@ def peak_of(process: int | str = "self") -> int | None:
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return _by_resource() if process == "self" else None
+        status = ""
     lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM"))
-    return next((1024 * int(line[1]) for line in lines), None)
+    found = next((1024 * int(line[1]) for line in lines), None)
+    return _by_resource() if found is None and process == "self" else found
 
 
 def _by_resource() -> int | None:

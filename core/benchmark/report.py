@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from core.benchmark.batch import BatchCosts
@@ -10,7 +10,7 @@ from core.benchmark.latency import BATCH, BATCH_THREADS, FUNCTION, PREDICT
 from core.benchmark.models import REFERENCE, ModelCosts
 from core.benchmark.serving import EXPLAINING, PLAIN, ServingCosts
 
-NONE = "-"
+NONE, OTHER = "-", "other file"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -25,8 +25,14 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def models_table(found: ModelCosts, shipped: Mapping[str, Any]) -> str:
-    """Costs of every model, then its times here beside those that were shipped."""
+def models_table(found: ModelCosts, shipped: Mapping[str, Any], others: Collection[str] = ()) -> str:
+    """Costs of every model, then its times here beside those that were shipped.
+
+    Args:
+        found: on this machine.
+        shipped: what is stored.
+        others: models whose stored figures are of another file than this one (`core.evaluation.latency.outdated`).
+    """
     costs = [("model", "parameters", "multiply-adds", "size", "zipped", "peak memory")]
     for name, row in found.rows.items():
         costs.append((name, *(_big(row[key], unit) for key, unit in _COSTS)))
@@ -34,8 +40,12 @@ def models_table(found: ModelCosts, shipped: Mapping[str, Any]) -> str:
               f"{BATCH} at once, {BATCH_THREADS} threads, each", f"times {REFERENCE}", "shipped")]  # fmt: skip
     before, ratios = shipped.get("models", {}), shipped.get("ratios", {})
     for name, row in found.rows.items():
-        times.append(_times(name, row, _inside(before, name), found.ratios.get(name), ratios.get(name)))
-        times += _keras_times(name, row, _inside(before, name), found.ratios, ratios)
+        then = OTHER if {name, REFERENCE} & set(others) else _number(ratios.get(name))
+        times.append(
+            _times(name, row, _inside(before, name), (_number(found.ratios.get(name)), then), others)
+        )
+        known = {} if REFERENCE in others else ratios
+        times += _keras_times(name, row, _inside(before, name), found.ratios, known)
     return f"{columns(costs)}\n\n{columns(times)}"
 
 
@@ -78,18 +88,20 @@ _HOW = {PREDICT: "Keras predict", FUNCTION: "tf.function", "gradcam": "tf-keras-
 
 
 def _times(
-    name: str, row: Mapping[str, Any], before: Mapping[str, Any], times: float | None, then: float | None
+    name: str,
+    row: Mapping[str, Any],
+    before: Mapping[str, Any],
+    times: tuple[str, str],
+    others: Collection[str],
 ) -> tuple[str, ...]:
     batch = _inside(row, "batch_ms", str(BATCH), str(BATCH_THREADS))
     cells = [
         _timing(_inside(source, "latency_ms", threads)) for threads in ("1", "2") for source in (row, before)
     ]
-    # What was shipped of another file says nothing about this one.
-    stale = bool(before) and before.get("sha256") != row["sha256"]
-    if stale:
-        cells[1] = cells[3] = "other file"
+    if name in others:  # what was shipped of another file says nothing about this one
+        cells[1] = cells[3] = OTHER
     each = f"{batch['median'] / BATCH:.2f}" if batch else NONE
-    return (name, *cells, each, _number(times), "other file" if stale else _number(then))
+    return (name, *cells, each, *times)
 
 
 def _keras_times(

@@ -50,7 +50,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="only this model, repeatable (models and serving: default all; batch: default student-int8)",
     )
     parser.add_argument("--rounds", type=whole_number(1, MOST_ROUNDS), metavar="N", help="default: see below")
-    parser.add_argument("--images", type=int, metavar="N", help="batch: so many as well, for their memory")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="batch: so many as well (below 1,000: instead)"
+    )
     parser.add_argument("--no-keras", action="store_true", help="leave out what needs tensorflow")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
@@ -104,6 +106,19 @@ def _check(options: argparse.Namespace) -> None:
             "expected --save with all that there is to measure, found it with --model or --no-keras: "
             "figures of different runs do not belong together"
         )
+    if options.save and options.subject == "batch":
+        _check_whole_batch(options)
+
+
+def _check_whole_batch(options: argparse.Namespace) -> None:
+    from core.benchmark.batch import IMAGES
+    from core.errors import UserError
+
+    if options.no_keras or (options.images is not None and options.images < IMAGES):
+        raise UserError(
+            f"expected --save with {IMAGES:,} images or more, and Keras' loop beside them, found it with "
+            f"{'--no-keras' if options.no_keras else f'--images {options.images}'}: the stored figures would be lost"
+        )
 
 
 _Measured = tuple[dict[str, Any], str, list, list]
@@ -114,6 +129,7 @@ def _models(options: argparse.Namespace, progress: Progress) -> _Measured:
     from core.benchmark.models import measure_models
     from core.benchmark.report import models_table
     from core.benchmark.store import stored
+    from core.evaluation.latency import outdated
     from core.serving.registry import Registry
 
     registry = Registry.open()
@@ -123,7 +139,8 @@ def _models(options: argparse.Namespace, progress: Progress) -> _Measured:
     head = f"shipped: {shipped.get('hardware')}\n\n" if shipped else "shipped: nothing was stored yet\n\n"
     # Bars on some of the models would say of the others that they were not measured.
     bars = [] if options.model else list(found.bars)
-    return found.to_dict(), head + models_table(found, shipped), bars, list(found.notes)
+    others = outdated(registry.manifest, shipped.get("models", {})) if registry.manifest else ()
+    return found.to_dict(), head + models_table(found, shipped, others), bars, list(found.notes)
 
 
 def _serving(options: argparse.Namespace, progress: Progress) -> _Measured:

@@ -61,15 +61,17 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from core.artifacts import load_manifest
-    from core.compression.variants import make, plan
+    from core.compression.variants import check_calibrated, make, plan
     from core.evaluation.origin import check_origin
 
     manifest = load_manifest()
     jobs = plan(manifest, options.model, options.kind, every=options.all)
     dataset = _dataset()
-    if dataset is not None:
-        # All of them before the first file is replaced.
-        for job in jobs:
+    # All of them before the first file is replaced.
+    for job in jobs:
+        if dataset is None:
+            check_calibrated(job)
+        else:
             check_origin(manifest, job.source, dataset)
     shelf: dict[str, Images] = {}
     with tqdm(jobs, "compressing", unit="file") as bar:

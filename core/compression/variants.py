@@ -139,23 +139,34 @@ def images_for(dataset: Dataset, split: str, per_class: int, check: int) -> Imag
     )
 
 
+def check_calibrated(job: Job) -> None:
+    """Refuse a job that cannot be done without images, where there are none.
+
+    Raises:
+        UserError: it is int8's.
+    """
+    if job.kind == "int8":
+        raise UserError(
+            f"{job.target}: expected HAM10000 to calibrate int8 on training images, found none; set "
+            "DERMDISTILL_DATA, or choose other kinds (--kind float32 --kind float16)"
+        )
+
+
 def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     """Convert one model and enter it in the manifest.
 
     Raises:
         UserError: int8 without images, or a model without weights.
     """
-    if images is None and job.kind == "int8":
-        raise UserError(
-            f"{job.target}: expected HAM10000 to calibrate int8 on training images, found none; set "
-            "DERMDISTILL_DATA, or choose other kinds (--kind float32 --kind float16)"
-        )
+    if images is None:
+        check_calibrated(job)
     graph = explaining_graph(load_trained(manifest, job.source))
     path = manifest.folder / "models" / f"{job.target}.tflite"
     # Measuring takes minutes, in which the old file has to be the one that the manifest knows.
     new = path.with_name(f".{path.name}.new")
     try:
-        kind, measured = _convert(graph, new, job.kind, images)
+        kind = _kind_before(manifest, job) if images is None else job.kind
+        kind, measured = _convert(graph, new, kind, images)
         errors = None
         if kind == "int8" and images is not None:
             errors = layer_errors(graph, new, *_layer_images(images))
@@ -165,6 +176,15 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     layers = None if errors is None else _write_layers(manifest, job, errors)
     _publish(manifest, job, kind, images, measured, layers)
     return Made(job, kind, path, path.stat().st_size, measured)
+
+
+def _kind_before(manifest: Manifest, job: Job) -> str:
+    """A job's kind where there are no images to try dynamic on: what an earlier trial decided, else float16."""
+    if job.kind != AUTO:
+        return job.kind
+    known = manifest.models.get(job.target)
+    record = (known.provenance.get("compression") if known else None) or {}
+    return "dynamic" if record.get("kind") == "dynamic" else "float16"
 
 
 def _layer_images(images: Images) -> tuple[np.ndarray, np.ndarray]:
@@ -186,8 +206,6 @@ def _convert(
 ) -> tuple[str, Agreement | None]:
     """Write the file; what kind it became, and its agreement with the graph."""
     if kind == AUTO:
-        if images is None:
-            return _convert(graph, path, "float16", None)  # nothing to measure dynamic on
         trial = path.with_name(f".{path.name}.trial")
         try:
             _, measured = _convert(graph, trial, "dynamic", images)

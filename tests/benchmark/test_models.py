@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zlib
 
 import pytest
@@ -139,6 +140,19 @@ def test_a_failing_process_is_named(make_artifacts) -> None:
 def test_a_process_that_is_gone_has_no_memory() -> None:
     assert peak_of(2**22 + 1) is None
     assert memory.peak_of("self") > 1e6
+
+
+def test_a_process_that_says_nothing_was_not_measured(tmp_path, monkeypatch) -> None:
+    def late(*_, **__):
+        raise subprocess.TimeoutExpired("python", memory.TIMEOUT_S)
+
+    monkeypatch.setattr(subprocess, "run", late)
+    with pytest.raises(ChildFailed, match="expected its memory within 600 s, found none"):
+        peak_bytes(tmp_path, "student")
+    silent = subprocess.CompletedProcess("python", 0, stdout="null\n", stderr="")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: silent)
+    with pytest.raises(ChildFailed, match="expected its memory to be measured, found: exit status 0"):
+        peak_bytes(tmp_path, "student")
 
 
 def test_an_ensemble_without_a_member_is_left_out(make_artifacts, no_children) -> None:

@@ -42,6 +42,27 @@ def test_int8_without_the_dataset_says_what_to_do(artifacts, capsys):
     assert set(load_manifest(artifacts).models) == {"student"}
 
 
+def test_without_the_dataset_nothing_is_replaced_before_that_is_seen(artifacts, capsys):
+    assert main(["compress", "--kind", "float32"]) == 0
+    update_model(artifacts, "student", {"figures": {"split": "lesion"}})
+    before = (artifacts / "manifest.json").read_bytes()
+    assert main(["compress"]) == 2
+    assert "error: student-int8: expected HAM10000 to calibrate" in capsys.readouterr().err
+    assert (artifacts / "manifest.json").read_bytes() == before
+
+
+def test_without_the_dataset_a_teacher_stays_of_the_kind_that_was_tried(
+    artifacts, small_folder, monkeypatch, capsys
+):
+    update_model(artifacts, "student", {"role": "teacher"})
+    monkeypatch.setattr(variants, "SMALL_ENOUGH_CHANGE", 0.0)
+    without = str(artifacts / "nowhere")
+    for data, kind in ((without, "float16"), (str(small_folder), "dynamic"), (without, "dynamic")):
+        monkeypatch.setenv("DERMDISTILL_DATA", data)
+        assert main(["compress", "--calibration", "1", "--check", "4"]) == 0
+        assert f"student: {kind}," in capsys.readouterr().out
+
+
 def test_with_the_dataset_the_agreement_is_measured(artifacts, small_folder, monkeypatch, capsys):
     monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
     assert main(["compress", "--model", "student-int8", "--calibration", "1", "--check", "4"]) == 0

@@ -224,6 +224,16 @@ def test_the_python_example_refuses_what_is_no_image(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_the_python_example_refuses_what_pillow_would_make_white(folder: Path, tmp_path, kind: str) -> None:
+    grey = np.random.default_rng(0).integers(0, 1 << 16, (300, 400), dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / f"deep.{kind}")
+    command = [sys.executable, "-I", str(folder / "classify.py"), str(tmp_path / f"deep.{kind}")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: expected an image of 8 bits a channel, found: mode I")
+
+
 @pytest.mark.slow
 def test_the_python_example_in_a_fresh_environment(folder, artifacts, tmp_path):
     """Only what requirements.txt names is installed; skipped where nothing can be fetched."""

@@ -43,6 +43,19 @@ def test_curves_are_drawn_and_given_away(folder, open_page):
     assert not page.exception
 
 
+def test_points_of_other_weights_are_not_shown_as_those_of_the_shipped_network(folder, open_page):
+    (folder / "student.npz").write_bytes(b"weights")
+    manifest = update_model(folder, "student", {}, {"weights": "student.npz"})
+    own = manifest.files["student.npz"].sha256
+    for sha256, charts in ((own, 1), ("abc", 0)):
+        add_points(folder, Curves("student", sha256, 1573, "a machine", POINTS))
+        page = opened(open_page)
+        assert len(page.get("plotly_chart")) == charts
+        assert any("those points are of other weights" in info.value for info in page.info) is not bool(
+            charts
+        )
+
+
 @pytest.mark.parametrize(("value", "drawn"), [(0.7, True), (0.71, False)])
 def test_the_band_is_that_of_the_network_that_was_pruned(make_models, open_page, value, drawn):
     folder = make_models(**{"student": None, "student-int8": None})

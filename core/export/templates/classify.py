@@ -15,6 +15,8 @@ MODEL = json.loads(Path(__file__).with_name("model.json").read_text(encoding="ut
 
 def classify(image: Image.Image) -> dict[str, float]:
     """Class -> calibrated probability."""
+    if image.mode[0] in "IF":  # Pillow would make white of them
+        raise ValueError(f"mode {image.mode}")
     image = ImageOps.exif_transpose(image).convert("RGBA")  # upright
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     pixels = cv2.resize(np.asarray(image), (MODEL["input"]["size"],) * 2, interpolation=cv2.INTER_AREA)
@@ -28,9 +30,8 @@ if __name__ == "__main__":
         sys.exit("usage: python classify.py IMAGE")
     try:
         found = classify(Image.open(sys.argv[1]))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         sys.exit(f"error: expected an image of 8 bits a channel, found: {error}")
     malignancy, threshold = sum(found[code] for code in MODEL["malignant"]), MODEL["malignancy_threshold"]
-    suspicious = None if threshold is None else malignancy >= threshold
-    answer = {"label": max(found, key=found.get), "malignancy": malignancy, "suspicious": suspicious}
-    print(json.dumps(answer | {"probabilities": found}))
+    answer = {"label": max(found, key=found.get), "malignancy": malignancy, "probabilities": found}
+    print(json.dumps(answer | {"suspicious": None if threshold is None else malignancy >= threshold}))
