@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.data.ham10000 import Dataset
     from core.evaluation.compressed import Point
     from core.training.launch import Run
+    from core.training.loop import TrainingData
     from core.training.recipes import Recipe
     from core.training.teachers import Teacher
 
@@ -50,6 +51,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--teachers", metavar="NAME,...",
                         help="trained models that teach, such as the network itself "
                         "(default: its teachers)")  # fmt: skip
+    parser.add_argument("--alpha", type=float, action="append", default=[],
+                        help="weight of the soft term, 0 to 1 (default: as the model was trained); repeated, a "
+                        "fine-tuning with each, whose mean is kept where it is as good on validation")  # fmt: skip
     add_running_options(parser)
     parser.set_defaults(run=run)
 
@@ -71,8 +75,12 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("expected what to prune to, found nothing: --multiply-adds 0.5 or --sparsity 0.8")
     check_name(options.name)
     manifest = load_manifest()
-    recipe = recipe_for_tuning(manifest.model(options.model), options.teachers)
-    recipe = customised(recipe, options.set, options.stages)
+    entry = manifest.model(options.model)
+    recipes = [
+        customised(recipe_for_tuning(entry, options.teachers, alpha), options.set, options.stages)
+        for alpha in options.alpha or [None]
+    ]
+    recipe = recipes[0]
     dataset = open_dataset()
     publishes = not (options.limit or options.no_publish)
     if publishes:
@@ -82,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     images = images_for(dataset, recipe.split, CALIBRATION, CHECK)
     measuring = Measuring(manifest, options.model, data, images)
     for target in targets:
-        finished = _train(manifest, options, target, recipe, teachers)
+        finished = _fine_tuned(manifest, options, target, recipes, teachers, data)
         curves = measuring.curves(target, finished)
         print(f"{finished.folder.name}: {_text(curves.points[-1])}; in {finished.folder}", flush=True)
         if not publishes:
@@ -95,12 +103,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _targets(options: argparse.Namespace) -> list[Target]:
     from core.compression.pruning import Target
+    from core.errors import UserError
 
     shares = [*options.multiply_adds, *([] if options.ship is None else [options.ship])]
     channels = [
-        Target("channels", share, options.size or share, options.score, options.images)
+        Target(
+            "channels", share, share if options.size is None else options.size, options.score, options.images
+        )
         for share in dict.fromkeys(shares)
     ]
+    if options.sparsity and len(options.alpha) > 1:
+        # Each has zeros of its own, of which the mean of several has few.
+        raise UserError(f"--alpha: expected one with --sparsity, found {len(options.alpha)}")
     return channels + [Target("magnitude", share) for share in dict.fromkeys(options.sparsity)]
 
 
@@ -113,12 +127,33 @@ def _check_origins(manifest: Manifest, options: argparse.Namespace, dataset: Dat
     check_origin(manifest, options.model, dataset)
     if options.ship is not None:
         check_place(manifest, options.name, dataset)
+        _check_name_is_free(manifest, options.name)
     try:
         curves = read_curves(manifest)
     except UserError:
         return  # A damaged file may be replaced, as `add_points` does.
-    if curves is not None and is_of_photographs(manifest, curves.parent):
-        check_figures(manifest.folder / FILE, dataset, "--no-publish")
+    if curves is None:
+        return
+    place = manifest.folder / FILE
+    if is_of_photographs(manifest, curves.parent):
+        check_figures(place, dataset, "--no-publish")
+    if curves.parent != options.model:
+        raise UserError(
+            f"{place}: expected curves of {options.model}, found those of {curves.parent}, which would be lost; try "
+            "with --no-publish, or remove the file"
+        )
+
+
+def _check_name_is_free(manifest: Manifest, name: str) -> None:
+    """What is shipped takes the place of nothing but an earlier pruned network: its parent's files least of all."""
+    from core.errors import UserError
+
+    known = manifest.models.get(name)
+    if known is not None and "pruning" not in known.provenance:
+        raise UserError(
+            f"--name: expected a new name or that of a pruned network, found {name}, a {known.role} in "
+            f"{manifest.folder}"
+        )
 
 
 def _teachers(manifest: Manifest, options: argparse.Namespace, recipe: Recipe) -> list[Teacher] | None:
@@ -140,17 +175,37 @@ def _teachers(manifest: Manifest, options: argparse.Namespace, recipe: Recipe) -
         ) from error
 
 
+def _fine_tuned(
+    manifest: Manifest,
+    options: argparse.Namespace,
+    target: Target,
+    recipes: list[Recipe],
+    teachers: list[Teacher] | None,
+    data: TrainingData,
+) -> Run:
+    """The run to a target, or the mean of one run for each alpha."""
+    from core.compression.pruning import mean_of
+
+    if len(recipes) == 1:
+        return _train(manifest, options, target, recipes[0], teachers, target.run_name(options.model))
+    runs = [
+        _train(manifest, options, target, recipe, teachers, target.run_name(options.model, alpha))
+        for recipe, alpha in zip(recipes, options.alpha, strict=True)
+    ]
+    return mean_of(runs, target.run_name(options.model), data)
+
+
 def _train(
     manifest: Manifest,
     options: argparse.Namespace,
     target: Target,
     recipe: Recipe,
     teachers: list[Teacher] | None,
+    name: str,
 ) -> Run:
     from core.compression.pruning import start
     from core.training.launch import run_recipe
 
-    name = target.run_name(options.model)
     return run_recipe(
         name,
         recipe,

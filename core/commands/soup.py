@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.options import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import keras
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from core.settings import runs_dir
     from core.training import launch
     from core.training.recipes import Recipe
-    from core.training.soup import cook
+    from core.training.soup import cook, keep_mean, validation_of
     from core.training.trials import read_finished
 
     launch.check_name(options.name)
@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
         check_place_at_hand(options.name)
     keras.config.set_dtype_policy(recipe.precision)
     network = launch.build(recipe.network)
-    ingredients, figures = cook(network, recipe.network, files, _validation(network, recipe, options.limit))
+    validate = validation_of(network, launch.load_training_data(recipe.split, options.limit))
+    ingredients, figures = cook(network, recipe.network, files, validate)
     for one in ingredients:
         print(f"{'+' if one.used else ' '} {one.name}: {_text(one.figures)}")
     print(f"= {_text(figures)}")
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"no mean is as good as its best part: {used[0]} alone is kept")
         if used[0] != options.run_name and not options.no_publish:
             folder, progress, recipe = _alone(files[used[0]])
-    target = _keep(options.name, folder, recipe, network)
+    target = keep_mean(options.name, folder, recipe, network)
     if options.no_publish:
         print(f"{options.name}: weights in {target}")
         return 0
@@ -146,41 +147,6 @@ def _check_same_data(run: Path, other: Path, split: str) -> None:
         )
 
 
-def _validation(network: keras.Model, recipe: Recipe, limit: int | None) -> Callable[[], Mapping[str, float]]:
-    from core.settings import INPUT_SIZE
-    from core.training.inference import predict_logits
-    from core.training.launch import load_training_data
-    from core.training.scores import validation_figures
-
-    data = load_training_data(recipe.split, limit)
-
-    def validate() -> Mapping[str, float]:
-        # At the size at which models are served, whatever the last stage's was.
-        logits = predict_logits(
-            network, data.store.pixels, data.validation, size=INPUT_SIZE, title="validating"
-        )
-        return validation_figures(logits, data.labels[data.validation])
-
-    return validate
-
-
-def _keep(name: str, folder: Path, recipe: Recipe, network: keras.Model) -> Path:
-    """Write the mean into a run folder of its own, with the history and the notes of the run in `folder`."""
-    import json
-    import shutil
-
-    from core.artifacts import write_atomically
-    from core.networks.weights import save_weights
-
-    target = folder.with_name(f"{name}-soup")
-    target.mkdir(exist_ok=True)
-    save_weights(network, target / "best.npz", recipe.network)
-    shutil.copyfile(folder / "history.csv", target / "history.csv")
-    notes = json.loads((folder / "run.json").read_text()) | {"recipe": recipe.to_dict()}
-    write_atomically(target / "run.json", json.dumps(notes, indent=1).encode())
-    return target
-
-
 def _publish(
     name: str,
     target: Path,
@@ -192,13 +158,9 @@ def _publish(
 ) -> None:
     """Enter the mean in the manifest: the run's recipe, history and notes, and what it was averaged with."""
     from core.training.publish import publish
+    from core.training.soup import parts_of
 
-    parts = [
-        {"name": one.name, "sha256": one.sha256[:16], **{key: round(v, 4) for key, v in one.figures.items()}}
-        for one in ingredients
-        if one.used
-    ]
-    changes = {"provenance": {"mean_of": parts}}
+    changes = {"provenance": {"mean_of": parts_of(ingredients)}}
     manifest = publish(target, name, recipe, network, seconds, best_epoch, changes)
     print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
 

@@ -1,13 +1,14 @@
 """Pruning a trained network in either way: from a target to a training run that begins with it, and to the manifest.
 
 The fine-tuning is a run like any other (`core.training`): the parent's own recipe with fewer epochs, so with its
-teachers, whose answers to its views lie in the cache already.
+teachers, or with others that are named.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from core.evaluation.compressed import CHANNELS, MAGNITUDE
 from core.lesions import N_CLASSES
 from core.networks.classifiers import build
 from core.networks.trained import load_trained
-from core.training.checkpoint import CHECKPOINT
+from core.networks.weights import load_weights
+from core.training.checkpoint import BEST, CHECKPOINT
 from core.training.launch import Run, Start
 from core.training.loop import TrainingData
 from core.training.publish import publish
 from core.training.recipes import Distillation, Recipe, Stage
+from core.training.soup import cook, keep_mean, parts_of, validation_of
 
 STAGES = (Stage(6, 224),)
 """Of the fine-tuning, unless other ones are asked for: at full size, as the parent was trained last."""
@@ -60,32 +63,39 @@ class Target:
             raise UserError(f"score: expected one of {', '.join(SCORES)}, found {self.score!r}")
         if not 0 < self.share < 1:
             raise UserError(f"{self.method}: expected a share between 0 and 1, found {self.share:g}")
+        if not 0 < self.size <= 1:
+            raise UserError(f"size: expected a share above 0 and up to 1, found {self.size:g}")
 
-    def run_name(self, parent: str) -> str:
-        """Of the folder of its run; one for each target."""
+    def run_name(self, parent: str, alpha: float | None = None) -> str:
+        """Of the folder of its run; one for each target, and for each alpha where there are several."""
         size = f"-{1000 * self.size:.0f}-{self.score}" if self.method == CHANNELS else ""
-        return f"{parent}-{self.method}-{1000 * self.share:.0f}{size}"
+        end = "" if alpha is None else f"-alpha{alpha:g}"
+        return f"{parent}-{self.method}-{1000 * self.share:.0f}{size}{end}"
 
 
-def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None) -> Recipe:
+def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None, alpha: float | None = None) -> Recipe:
     """The parent's recipe with the stages of a fine-tuning.
 
     Args:
         entry: of the parent.
         teachers: names of others than the parent's teachers, by comma; the parent itself may be one.
+        alpha: weight of the soft term, None for the parent's.
 
     Raises:
-        UserError: the manifest has no recipe of it.
+        UserError: the manifest has no recipe of it, or alpha has nothing to weigh: nobody teaches.
     """
     if "weights" not in entry.files or not entry.recipe:
         raise UserError(f"model {entry.name}: expected a trained model with its recipe, found a {entry.role}")
     recipe = dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
-    if not teachers:
-        return recipe
-    names = tuple(teachers.split(","))
     known = recipe.distillation
-    taught = dataclasses.replace(known, teachers=names) if known else Distillation(teachers=names)
-    return dataclasses.replace(recipe, distillation=taught)
+    if teachers:
+        names = tuple(teachers.split(","))
+        known = dataclasses.replace(known, teachers=names) if known else Distillation(teachers=names)
+    if alpha is not None:
+        if known is None:
+            raise UserError(f"alpha: expected teachers, found none: model {entry.name} had none; name some")
+        known = dataclasses.replace(known, alpha=alpha)
+    return dataclasses.replace(recipe, distillation=known)
 
 
 def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Start:
@@ -112,6 +122,34 @@ def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Star
     return Start(described, make)
 
 
+def mean_of(runs: Sequence[Run], name: str, data: TrainingData) -> Run:
+    """The mean of several fine-tunings of one pruned network, as long as validation gains; else the best of them.
+
+    Args:
+        runs: finished ones, to the same channels; the mean goes by the recipe and history of the first.
+        name: of the mean's folder, before `-soup`.
+        data: whose validation images judge.
+
+    Raises:
+        UserError: the runs kept different channels.
+    """
+    first = runs[0]
+    plans = [json.loads((run.folder / PLAN).read_text()) for run in runs]
+    for run, plan in zip(runs, plans, strict=True):
+        if plan["kept"] != plans[0]["kept"]:
+            raise UserError(f"{run.folder}: expected the channels of {first.folder}, found others")
+    files = {run.folder.name: run.folder / BEST for run in runs}
+    network = first.network
+    ingredients, _ = cook(network, first.recipe.network, files, validation_of(network, data))
+    used = [run for run, one in zip(runs, ingredients, strict=True) if one.used]
+    if len(used) == 1:
+        load_weights(network, used[0].folder / BEST, first.recipe.network)
+        return dataclasses.replace(used[0], network=network)
+    folder = keep_mean(name, first.folder, first.recipe, network)
+    _write_plan(folder, {**plans[0], "mean_of": parts_of(ingredients)})
+    return dataclasses.replace(first, folder=folder)
+
+
 def publish_pruned(manifest: Manifest, parent: str, name: str, run: Run) -> Manifest:
     """Enter the network of a finished run of whole channels under its own name, widths included."""
     plan = json.loads((run.folder / PLAN).read_text())
@@ -124,6 +162,8 @@ def publish_pruned(manifest: Manifest, parent: str, name: str, run: Run) -> Mani
         "widths": _widths(plan["kept"]),
         "provenance": {"pruning": {"parent_sha256": plan["parent_sha256"], **plan["target"]}},
     }
+    if "mean_of" in plan:
+        changes["provenance"]["mean_of"] = plan["mean_of"]
     return publish(run.folder, name, run.recipe, run.network, progress.seconds, progress.best_epoch, changes)
 
 

@@ -8,15 +8,26 @@ greedily, the best first, and stay only where they are no loss on validation.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
-from core.networks.weights import load_weights
-from core.training.scores import score
+from core.artifacts import write_atomically
+from core.networks.weights import load_weights, save_weights
+from core.settings import INPUT_SIZE
+from core.training.checkpoint import BEST
+from core.training.inference import predict_logits
+from core.training.scores import score, validation_figures
+
+if TYPE_CHECKING:
+    from core.training.loop import TrainingData
+    from core.training.recipes import Recipe
 
 Figures = Mapping[str, float]
 
@@ -73,6 +84,46 @@ def cook(
         for name, path in files.items()
     ]
     return found, best
+
+
+def validation_of(network: keras.Model, data: TrainingData) -> Callable[[], Figures]:
+    """A function that gives the figures of a network, as it is then, on all validation images."""
+
+    def validate() -> Figures:
+        # At the size at which models are served, whatever the last stage's was.
+        logits = predict_logits(
+            network, data.store.pixels, data.validation, size=INPUT_SIZE, title="validating"
+        )
+        return validation_figures(logits, data.labels[data.validation])
+
+    return validate
+
+
+def keep_mean(name: str, run: Path, recipe: Recipe, network: keras.Model) -> Path:
+    """Write a mean into a run folder of its own, with the history and the notes of one of its runs.
+
+    Args:
+        name: of the mean; its folder is beside the run's.
+        run: folder of the run.
+        recipe: of the run.
+        network: the mean.
+    """
+    target = run.with_name(f"{name}-soup")
+    target.mkdir(exist_ok=True)
+    save_weights(network, target / BEST, recipe.network)
+    shutil.copyfile(run / "history.csv", target / "history.csv")
+    notes = json.loads((run / "run.json").read_text()) | {"recipe": recipe.to_dict()}
+    write_atomically(target / "run.json", json.dumps(notes, indent=1).encode())
+    return target
+
+
+def parts_of(ingredients: Iterable[Ingredient]) -> list[dict[str, object]]:
+    """What a mean consists of, for its model's provenance."""
+    return [
+        {"name": one.name, "sha256": one.sha256[:16], **{key: round(v, 4) for key, v in one.figures.items()}}
+        for one in ingredients
+        if one.used
+    ]
 
 
 def _fill(network: keras.Model, weights: Sequence[Sequence[np.ndarray]]) -> None:

@@ -157,6 +157,25 @@ def test_drawn_lesions_replace_nothing_of_photographs(
     assert not list((place / "runs").glob("student-*")), "refused before the training"
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--ship", "0.6", "--name", "student"], "that of a pruned network, found student, a student in"),
+        (["--ship", "0.6", "--name", "resnet50"], "found resnet50, a teacher in"),
+        (["--sparsity", "0.5", "--model", "resnet50"], "expected curves of resnet50, found those of student"),
+    ],
+)  # fmt: skip
+def test_what_is_there_is_not_lost(place, capsys, options, said):
+    whole = Point("whole", 1.0, 0.8, 0.7, 9, 9, 9, 9, 1.0, 1.0)
+    add_points(place / "artifacts", Curves("student", "0" * 64, 14, "here", (whole,)))
+    before = (place / "artifacts/manifest.json").read_bytes()
+    capsys.readouterr()
+    assert main([*PRUNE, *options]) == 2
+    assert said in capsys.readouterr().err
+    assert (place / "artifacts/manifest.json").read_bytes() == before
+    assert not list((place / "runs").glob("*-channels-*")), "refused before the training"
+
+
 def test_a_try_on_drawn_lesions_is_free(place, monkeypatch):
     drawn = make_dataset(place / "drawn", total=70, size=(64, 48), workers=1)
     monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
@@ -191,11 +210,31 @@ def test_a_try_with_a_limit_leaves_the_artifacts_alone(place, capsys):
 
 
 def test_the_network_itself_may_teach_what_is_left_of_it(place):
-    assert main([*PRUNE, "--ship", "0.6", "--teachers", "student,resnet50"]) == 0
+    assert main([*PRUNE, "--ship", "0.6", "--teachers", "student,resnet50", "--alpha", "0.25"]) == 0
     entry = load_manifest(place / "artifacts").model("student-pruned")
     assert entry.recipe["distillation"]["teachers"] == ["student", "resnet50"]
+    assert entry.recipe["distillation"]["alpha"] == 0.25
     assert entry.recipe["distillation"]["temperature"] == 2.0, "everything else as its parent learned"
     assert entry.provenance["teachers"] == ["student", "resnet50"]
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_of_several_fine_tunings_the_mean_is_shipped_where_it_is_as_good(place, monkeypatch, helps):
+    scores = iter([1.0, 0.5, 1.0 if helps else 0.9])  # of the first, the second, and their mean
+    monkeypatch.setattr(pruning, "validation_of", lambda network, data: lambda: {"val_loss": next(scores)})
+    monkeypatch.setattr("core.training.soup.score", lambda figures: figures["val_loss"])
+    assert main([*PRUNE, "--ship", "0.6", "--alpha", "0.9", "--alpha", "0.2"]) == 0
+    entry = load_manifest(place / "artifacts").model("student-pruned")
+    folders = [place / f"runs/{FOLDER}-alpha{alpha}" for alpha in ("0.9", "0.2")]
+    alone = [np.load(folder / "best.npz") for folder in folders]
+    shipped = np.load(place / "artifacts" / entry.files["weights"])
+    name = next(key for key in shipped.files if key.endswith("logits/bias"))
+    wanted = np.mean([one[name] for one in alone], axis=0) if helps else alone[0][name]
+    assert shipped[name] == pytest.approx(wanted, rel=1e-3)
+    parts = entry.provenance.get("mean_of", [])
+    assert [part["name"] for part in parts] == ([folder.name for folder in folders] if helps else [])
+    assert entry.recipe["distillation"]["alpha"] == 0.9
+    assert len(read_curves(load_manifest(place / "artifacts")).points) == 2
 
 
 def test_a_run_of_other_weights_is_not_gone_on_with(place, capsys):
@@ -222,7 +261,18 @@ def test_a_run_of_other_weights_is_not_gone_on_with(place, capsys):
         (["--multiply-adds", "0.5", "--model", "nobody"], "expected one of the models"),
         (["--multiply-adds", "0.5", "--teachers", "student,nobody"], "expected one of the models"),
         (["--multiply-adds", "0.001", "--restart"], "ask for more"),
+        (["--multiply-adds", "0.5", "--alpha", "2"], "alpha"),
+        (
+            ["--multiply-adds", "0.5", "--model", "resnet50", "--alpha", "0.5"],
+            "alpha: expected teachers, found none",
+        ),
         (["--ship", "0.6", "--name", "My Model"], "--name: expected"),
+        (
+            ["--sparsity", "0.5", "--alpha", "0.5", "--alpha", "0.8"],
+            "--alpha: expected one with --sparsity, found 2",
+        ),
+        (["--ship", "0.6", "--size", "0"], "size: expected a share above 0"),
+        (["--ship", "0.6", "--size", "1.5"], "size: expected a share above 0"),
     ],
 )
 def test_misuse_is_one_line(place, capsys, arguments, message):
