@@ -42,9 +42,16 @@ def make_models() -> list[str]:
 def test_a_model_was_trained_by_the_recipe_that_its_command_uses_but_for_its_teachers(entry):
     recipe = Recipe.from_dict(entry.recipe)
     documented = recipe_for("tuned", entry.network, taught=recipe.distillation is not None)
-    own = [line for line in make_models() if f" --name {entry.name} " in line and "soup" not in line]
-    settings = re.findall(r"--set (\S+)", " ".join(own))
-    assert recipe.to_dict() | {"distillation": None} == customised(documented, settings, None).to_dict()
+    lines = make_models()
+    own = " ".join(line for line in lines if f" --name {entry.name} " in line and "soup" not in line)
+    stages, seed = (re.findall(rf"--{option} (\S+)", own) for option in ("stages", "seed"))
+    wanted = customised(
+        documented,
+        re.findall(r"--set (\S+)", own),
+        *stages[-1:] or [None],
+        seed=int(seed[-1]) if seed else None,
+    )
+    assert recipe.to_dict() | {"distillation": None} == wanted.to_dict()
 
 
 @pytest.mark.parametrize("entry", TRAINED, ids=lambda entry: entry.name)
