@@ -138,7 +138,9 @@ def update_model(
     """
 
     def change(raw: dict[str, Any], folder: Path) -> None:
-        model = raw["models"].setdefault(name, {})
+        if not isinstance(raw["models"].get(name), dict):  # nor is what is no entry mended by keys of one
+            raw["models"][name] = {}
+        model = raw["models"][name]
         whole = isinstance(entry, ModelEntry)
         changes = dataclasses.asdict(entry) if isinstance(entry, ModelEntry) else dict(entry)
         changes.pop("name", None)

@@ -17,7 +17,7 @@ class Lesion:
         malignant: whether it belongs to the malignancy score (melanoma, basal cell carcinoma and
             the intraepithelial carcinomas of `akiec`).
         colour: its colour on every page, from the Okabe-Ito palette, which colour-blind people
-            can tell apart and which keeps its contrast on light and dark backgrounds.
+            can tell apart, by its lightness too; on a light ground the lightest need an edge.
         note: one sentence for people who do not know the term.
     """
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+_LINK = re.compile(r"(https?:(?=//)|www(?=\.)|(?<=[\w.+-])(?=@))", re.IGNORECASE)
+"""Where Markdown that makes links of bare addresses would begin one, backslashes or not."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|$~:])")
 
 
@@ -36,5 +38,6 @@ def listed(names: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    """Text that Markdown shows as it is, on one line; an address in it is no link."""
+    # A word joiner, which nobody sees, parts an address.
+    return _MARKUP.sub(r"\\\1", _LINK.sub("\\1\N{WORD JOINER}", " ".join(text.split())))

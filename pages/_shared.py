@@ -167,7 +167,7 @@ def _predictions(folder: str, name: str, sha256: str, part: str | None, _manifes
 
 
 def say_what_is_missing() -> None:
-    """Which models are not there or were refused, and the command that makes each."""
+    """Which models are not there, were refused or cannot be used, and the command that makes each."""
     current = registry()
     if current.manifest is None:
         st.error(plain_text(current.state("student").reason or "There are no models."))
@@ -176,12 +176,14 @@ def say_what_is_missing() -> None:
         entry = state.entry
         if entry is None:
             what = "not here" if state.absent else f"refused: {state.reason}"
+        elif not state.usable:
+            what = f"cannot be used: {state.reason}"
         elif not entry.figures.get("test"):
             what = "not evaluated"
         else:
             continue
-        command = EVALUATE if entry is not None else state.command
-        rows.append({"model": state.title, "state": what, "command that makes one": command or "not known"})
+        command = EVALUATE if state.usable else state.command
+        rows.append({"model": title(state.name), "state": what, "command that makes one": command or "not known"})
     if rows:
         with st.expander(f"What is missing ({len(rows)})", icon=":material/inventory_2:"):
             st.dataframe(rows, hide_index=True, key="missing-models")

@@ -48,12 +48,14 @@ def show_doors() -> None:
             st.page_link(page, label=label, icon=":material/arrow_forward:")
 
 
-def show_table(models: list[Contestant]) -> None:
-    """Ours beside "as reported"."""
+def show_table(models: list[Contestant], others: list[Contestant]) -> None:
+    """Ours beside "as reported"; `others` are ours, too, but not for this table."""
     from core.evaluation.tables import headline_table  # with pandas, while the browser draws the figure
 
     st.subheader("What was measured, beside what was reported")
-    table = headline_table(models)
+    manifest = _shared.registry().manifest
+    refused = manifest.problems if manifest else {}
+    table = headline_table(models, elsewhere={*refused, *(model.name for model in others)})
     _plain_tables.headline(table)
     line = majority_line(models)
     ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
@@ -171,7 +173,7 @@ def main() -> None:
     # The figure first: what draws it is the largest thing that the browser has to fetch and to start.
     show_tradeoff(models)
     with above:
-        show_table(models)
+        show_table(models, others)
         say_whose_split(others)
         _shared.say_what_is_missing()
     show_corrections()

@@ -233,6 +233,8 @@ def test_bad_entry_refuses_that_model_alone(tmp_path, entry, message):
     update_model(tmp_path, "student", {"parameters": 1})
     assert load_manifest(tmp_path).model("student").parameters == 1
     assert "bad" in load_manifest(tmp_path).problems
+    add(tmp_path, "bad")
+    assert load_manifest(tmp_path).model("bad")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add(commands: argparse._SubParsersAction, name: str, text: str, run: object) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EPILOG)
+    epilog = None if name == "download" else EPILOG  # which neither needs a dataset nor looks at one
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=epilog)
     parser.add_argument("folder", nargs="?", type=Path, help="the dataset (default: DERMDISTILL_DATA)")
     parser.set_defaults(run=run)
     return parser
@@ -120,10 +121,12 @@ def _print_check(check: Check, all_items: bool) -> None:
 
 def summary_command(options: argparse.Namespace) -> int:
     """Print the counts, and write them where asked."""
-    from core.data.ham10000 import open_dataset
+    from core.data.ham10000 import check_lesions, open_dataset
     from core.data.summary import summarise
 
     dataset = open_dataset(options.folder)
+    if options.publish:
+        check_lesions(dataset)
     _print_place(dataset)
     summary = summarise(dataset.records, dataset.is_synthetic)
     _print_summary(summary)
@@ -139,18 +142,14 @@ def summary_command(options: argparse.Namespace) -> int:
 
 
 def _publish(summary: Summary) -> None:
-    from core.artifacts import update_shared, write_atomically
+    from core.artifacts import store_json
     from core.data.summary import KEY
-    from core.settings import artifacts_dir
 
     if summary.synthetic:
         raise UserError(
             "--publish: expected HAM10000, found synthetic lesions; its counts would stand for them"
         )
-    path = artifacts_dir() / "dataset" / "summary.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(asdict(summary), indent=1).encode() + b"\n")
-    update_shared(artifacts_dir(), {KEY: path}, formats={KEY: "json"})
+    path = store_json(None, KEY, "dataset/summary.json", asdict(summary))
     print(f"\nCounts published as {path}")
 
 
@@ -180,11 +179,12 @@ def _print_summary(summary: Summary) -> None:
 
 def leak_command(options: argparse.Namespace) -> int:
     """Print how many lesions cross each split."""
-    from core.data.ham10000 import open_dataset
+    from core.data.ham10000 import check_lesions, open_dataset
     from core.data.splits import SPLITS
     from core.data.summary import find_leak
 
     dataset = open_dataset(options.folder)
+    check_lesions(dataset)
     _print_place(dataset)
     lesions = dataset.records["lesion_id"].nunique()
     for split in SPLITS:

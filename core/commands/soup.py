@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     used = [one.name for one in ingredients if one.used]
     if len(used) < 2:
         print(f"no mean is as good as its best part: {used[0]} alone is kept")
-        if used[0] != options.run_name and not options.no_publish:
+        if used[0] != options.run_name:
             folder, progress, recipe = _alone(files[used[0]])
     target = keep_mean(options.name, folder, recipe, network)
     if options.no_publish:
@@ -101,8 +101,8 @@ def _alone(weights: Path) -> tuple[Path, Progress, Recipe]:
         progress, stored = read_finished(weights.parent)
     except UserError as error:
         raise UserError(
-            f"{weights} alone is better than any mean, but cannot be published: {error}; choose it as it is "
-            "(--no-publish), or leave it out"
+            f"{weights} alone is better than any mean, but is no finished run, with a recipe and a history: {error}; "
+            "leave it out"
         ) from error
     return weights.parent, progress, Recipe.from_dict(stored)
 

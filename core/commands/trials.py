@@ -56,24 +56,30 @@ def save(folder: Path, trials: list[Trial]) -> tuple[list[Trial], Path]:
         All runs of the table, and where it lies.
 
     Raises:
-        TrialsError: the table that is there is damaged; it is left alone.
+        TrialsError: the table that is there is damaged, or another command holds it; it is left alone.
         ArtifactError: the manifest cannot be written.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     from core.artifacts import update_shared, write_atomically
     from core.evaluation.origin import SYNTHETIC_NOTE
-    from core.evaluation.trials import FILE, KEY, merge, parse, to_csv
+    from core.evaluation.trials import FILE, KEY, TrialsError, merge, parse, to_csv
     from core.settings import runs_dir
 
     path, runs = folder / FILE, runs_dir()
     for one in (folder, runs):
         one.mkdir(parents=True, exist_ok=True)
-    with FileLock(runs / f".{FILE}.lock", timeout=LOCK_TIMEOUT_S):
-        old = parse(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
-        kept = merge(old, [trial for trial in trials if trial.data != SYNTHETIC_NOTE])
-        write_atomically(path, to_csv(kept).encode())
-        update_shared(folder, {KEY: FILE}, formats={KEY: "trials-csv"})
+    lock = runs / f".{FILE}.lock"
+    try:
+        with FileLock(lock, timeout=LOCK_TIMEOUT_S):
+            old = parse(path.read_text("utf-8", "replace"), str(path)) if path.exists() else []
+            kept = merge(old, [trial for trial in trials if trial.data != SYNTHETIC_NOTE])
+            write_atomically(path, to_csv(kept).encode())
+            update_shared(folder, {KEY: FILE}, formats={KEY: "trials-csv"})
+    except Timeout as error:
+        raise TrialsError(
+            f"expected {lock} free within {LOCK_TIMEOUT_S:g} s, found it held by another command"
+        ) from error
     return kept, path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -70,12 +70,15 @@ def reported_collapsed(row: Reported) -> bool:
     return is_collapsed(row.accuracy, MAJORITY_SHARE)
 
 
-def headline_table(models: Sequence[Contestant], *, whole: bool = True) -> pd.DataFrame:
+def headline_table(
+    models: Sequence[Contestant], *, whole: bool = True, elsewhere: Collection[str] = ()
+) -> pd.DataFrame:
     """Ours beside the report's, one row for each model, the majority line last.
 
     Args:
         models: in the order of the table.
         whole: whether these are all models there are: the report's rows without one of ours then stand there alone.
+        elsewhere: names of models that are there but not in this table.
 
     Returns:
         columns model, accuracy, accuracy_low, accuracy_high, reported_accuracy, balanced_accuracy,
@@ -86,7 +89,8 @@ def headline_table(models: Sequence[Contestant], *, whole: bool = True) -> pd.Da
     ours = {model.name for model in models}
     rows += [
         {"model": row.title, "reported_accuracy": row.accuracy, "reported_megabytes": row.megabytes,
-         "note": _note(False, row, "not trained here yet")}
+         "note": _note(False, row, "ours is not in this table" if row.counterpart in elsewhere
+                       else "not trained here yet")}
         for row in RESULTS
         if whole and row.counterpart not in ours
     ]  # fmt: skip

@@ -88,7 +88,7 @@ def confusion_difference(
     unit = "images" if as_counts else "points"
     hover = [
         f"<b>{LESIONS[t].name}</b><br>named {LESIONS[n].name}<br>{titles[0]} minus {titles[1]}: "
-        f"{scaled[t, n]:+.{0 if as_counts else 1}f} {unit}"
+        + ("undefined" if np.isnan(scaled[t, n]) else f"{scaled[t, n]:+.{0 if as_counts else 1}f} {unit}")
         for t, n in np.ndindex(scaled.shape)
     ]
     return _grid(scaled, (-limit, limit), DIVERGING, texts, hover, chosen, ink)

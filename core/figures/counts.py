@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.data.summary import Counts
-from core.figures.style import NEUTRAL, annotate, at_both_ends, class_colour, figure
+from core.figures.style import CLASS_EDGE, NEUTRAL, annotate, at_both_ends, class_colour, figure
 from core.lesions import BY_CODE, CODES, LESIONS, N_CLASSES
 
 ROW_HEIGHT = 44
@@ -35,7 +35,7 @@ def class_bars(
         y=rows,
         width=BAR_WIDTH,
         orientation="h",
-        marker={"color": [lesion.colour for lesion in LESIONS]},
+        marker={"color": [lesion.colour for lesion in LESIONS], "line": CLASS_EDGE},
         customdata=[(lesion.name, images.get(lesion.code, 0) / total) for lesion in LESIONS],
         hovertemplate="<b>%{customdata[0]}</b>: %{x:,} images, %{customdata[1]:.1%}<extra></extra>",
     )
@@ -100,7 +100,7 @@ def value_bars(
         "y": rows.repeat(N_CLASSES),
         "base": (length.cumsum(axis=1) - length).ravel(),
         "orientation": "h",
-        "marker": {"color": [class_colour(code) for code in CODES] * len(values), "line": {"width": 0}},
+        "marker": {"color": [class_colour(code) for code in CODES] * len(values), "line": CLASS_EDGE},
         "customdata": [(name, BY_CODE[code].name) for name in names for code in CODES],
         "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]}: %{x:,}<extra></extra>",
     }

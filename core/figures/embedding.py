@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.heatmap import SCALE
-from core.figures.style import NEUTRAL, class_colour, figure
+from core.figures.style import CLASS_EDGE, NEUTRAL, class_colour, figure
 from core.lesions import CODES, LESIONS
 
 CLASS, PREDICTION, ERROR, CONFIDENCE = COLOURINGS = ("class", "prediction", "error", "confidence")
@@ -104,7 +104,7 @@ def _points(
         y=position[rows, 1],
         mode="markers",
         name=name,
-        marker={"color": colour, "size": POINT, "symbol": symbol, "opacity": opacity},
+        marker={"color": colour, "size": POINT, "symbol": symbol, "opacity": opacity, "line": CLASS_EDGE},
         customdata=hover[rows],
         # What is not selected stays as it is: a click opens an image, it does not choose a group.
         unselected={"marker": {"opacity": opacity}},

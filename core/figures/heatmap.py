@@ -29,6 +29,12 @@ def _readable_on(share: float, scale: str) -> str:
     return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
 
 
+def _in_words(value: float, low: float, high: float) -> str:
+    if np.isnan(value):
+        return "undefined"
+    return f"{value:.1%}" + ("" if np.isnan(low) or np.isnan(high) else f" [{low:.1%}, {high:.1%}]")
+
+
 def sensitivity_heatmap(
     titles: Sequence[str],
     value: np.ndarray,
@@ -52,7 +58,7 @@ def sensitivity_heatmap(
         raise ValueError(f"expected arrays of shape ({len(titles)}, {N_CLASSES}), found {value.shape}")
     hover = [
         [
-            f"<b>{lesion.name}</b><br>{titles[m]}: {value[m, k]:.1%} [{low[m, k]:.1%}, {high[m, k]:.1%}]"
+            f"<b>{lesion.name}</b><br>{titles[m]}: {_in_words(value[m, k], low[m, k], high[m, k])}"
             for k, lesion in enumerate(LESIONS)
         ]
         for m in range(len(titles))

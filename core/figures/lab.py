@@ -111,7 +111,11 @@ def knowledge_map(matrix: np.ndarray, *, of: str, ink: str | None = None) -> go.
     limit = float(np.nanmax(off, initial=0)) or 1.0
     result = figure(CELL * N_CLASSES + 54, ink)
     hover = [
-        [f"<b>{row.name}</b><br>{column.name}: {of} {matrix[t, n]:.1%}" for n, column in enumerate(LESIONS)]
+        [
+            f"<b>{row.name}</b><br>{column.name}: {of} "
+            + ("undefined" if np.isnan(matrix[t, n]) else f"{matrix[t, n]:.1%}")
+            for n, column in enumerate(LESIONS)
+        ]
         for t, row in enumerate(LESIONS)
     ]
     result.add_heatmap(

@@ -13,6 +13,9 @@ TRANSPARENT = "rgba(0,0,0,0)"
 NEUTRAL = "#7C8791"
 """Grey with a contrast above 3 on the light and the dark ground; for lines, ticks and what is not chosen."""
 
+CLASS_EDGE = {"width": 0.75, "color": NEUTRAL}
+"""Around what has a class' colour: two of the seven are too light for the light ground by themselves."""
+
 INK_ON_LIGHT = "#545D66"
 """For text on the light ground, where Streamlit's own grey has a contrast of 3.7; on the dark ground its own is
 better than anything that would do for both."""

@@ -83,7 +83,7 @@ def survey_missing(
     """
     manifest = load_manifest(folder)
     asked = []
-    for name in names or list(manifest.models):
+    for name in list(manifest.models) if names is None else names:
         entry = manifest.model(name)
         if "litert" not in entry.files or ("predictions" in entry.files and not again):
             continue

@@ -103,7 +103,8 @@ def test_values_and_names_of_no_parameter_at_all(visit) -> None:
 
 def test_what_is_no_choice_is_said(visit) -> None:
     """And the address is corrected by Streamlit, for this and for numbers beyond their bounds."""
-    for junk, shown in {"nobody": "“nobody”", "<b>x</b>": "‹b›x‹/b›"}.items():
+    no_links = {"www.evil.example": "www\N{WORD JOINER}.evil", "me@evil.example": "me\N{WORD JOINER}@evil"}
+    for junk, shown in {"nobody": "“nobody”", "<b>x</b>": "‹b›x‹/b›", **no_links}.items():
         page = visit("prediction", {"source": "Sample", "class": junk, "number": "-5"})
         (toast,) = [x.body for x in page.of("toast")]
         assert shown.rpartition("/")[2] in toast

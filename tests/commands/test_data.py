@@ -78,6 +78,27 @@ def test_published_counts_are_among_the_artifacts(small_folder, tmp_path, monkey
     assert str(artifacts) in capsys.readouterr().out
 
 
+def test_counts_are_published_in_a_relative_folder(small_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", "mine")
+    assert main(["data", "summary", str(small_folder), "--publish"]) == 0
+    manifest = load_manifest(tmp_path / "mine")
+    assert manifest.read(manifest.shared[KEY])
+
+
+def test_where_lesions_are_not_known_no_leak_is_stated(small_set, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path / "artifacts"))
+    folder = tmp_path / "classes"
+    for code, name in zip(small_set.rows["dx"], small_set.rows["image_id"], strict=True):
+        (folder / code).mkdir(parents=True, exist_ok=True)
+        (folder / code / f"{name}.jpg").write_bytes(small_set.images[name])
+    for command in (["leak", str(folder)], ["summary", str(folder), "--publish"]):
+        assert main(["data", *command]) == 2
+        assert "expected a metadata file, which says what images are of one lesion" in capsys.readouterr().err
+    assert not (tmp_path / "artifacts").exists()
+    assert main(["data", "summary", str(folder)]) == 0
+
+
 def test_counts_of_drawings_are_never_published_as_ham10000_s(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path / "artifacts"))
     folder = make_dataset(tmp_path / "drawn", per_class=1, size=(40, 32))

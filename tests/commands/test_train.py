@@ -183,18 +183,21 @@ def test_where_no_mean_is_as_good_the_best_run_is_kept_alone_with_its_own_recipe
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     assert main([*train, "--name", "first"]) == 0
     assert main([*train, "--name", "second", "--seed", "2"]) == 0
-    scores = iter(2 * [0.5, 0.9, 0.1])  # the first alone, the second alone, their mean
+    scores = iter(3 * [0.5, 0.9, 0.1])  # the first alone, the second alone, their mean
 
     def figures(logits, labels):
         value = next(scores)
         return {"val_accuracy": value, "val_balanced_accuracy": value}
 
-    monkeypatch.setattr("core.training.scores.validation_figures", figures)
+    monkeypatch.setattr("core.training.soup.validation_figures", figures)
     file = place / "weights" / "best.npz"
     file.parent.mkdir()
     shutil.copyfile(place / "runs" / "second" / "best.npz", file)
     assert main(["soup", "first", str(file), "--name", "resnet50"]) == 2
-    assert "cannot be published: expected a run in" in error_line(capsys)
+    assert "is no finished run, with a recipe and a history: expected a run in" in error_line(capsys)
+    assert main(["soup", "first", "second", "--name", "best", "--no-publish"]) == 0
+    notes = [json.loads((place / f"runs/{name}/run.json").read_text()) for name in ("second", "best-soup")]
+    assert notes[0]["began"] == notes[1]["began"], "those of the run whose weights are kept"
     assert main(["soup", "first", "second", "--name", "resnet50"]) == 0
     assert "second alone is kept" in capsys.readouterr().out
     entry = load_manifest(place / "artifacts").model("resnet50")

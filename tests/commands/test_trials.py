@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from core.__main__ import main
 from core.artifacts import load_manifest
 from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.evaluation.trials import FILE, KEY, read_trials
+from core.settings import runs_dir
 from core.training.recipes import Distillation, recipe_for
 from core.training.trials import digest, find_trials
 
@@ -141,6 +143,19 @@ def test_a_try_takes_no_place_of_a_run_and_another_beginning_is_another_run(make
         printed = capsys.readouterr()
         assert f"{kept} runs in" in printed.out
         assert ("left out: one: to try the command out, on 64 images" in printed.err) == ("limit" in changes)
+
+
+def test_a_table_that_is_held_or_no_text_is_one_line(make, artifacts, monkeypatch, capsys) -> None:
+    make("one", stages=STAGES)
+    artifacts.mkdir()
+    (artifacts / FILE).write_bytes(b"\xff\xfe\x00")
+    assert main(["trials", "--save"]) == 2
+    assert "expected the columns" in capsys.readouterr().err
+    (artifacts / FILE).unlink()
+    monkeypatch.setattr("core.commands.trials.LOCK_TIMEOUT_S", 0.05)
+    with FileLock(runs_dir() / f".{FILE}.lock"):
+        assert main(["trials", "--save"]) == 2
+    assert "free within 0.05 s, found it held by another command" in capsys.readouterr().err
 
 
 def test_a_damaged_table_is_left_alone(make, artifacts, capsys) -> None:

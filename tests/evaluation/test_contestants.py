@@ -195,6 +195,10 @@ def test_a_table_of_some_models_says_nothing_of_the_others(folder: Path) -> None
     notes = headline_table(few)["note"].tolist(), headline_table(few, whole=False)["note"].tolist()
     assert ["not trained here yet" in note for note in notes[0]].count(True) > 1
     assert not any("not trained here yet" in note for note in notes[1])
+    reported = {row.counterpart for row in RESULTS if row.counterpart}
+    elsewhere = headline_table(few, elsewhere=reported)["note"].tolist()
+    assert not any("not trained here yet" in note for note in elsewhere)
+    assert any("ours is not in this table" in note for note in elsewhere)
 
 
 def test_a_benchmark_gives_latency(folder: Path) -> None:

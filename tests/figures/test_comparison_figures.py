@@ -196,6 +196,9 @@ def test_the_heatmap_writes_per_cent_into_its_cells() -> None:
     texts = dict(zip(zip(written.y, written.x, strict=True), written.text, strict=True))
     assert len(texts) == len(written.text) == 2 * N_CLASSES - 1
     assert texts["B", CODES[-1]] == "100"
+    hover = [text for row in found.data[0].hovertext for text in row]
+    assert not any("nan" in text for text in hover)
+    assert sum("undefined" in text for text in hover) == 1
     with pytest.raises(ValueError, match="shape"):
         sensitivity_heatmap(["A"], value, value, value)
 

@@ -71,6 +71,14 @@ def test_differences_are_signed_and_centred() -> None:
     assert "A minus B: +25.4 points" in figure.data[1].hovertext[1]
 
 
+def test_an_undefined_difference_says_so() -> None:
+    difference = np.full((N_CLASSES, N_CLASSES), 0.1)
+    difference[:, 0] = np.nan
+    hover = list(confusion_difference(difference, as_counts=False, titles=("A", "B")).data[-1].hovertext)
+    assert not any("nan" in text for text in hover)
+    assert sum("undefined" in text for text in hover) == N_CLASSES
+
+
 def test_no_difference_at_all_is_drawn() -> None:
     figure = confusion_difference(np.zeros((N_CLASSES, N_CLASSES)), as_counts=True, titles=("A", "B"))
     assert set(texts(figure).values()) == {"0"}

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.artifacts import load_manifest
 from core.evaluation.latency import COMMAND as BENCHMARK
+from core.serving.registry import KNOWN
 from core.settings import ROOT
 
 SHIPPED = ROOT / "artifacts"
@@ -22,7 +23,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "comparison": ("python -m core evaluate",),
     "confusion": ("python -m core evaluate",),
     "lab": ("python -m core evaluate", "The table of the runs cannot be read"),
-    "models": ("python -m core",),
+    "models": ("python -m core compress",),
 }
 """Page -> commands that it must name. Privacy shows nothing that could be missing."""
 
@@ -63,6 +64,10 @@ def test_one_model_s_file_is_enough_for_every_page(lacking: str, open_page: Call
     said = everything(app)
     for command in NAMED[page]:
         assert command in said, command
+    if page == "overview":
+        (rows,) = [frame.value for frame in app.dataframe if "command that makes one" in frame.value]
+        assert set(rows["model"]) == {KNOWN[name].title for name in KNOWN if name != lacking}
+        assert rows["state"].str.startswith("cannot be used: ").all()
     if page == "prediction":
         assert app.multiselect(key="models").value == [lacking]
         assert app.get("image") or app.warning, "a verdict with its maps, or why there is none"

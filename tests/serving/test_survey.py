@@ -24,6 +24,7 @@ def test_a_model_answers_the_images_that_its_own_split_kept_from_it(
     dataset = open_dataset(small_folder)
     assert survey_missing(folder, dataset) == ["student"]
     assert survey_missing(folder, dataset) == [], "it has answered"
+    assert survey_missing(folder, dataset, [], again=True) == [], "none is none, and not all"
     found = Predictions.load(folder / "predictions/student.parquet")
 
     records, parts = dataset.records, assign(dataset.records, split)
