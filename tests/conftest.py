@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from core import sweeping
 from core.data.findings import DatasetError
 from core.data.ham10000 import Dataset, open_dataset
 from core.lesions import CODES
@@ -26,6 +27,12 @@ def same_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_sweeping() -> None:
+    """A server's sweeper, which pages start in this process, too, would stop all threads when a test waits."""
+    sweeping.TICK_S = 1e6
 
 
 @pytest.fixture(scope="session")

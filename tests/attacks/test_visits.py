@@ -14,7 +14,7 @@ from core.data.samples import synthetic_sample
 MODELS = ("Student", "Student, int8", "Student, float16", "Baseline")
 
 
-def until(condition, seconds: float = 30.0) -> bool:
+def until(condition, seconds: float = 120.0) -> bool:
     """Whether something comes true in time."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:

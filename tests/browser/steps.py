@@ -56,7 +56,8 @@ def upload(page: Page, name: str, data: bytes, kind: str) -> None:
 
 
 def download(page: Page, label: str) -> bytes:
-    """What a download button gives."""
+    """What a download button gives, once the run under way is over: until then it may still be the last one's."""
+    settled(page)
     with page.expect_download() as found:
         page.get_by_test_id("stDownloadButton").filter(has_text=label).locator("button").first.click()
     return Path(found.value.path()).read_bytes()

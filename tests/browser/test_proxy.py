@@ -16,7 +16,7 @@ import pytest
 
 from core.data.samples import synthetic_sample
 from core.settings import ROOT
-from tests.browser.steps import says, settled, upload
+from tests.browser.steps import on_page, says, settled, upload
 
 provider_module = pytest.importorskip("oidc_provider_mock", reason="needs oidc-provider-mock")
 pytestmark = [
@@ -153,6 +153,7 @@ def test_signed_in_a_lesion_is_uploaded_and_read_through_the_proxy(
         page.get_by_role("button", name="Authorize").click()
         page.wait_for_url(re.compile(re.escape(proxy.url)))
         page.goto(f"{proxy.url}/prediction")
+        on_page(page, "Prediction")
         sample = synthetic_sample("mel", 1)
         upload(page, "own.jpg", sample.data, "image/jpeg")
         says(page, re.compile("^(Most likely|Uncertain; leading): |^Not judged"))

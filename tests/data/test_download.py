@@ -17,7 +17,7 @@ from core.data.download import WANTED, DownloadError, download, list_files
 from core.data.ham10000 import open_dataset
 from core.data.transfer import Patience, part_of
 
-HURRY = Patience(attempts=3, wait=0.0, timeout=2.0)
+HURRY = Patience(attempts=3, wait=0.0, timeout=60.0)
 LISTING = "/api/datasets/:persistentId/"
 
 

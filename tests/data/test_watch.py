@@ -83,7 +83,7 @@ def test_a_look_is_cheap(small_folder: Path) -> None:
     """Every run of a page takes some."""
     watch = Watch.on(small_folder, open_dataset(small_folder))
     assert len(watch.places) == 3
-    start = time.process_time()
+    start = time.thread_time()
     for _ in range(100):
         watch.has_changed()
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5

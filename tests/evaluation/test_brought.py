@@ -194,9 +194,9 @@ def test_what_is_no_such_csv_is_refused_in_a_sentence(reference: Predictions, da
 
 def test_a_million_rows_are_refused_at_once(reference: Predictions) -> None:
     data = ",".join(COLUMNS).encode() + b"\n" + b"a,1,0,0,0,0,0,0\n" * 1_000_000
-    start = time.perf_counter()
+    start = time.thread_time()
     error = refused(data, reference)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
     assert "1,000,001" in str(error)
 
 

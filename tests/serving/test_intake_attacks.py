@@ -200,9 +200,13 @@ import pydicom.encaps, pydicom.uid
 for path in sorted(folder.iterdir()):
     data = path.read_bytes()
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before, start = resident(), time.process_time()
-    result = read_image(data)
-    seconds, grown = time.process_time() - start, peak() - before
+    before, took = resident(), []
+    for _ in range(2):  # what is slow is slow twice
+        result = None
+        start = time.process_time()
+        result = read_image(data)
+        took.append(time.process_time() - start)
+    seconds, grown = min(took), peak() - before
     print(json.dumps([path.name, getattr(result, "code", "ok"), seconds, grown]), flush=True)
 """
 

@@ -112,7 +112,7 @@ def test_no_model_is_refused(content):
 
 
 def test_pool_makes_interpreters_when_needed_and_no_more(tiny, images, monkeypatch):
-    made, running, most = [], [], []
+    made, running, most, together = [], [], [], []
 
     class Counting(runtime.Interpreter):
         def __init__(self, **options):
@@ -120,6 +120,8 @@ def test_pool_makes_interpreters_when_needed_and_no_more(tiny, images, monkeypat
             super().__init__(**options)
 
         def invoke(self):
+            if together:
+                together[0].wait()
             running.append(1)
             most.append(len(running))
             time.sleep(0.01)
@@ -131,6 +133,7 @@ def test_pool_makes_interpreters_when_needed_and_no_more(tiny, images, monkeypat
     pixels = to_input(images[0])
     pool.run(pixels)
     assert len(made) == 1
+    together.append(threading.Barrier(3, timeout=60))  # twelve runs are four times three at once
     threads = [threading.Thread(target=pool.run, args=(pixels,)) for _ in range(12)]
     for thread in threads:
         thread.start()

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.serving.tables import csv_line, neutralise, printable, restore, to_csv, valid_text
@@ -25,6 +25,7 @@ def test_the_rest_stays(value):
     assert neutralise(value) is value
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_restore_undoes_neutralise(text):
     written = neutralise(text)
@@ -32,6 +33,7 @@ def test_restore_undoes_neutralise(text):
     assert not written.startswith(tuple("=+-@\t\r\n"))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_a_line_holds_its_cells(cells):
     (row,) = csv.reader(io.StringIO(csv_line(cells), newline=""))
@@ -62,6 +64,7 @@ def test_printable_is_short():
     assert printable("a" * 300 + ".jpg").endswith(".jpg")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()))
 def test_valid_text_can_be_written(text):
     valid_text(text).encode("utf-8")
