@@ -76,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
     check_name(options.name)
     manifest = load_manifest()
     entry = manifest.model(options.model)
+    options.alpha = list(dict.fromkeys(options.alpha))
     recipes = [
         customised(recipe_for_tuning(entry, options.teachers, alpha), options.set, options.stages)
         for alpha in options.alpha or [None]
