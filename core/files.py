@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from core.errors import UserError
 
 MACHINE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
@@ -53,6 +55,25 @@ def one_at_a_time(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         yield
+
+
+def check_json_target(path: Path, kept: Iterable[Path]) -> None:
+    """Refuse to write JSON where something else lies, before the work is done whose result it is.
+
+    Args:
+        path: what was asked for. An earlier `.json` file there gives way.
+        kept: folders of which no file is replaced.
+
+    Raises:
+        UserError: another ending, or a place in one of these folders.
+    """
+    if path.suffix.lower() != ".json":
+        raise UserError(f"--json: expected a name ending with .json, found {path}")
+    for folder in kept:
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise UserError(
+                f"--json: expected a place outside of {folder}, whose files are kept, found {path}"
+            )
 
 
 def reserve(path: Path) -> None:

@@ -131,6 +131,20 @@ class Manifest:
             raise ArtifactError(f"expected one of the models {known}, found {name!r}")
         return self.models[name]
 
+    def single(self, name: str) -> ModelEntry:
+        """The entry of a model with a file of its own.
+
+        Raises:
+            ArtifactError: there is none, it is refused, or it is an ensemble.
+        """
+        entry = self.model(name)
+        if entry.members:
+            raise ArtifactError(
+                f"model {name}: expected a model with a file of its own, found an ensemble; name its members: "
+                f"{', '.join(entry.members)}"
+            )
+        return entry
+
     def read(self, relative: str) -> bytes:
         """The bytes of a listed file, read once and checked.
 

@@ -183,7 +183,9 @@ def say_what_is_missing() -> None:
         else:
             continue
         command = EVALUATE if state.usable else state.command
-        rows.append({"model": title(state.name), "state": what, "command that makes one": command or "not known"})
+        rows.append(
+            {"model": title(state.name), "state": what, "command that makes one": command or "not known"}
+        )
     if rows:
         with st.expander(f"What is missing ({len(rows)})", icon=":material/inventory_2:"):
             st.dataframe(rows, hide_index=True, key="missing-models")

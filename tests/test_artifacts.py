@@ -195,6 +195,15 @@ def test_damaged_manifest_is_named_and_left_alone(tmp_path, text, message):
     assert path.read_text(encoding="latin-1") == text
 
 
+def test_an_ensemble_has_no_file_of_its_own(tmp_path):
+    add(tmp_path)
+    update_model(tmp_path, "ensemble", {"title": "E", "role": "ensemble", "members": ["student"]})
+    manifest = load_manifest(tmp_path)
+    assert manifest.single("student").name == "student"
+    with pytest.raises(ArtifactError, match="found an ensemble; name its members: student"):
+        manifest.single("ensemble")
+
+
 BAD_ENTRIES = {
     "not an object": ([], "expected an object, found list"),
     "no title": ({"role": "student"}, "expected 'title' to be str, found None"),

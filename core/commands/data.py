@@ -121,10 +121,15 @@ def _print_check(check: Check, all_items: bool) -> None:
 
 def summary_command(options: argparse.Namespace) -> int:
     """Print the counts, and write them where asked."""
+    from core.artifacts import write_atomically
     from core.data.ham10000 import check_lesions, open_dataset
     from core.data.summary import summarise
+    from core.files import check_json_target
+    from core.settings import artifacts_dir
 
     dataset = open_dataset(options.folder)
+    if options.json is not None:
+        check_json_target(options.json, [dataset.root, artifacts_dir()])
     if options.publish:
         check_lesions(dataset)
     _print_place(dataset)
@@ -132,7 +137,7 @@ def summary_command(options: argparse.Namespace) -> int:
     _print_summary(summary)
     if options.json is not None:
         try:
-            options.json.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+            write_atomically(options.json, json.dumps(asdict(summary), indent=1).encode() + b"\n")
         except OSError as error:
             raise UserError(f"expected a file to write, found {options.json} ({error.strerror})") from error
         print(f"\nCounts written to {options.json}")

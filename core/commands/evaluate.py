@@ -58,9 +58,12 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from core.evaluation.refresh import refresh
+    from core.files import check_json_target
     from core.settings import artifacts_dir
 
     folder = artifacts_dir()
+    if options.json:
+        check_json_target(options.json, [folder])
     dataset, note = _dataset(folder)
     records = None if dataset is None else dataset.records
     _ask(options, folder, dataset, note)

@@ -87,7 +87,7 @@ def run_fit(options: argparse.Namespace) -> int:
 
     manifest = load_manifest()
     names = _models(manifest, options.model)
-    todo = [name for name in names if options.again or not _up_to_date(manifest, name)]
+    todo = [name for name in names if options.again or options.limit or not _up_to_date(manifest, name)]
     dataset = open_dataset()
     for name in names:
         check_origin(manifest, name, dataset)
@@ -225,7 +225,7 @@ def _models(manifest: Manifest, asked: list[str] | None) -> list[str]:
     from core.errors import UserError
     from core.evaluation.refresh import split_of
 
-    found = asked or [
+    found = [manifest.single(name).name for name in asked or ()] or [
         name
         for name, entry in manifest.models.items()
         if "litert" in entry.files and FAMILY in (entry.name, entry.parent)

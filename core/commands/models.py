@@ -59,6 +59,7 @@ def _headline(registry: Registry) -> str:
     """The models of `KNOWN` that are there, as the README shows them; below the machine, the ensemble's members, what
     distillation gave, and which demands were missed."""
     from core.benchmark.bars import read_bars
+    from core.errors import UserError
     from core.evaluation.contestants import contestant
     from core.evaluation.gain import gain_sentence, read_gain
     from core.evaluation.latency import read_benchmark
@@ -67,7 +68,7 @@ def _headline(registry: Registry) -> str:
 
     manifest = registry.manifest
     if manifest is None:
-        return markdown_table([])
+        raise UserError(registry.state("student").reason or "expected models, found none")
     times = read_benchmark(manifest)
     shipped = [(name, known.title) for name, known in KNOWN.items() if name in manifest.models]
     table = markdown_table([contestant(manifest, name, title, times) for name, title in shipped])

@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from core.evaluation.origin import check_origin
 
     manifest = load_manifest()
-    names = [manifest.model(name).name for name in options.model or ["student"]]
-    todo = [name for name in names if options.again or not _is_up_to_date(manifest, name)]
+    names = [manifest.single(name).name for name in options.model or ["student"]]
+    todo = [name for name in names if options.again or options.limit or not _is_up_to_date(manifest, name)]
     for name in names:
         if name not in todo:
             print(f"{name}: the map is up to date (--again draws it anew)")

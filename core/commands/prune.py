@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from core.commands.train import add_running_options, tensorboard
+from core.commands.train import add_running_options, say_unpublished, tensorboard
 from core.options import whole_number
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"entered in {add_points(manifest.folder, curves)}", flush=True)
         if options.ship is not None and (target.method, target.share) == ("channels", options.ship):
             _ship(manifest, options, finished, images)
+    say_unpublished(options)
     return 0
 
 

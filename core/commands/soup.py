@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from core.commands.train import say_unpublished
 from core.options import whole_number
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{'+' if one.used else ' '} {one.name}: {_text(one.figures)}")
     print(f"= {_text(figures)}")
     if options.limit:
+        say_unpublished(options)
         return 0
     used = [one.name for one in ingredients if one.used]
     if len(used) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.options import whole_number
@@ -48,7 +49,9 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
         help="replace the recipe's stages, e.g. 4x128,2x224 (head4x128: head only)",
     )
     parser.add_argument(
-        "--limit", type=whole_number(1), help="use at most so many images, to try the command out"
+        "--limit",
+        type=whole_number(1),
+        help="use at most so many images and publish nothing, to try the command out",
     )
     parser.add_argument(
         "--workers",
@@ -105,10 +108,17 @@ def train_and_publish(
         f"{name}: best epoch {progress.best_epoch} of {progress.epoch}; weights and history in {finished.folder}"
     )
     if options.no_publish or options.limit:
+        say_unpublished(options)
         return 0
     manifest = publish(finished.folder, name, recipe, finished.network, progress.seconds, progress.best_epoch)
     print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
     return 0
+
+
+def say_unpublished(options: argparse.Namespace) -> None:
+    """That a trial changed nothing, where nobody asked for that by name."""
+    if options.limit and not options.no_publish:
+        print("not published: --limit is for a trial")
 
 
 def tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:
@@ -117,7 +127,9 @@ def tensorboard(folder: str | None, name: str) -> Callable[[dict], None] | None:
         return None
     from tensorboard.summary import Writer
 
-    writer = Writer(f"{folder}/{name}")
+    place = Path(folder, name)
+    place.mkdir(parents=True, exist_ok=True)
+    writer = Writer(str(place))
 
     def write(row: dict) -> None:
         for key, value in row.items():

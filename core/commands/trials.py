@@ -35,6 +35,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print; with `--save` add to the table of the artifacts."""
+    from core.evaluation.origin import SYNTHETIC_NOTE
     from core.settings import artifacts_dir, runs_dir
     from core.training.trials import find_trials
 
@@ -45,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     if options.save:
         kept, path = save(artifacts_dir(), trials)
         from_here = sum(trial in kept for trial in trials)
-        print(f"{len(kept)} runs in {path}, {from_here} of {len(trials)} found here among them")
+        drawn = sum(trial.data == SYNTHETIC_NOTE for trial in trials)
+        more = f"; {drawn} on synthetic lesions are not added" if drawn else ""
+        print(f"{len(kept)} runs in {path}, {from_here} of {len(trials)} found here among them{more}")
     return 0
 
 

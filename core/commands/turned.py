@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from core.serving.turned import to_json, turned_key
 
     manifest = load_manifest()
-    names = [manifest.model(name).name for name in options.model or ["student"]]
+    names = [manifest.single(name).name for name in options.model or ["student"]]
     dataset = open_dataset()
     for name in names:
         check_origin(manifest, name, dataset)

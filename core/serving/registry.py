@@ -56,6 +56,9 @@ class ModelUnavailable(UserError):
     """A model that cannot be used, with the reason and the command that makes it."""
 
 
+MAKE_IT = "make it with: "
+
+
 @dataclass(frozen=True)
 class ModelState:
     """One row of the table of models.
@@ -85,13 +88,18 @@ class ModelState:
 class Registry:
     """The models of one manifest. Safe to use from many threads: under a concurrent first use each loads once."""
 
-    def __init__(self, manifest: Manifest | None, problem: str | None = None) -> None:
+    def __init__(
+        self, manifest: Manifest | None, problem: str | None = None, *, damaged: bool = False
+    ) -> None:
         """
         Args:
             manifest: what is there; None when it cannot be read.
             problem: why it cannot be read.
+            damaged: whether it is there nevertheless: then models are to be restored, and not made again.
         """
         self.manifest = manifest
+        self._damaged = damaged
+        self._folder = manifest.folder if manifest else artifacts_dir()
         self._problem = problem
         self._loaded: dict[str, Model] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -107,7 +115,7 @@ class Registry:
         except ManifestMissing as error:
             return cls(None, str(error))
         except ManifestError as error:
-            return cls(None, str(error))
+            return cls(None, str(error), damaged=True)
 
     def get(self, name: str) -> Model:
         """A model, loaded on its first use.
@@ -167,7 +175,7 @@ class Registry:
             role=entry.role if entry else known.role if known else "",
             reason=self._reason(name),
             absent=absent,
-            command=_command(name, entry),
+            command=None if self._damaged else _command(name, entry, self._folder),
             entry=entry,
         )
 
@@ -265,12 +273,13 @@ def shared_registry(folder: Path | None = None) -> Registry:
         return known[1]
 
 
-def _command(name: str, entry: ModelEntry | None) -> str | None:
+def _command(name: str, entry: ModelEntry | None, folder: Path) -> str | None:
     """What makes a model, or what a trained one still lacks."""
-    if entry and "weights" in entry.files and "litert" not in entry.files:
+    if entry and "weights" in entry.files and (folder / entry.files["weights"]).is_file():
         return f"python -m core compress --model {name}"
     return KNOWN[name].command if name in KNOWN else None
 
 
 def _with_command(state: ModelState, reason: str) -> str:
-    return f"{reason}; make it with: {state.command}" if state.command else reason
+    # An ensemble's reason is a member's, and says already what makes that.
+    return f"{reason}; {MAKE_IT}{state.command}" if state.command and MAKE_IT not in reason else reason

@@ -68,6 +68,18 @@ def test_summary_to_a_folder_that_is_not_there(small_folder, tmp_path, capsys):
     assert "counts.json (No such file or directory)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "name", ["{data}/HAM10000_metadata.csv", "{data}/counts.json", "README.md", "{artifacts}/manifest.json"]
+)
+def test_counts_take_no_other_file_s_place(small_folder, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path / "artifacts"))
+    before = sorted(small_folder.rglob("*"))
+    target = name.format(data=small_folder, artifacts=tmp_path / "artifacts")
+    assert main(["data", "summary", str(small_folder), "--json", target]) == 2
+    assert "error: --json: expected a" in capsys.readouterr().err
+    assert sorted(small_folder.rglob("*")) == before
+
+
 def test_published_counts_are_among_the_artifacts(small_folder, tmp_path, monkeypatch, capsys):
     artifacts = tmp_path / "artifacts"
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(artifacts))

@@ -68,8 +68,17 @@ def test_a_trained_model_that_nobody_converted_is_named(artifacts, capsys):
     assert "python -m core compress --model fresh" in said
 
 
-def test_json_holds_the_same_figures(artifacts, tmp_path, capsys):
-    target = tmp_path / "new" / "figures.json"
+def test_the_figures_take_no_other_file_s_place(artifacts, tmp_path, capsys):
+    before = (artifacts / "manifest.json").read_bytes()
+    for target in (artifacts / "manifest.json", artifacts / "figures.json", tmp_path / "figures.csv"):
+        assert main(["evaluate", "--json", str(target)]) == 2
+        assert "error: --json: expected a" in capsys.readouterr().err
+        assert target.exists() == (target.name == "manifest.json")
+    assert (artifacts / "manifest.json").read_bytes() == before
+
+
+def test_json_holds_the_same_figures(artifacts, tmp_path_factory, capsys):
+    target = tmp_path_factory.mktemp("elsewhere") / "new" / "figures.json"
     assert evaluate("--model", "student", "--json", str(target)) == 0
     stored = json.loads(target.read_text())
     assert list(stored["models"]) == ["student"]

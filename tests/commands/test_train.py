@@ -85,6 +85,22 @@ def test_teachers_baseline_and_student_from_the_command_line(place, capsys):
     assert all(manifest.read(path) for entry in manifest.models.values() for path in entry.files.values())
 
 
+def test_a_file_in_tensorboard_s_place_is_one_line(place, capsys):
+    (place / "file").write_text("x")
+    command = [
+        "train",
+        "--network",
+        "resnet50",
+        *QUICK,
+        "--limit",
+        "16",
+        "--tensorboard",
+        str(place / "file"),
+    ]
+    assert main(command) == 2
+    assert "expected a folder" in error_line(capsys)
+
+
 def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, capsys):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     assert main([*train, "--name", "first"]) == 0
@@ -93,6 +109,7 @@ def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, c
     capsys.readouterr()
     assert main(["soup", "second", str(first), "--name", "resnet50", "--limit", "8"]) == 0
     assert not (place / "artifacts").exists(), "a trial"
+    assert "not published: --limit is for a trial" in capsys.readouterr().out
     assert main(["soup", "second", str(first), "first", "--name", "resnet50"]) == 0
     assert capsys.readouterr().out.count("accuracy") > 3
     entry = load_manifest(place / "artifacts").model("resnet50")

@@ -231,7 +231,9 @@ def test_the_python_example_refuses_what_pillow_would_make_white(folder: Path, t
     command = [sys.executable, "-I", str(folder / "classify.py"), str(tmp_path / f"deep.{kind}")]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: expected an image of 8 bits a channel, found: mode I")
+    assert done.stderr.startswith(
+        "error: expected an image that can be read, of 8 bits a channel, found: mode I"
+    )
 
 
 @pytest.mark.slow

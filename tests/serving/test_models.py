@@ -76,6 +76,15 @@ def test_markdown(make_artifacts, capsys):
     assert "| 85.2% (83.5 to 86.8) | 75.1% |" in rows[3]
 
 
+def test_without_artifacts_there_is_no_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path / "nothing"))
+    assert main(["models", "--markdown"]) == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "error: " in printed.err
+    assert "manifest.json" in printed.err
+
+
 def test_the_check_speaks_through_the_exit_status_whatever_is_printed(make_artifacts, capsys):
     flip(make_artifacts("student", "resnet50"))
     for shape in ([], ["--json"], ["--markdown"]):

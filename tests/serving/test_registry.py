@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from core.artifacts import update_model
 from core.serving.registry import KNOWN, ModelUnavailable, Registry, shared_registry
 
 
@@ -39,6 +40,19 @@ def test_a_trained_model_without_a_file_to_run_wants_conversion_and_no_new_train
             registry.get(name)
 
 
+def test_what_is_damaged_is_converted_or_restored_and_not_trained_again(make_artifacts):
+    folder = make_artifacts("student")
+    (folder / "w.npz").write_bytes(b"w")
+    update_model(folder, "student", {}, {"weights": "w.npz"})
+    (folder / "models/student.tflite").write_bytes(b"")
+    with pytest.raises(ModelUnavailable, match=r"make it with: python -m core compress --model student$"):
+        Registry.open(folder).get("student")
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(ModelUnavailable) as error:
+        Registry.open(folder).get("student")
+    assert "make it with" not in str(error.value)
+
+
 @pytest.mark.parametrize("damage", [flip, lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
 def test_damaged_file_refuses_its_model_alone(make_artifacts, images, damage):
     folder = make_artifacts("resnet50", "densenet169", "student", "ensemble")
@@ -52,8 +66,9 @@ def test_damaged_file_refuses_its_model_alone(make_artifacts, images, damage):
     for name in ("densenet169", "ensemble"):
         with pytest.raises(
             ModelUnavailable, match=r"densenet169\.tflite: expected .*make it with: python -m core"
-        ):
+        ) as error:
             registry.get(name)
+        assert str(error.value).count("make it with") == 1
     for name in ("resnet50", "student"):
         assert registry.get(name).classify(images[0]).model == name
 
@@ -118,7 +133,8 @@ def test_folder_without_a_usable_manifest(make_artifacts, text, message):
     registry = Registry.open(folder)
     states = registry.states()
     assert [state.name for state in states] == list(KNOWN)
-    assert all(message in state.reason and state.absent and state.command for state in states)
+    assert all(message in state.reason and state.absent for state in states)
+    assert {bool(state.command) for state in states} == {text is None}, "what is damaged is restored"
     with pytest.raises(ModelUnavailable, match=message):
         registry.get("student")
 

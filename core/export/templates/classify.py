@@ -31,7 +31,7 @@ if __name__ == "__main__":
     try:
         found = classify(Image.open(sys.argv[1]))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        sys.exit(f"error: expected an image of 8 bits a channel, found: {error}")
+        sys.exit(f"error: expected an image that can be read, of 8 bits a channel, found: {error}")
     malignancy, threshold = sum(found[code] for code in MODEL["malignant"]), MODEL["malignancy_threshold"]
     answer = {"label": max(found, key=found.get), "malignancy": malignancy, "probabilities": found}
     print(json.dumps(answer | {"suspicious": None if threshold is None else malignancy >= threshold}))
