@@ -13,12 +13,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from core import sweeping
 from core.data.findings import DatasetError
 from core.data.ham10000 import Dataset, open_dataset
 from core.lesions import CODES
+
+# A machine that halts for a moment makes no example wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -59,8 +59,10 @@ def threshold_for_sensitivity(
     # The small allowance keeps 0.95 * 20 = 19.000000000000004 from asking for a twentieth.
     needed = int(np.ceil(target * len(positives) - 1e-9))
     last = positives[needed - 1]
-    lower = score[score < last]
-    return float((last + (lower.max() if len(lower) else 0.0)) / 2)
+    lower = score[score < last].max(initial=0.0)
+    halfway = float((last + lower) / 2)
+    # Between neighbouring numbers there is none: halfway is rounded to one of them, which may be the lower.
+    return halfway if halfway > lower else float(last)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,13 @@ def test_the_score_is_the_probability_of_the_three_malignant_classes():
     assert is_malignant(np.arange(7)).tolist() == [True, True, False, False, True, False, False]
 
 
+@pytest.mark.parametrize("last", [5e-324, 0.5, np.nextafter(0.5, 1), 1.0])
+def test_between_neighbouring_scores_the_lower_one_is_left_out(last):
+    score = np.array([last, np.nextafter(last, 0)])
+    threshold = threshold_for_sensitivity(score, np.array([True, False]), 1.0)
+    assert (score >= threshold).tolist() == [True, False]
+
+
 @settings(max_examples=40, deadline=None)
 @given(SCORES, st.sampled_from([0.5, 0.9, 0.95, 1.0]))
 def test_the_threshold_reaches_its_sensitivity_and_no_higher_one_does(cases, target):
