@@ -6,6 +6,9 @@ import argparse
 import math
 from collections.abc import Callable
 
+SEED_BOUND = 2**32
+"""No seed reaches it: NumPy would refuse it."""
+
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """A parser of whole numbers for `argparse`, both ends included; says what it expected and what came."""

@@ -6,9 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from core.lab.plan import GROUPS
-from core.options import amount, whole_number
-
-SEED_BOUND = 2**32
+from core.options import SEED_BOUND, amount, whole_number
 
 if TYPE_CHECKING:
     from core.ablation.protocol import Protocol

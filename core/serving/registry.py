@@ -99,7 +99,6 @@ class Registry:
         """
         self.manifest = manifest
         self._damaged = damaged
-        self._folder = manifest.folder if manifest else artifacts_dir()
         self._problem = problem
         self._loaded: dict[str, Model] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -175,7 +174,7 @@ class Registry:
             role=entry.role if entry else known.role if known else "",
             reason=self._reason(name),
             absent=absent,
-            command=None if self._damaged else _command(name, entry, self._folder),
+            command=None if self._damaged else _command(name, entry, self.manifest),
             entry=entry,
         )
 
@@ -273,9 +272,10 @@ def shared_registry(folder: Path | None = None) -> Registry:
         return known[1]
 
 
-def _command(name: str, entry: ModelEntry | None, folder: Path) -> str | None:
+def _command(name: str, entry: ModelEntry | None, manifest: Manifest | None) -> str | None:
     """What makes a model, or what a trained one still lacks."""
-    if entry and "weights" in entry.files and (folder / entry.files["weights"]).is_file():
+    weights = entry.files.get("weights") if entry else None
+    if manifest and weights and (manifest.folder / weights).is_file():
         return f"python -m core compress --model {name}"
     return KNOWN[name].command if name in KNOWN else None
 

@@ -9,6 +9,7 @@ from typing import Any
 from core.data.augmentation import AUGMENTATIONS
 from core.data.balance import BALANCES
 from core.data.splits import SPLITS
+from core.options import SEED_BOUND
 
 SMALLEST_SIZE = 32
 """Side in pixels below which the networks' last features would be empty."""
@@ -51,7 +52,7 @@ FIELDS: dict[str, Rule] = {
     "ema": _number(lambda v: 0 < v < 1, "a number between 0 and 1 or null", int, float, type(None)),
     "precision": _one_of(("float32", "mixed_bfloat16", "mixed_float16")),
     "xla": (lambda value: isinstance(value, bool), "true or false"),
-    "seed": _number(lambda v: 0 <= v < 2**32, "a whole number from 0 to below 2**32", int),
+    "seed": _number(lambda v: 0 <= v < SEED_BOUND, f"a whole number from 0 to below {SEED_BOUND:,}", int),
     "split": _one_of(SPLITS),
     "patience": _number(lambda v: v >= 1, "a whole number from 1 or null", int, type(None)),
 }

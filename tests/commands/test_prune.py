@@ -122,6 +122,15 @@ def test_the_shipped_network_can_be_built_from_the_artifacts_alone(place):
     assert teacher.network.count_params() == network.count_params(), "it may teach as well"
 
 
+def refused(place: Path, capsys: pytest.CaptureFixture, options: list[str], said: str) -> None:
+    """The command says so, and the artifacts stay as they are."""
+    before = (place / "artifacts/manifest.json").read_bytes()
+    capsys.readouterr()
+    assert main([*PRUNE, *options]) == 2
+    assert said in capsys.readouterr().err
+    assert (place / "artifacts/manifest.json").read_bytes() == before
+
+
 def entered(folder: Path, name: str, data: str) -> None:
     """A model says that it was made from `data`."""
     entry = load_manifest(folder).models.get(name)
@@ -149,11 +158,7 @@ def test_drawn_lesions_replace_nothing_of_photographs(
         add_points(place / "artifacts", Curves("resnet50", "0" * 64, 14, "here", (whole,)))
     elif other:
         entered(place / "artifacts", other, DATA_NOTE)
-    before = (place / "artifacts/manifest.json").read_bytes()
-    capsys.readouterr()
-    assert main([*PRUNE, *options]) == 2
-    assert said in capsys.readouterr().err
-    assert (place / "artifacts/manifest.json").read_bytes() == before
+    refused(place, capsys, options, said)
     assert not list((place / "runs").glob("student-*")), "refused before the training"
 
 
@@ -168,11 +173,7 @@ def test_drawn_lesions_replace_nothing_of_photographs(
 def test_what_is_there_is_not_lost(place, capsys, options, said):
     whole = Point("whole", 1.0, 0.8, 0.7, 9, 9, 9, 9, 1.0, 1.0)
     add_points(place / "artifacts", Curves("student", "0" * 64, 14, "here", (whole,)))
-    before = (place / "artifacts/manifest.json").read_bytes()
-    capsys.readouterr()
-    assert main([*PRUNE, *options]) == 2
-    assert said in capsys.readouterr().err
-    assert (place / "artifacts/manifest.json").read_bytes() == before
+    refused(place, capsys, options, said)
     assert not list((place / "runs").glob("*-channels-*")), "refused before the training"
 
 
