@@ -78,9 +78,9 @@ def _show(curves: Curves) -> None:
             if band
             else ""
         )
-        + ". Every pruned network was fine-tuned as the whole one had learned, and every point is measured as an int8 "
-        "file. Taking whole channels out makes a network smaller and faster; setting single weights to zero shrinks "
-        "its zipped file alone, since a zero is multiplied like any other number."
+        + ". Every pruned network was fine-tuned, and every point is measured as an int8 file. Taking whole channels "
+        "out makes a network smaller and faster; setting single weights to zero shrinks its zipped file alone, since a "
+        "zero is multiplied like any other number."
         + ("" if curves.of(MAGNITUDE) else " No point of the latter was made yet.")
         + _say_epochs(curves),
     )
