@@ -252,7 +252,7 @@ def _classes(manifest: Manifest, entry: ModelEntry) -> Section:
     for lesion in LESIONS:
         found_of = [found.of_class(lesion.code, name) for name in ("sensitivity", "specificity", "precision")]
         images = stored.get(lesion.code, {}).get("n_images")
-        rows.append((lesion.name, images, *(percent_interval(f.value, f.low, f.high, 0) for f in found_of)))
+        rows.append((lesion.name, images, *(percent_interval(f.value, f.low, f.high) for f in found_of)))
     columns = ["class", "images", "sensitivity", "specificity", "precision"]
     return Section(title, table=pd.DataFrame(rows, columns=columns))
 

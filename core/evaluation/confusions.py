@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -107,12 +107,14 @@ class OneVsRest:
         """The 2x2 table and what follows from it.
 
         Args:
-            threshold: positive from this score on; None calls positive where the target leads, as the matrix does.
+            threshold: positive from this score on; None calls positive where the target leads, as the matrix does:
+                the table states no threshold then, since there is none that decides so.
             resamples: of the same images.
             prevalence: for PPV and NPV, or None for these images' own.
         """
         if threshold is None:
-            return at_threshold(self.leading, self.positive, 1, resamples, prevalence)
+            found = at_threshold(self.leading, self.positive, 1, resamples, prevalence)
+            return replace(found, threshold=None)
         return at_threshold(self.score, self.positive, threshold, resamples, prevalence)
 
 

@@ -70,14 +70,14 @@ class Decision:
     """The 2x2 table of `score >= threshold` against the truth, and what follows from it.
 
     Attributes:
-        threshold: a case at or above it counts as positive.
+        threshold: a case at or above it counts as positive; None where something else decided.
         tp, fp, fn, tn: images.
         sensitivity, specificity, ppv, npv, f1: with intervals over lesions; NaN where undefined. With a
             prevalence, ppv and npv are those at that prevalence instead of this sample's.
         prevalence: the one asked for, or None for the sample's own.
     """
 
-    threshold: float
+    threshold: float | None
     tp: int
     fp: int
     fn: int

@@ -174,9 +174,12 @@ def _cohorts(run: _Run, predictions: Predictions, assessment: Assessment) -> lis
         return [cohort.to_dict() for cohort in found]
     entry = run.manifest.models.get(assessment.model)
     stored = entry.figures if entry else {}
+    before, now = stored.get("test", {}), assessment.test.to_dict()
     same = (
         entry is not None
-        and stored.get("test", {}).get("confusion") == assessment.test.to_dict()["confusion"]
+        and before.get("confusion") == now["confusion"]
+        # Cohorts have areas under curves too, which answers change that lead with the same classes.
+        and before.get("log_loss", {}).get("value") == now["log_loss"]["value"]
         and np.isclose(entry.temperature, assessment.temperature, rtol=1e-6)
     )
     return stored.get("cohorts") if same else None

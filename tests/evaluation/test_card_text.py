@@ -64,7 +64,7 @@ def test_provenance_in_words() -> None:
     rows = dict(
         provenance_rows(
             {
-                "training_seconds": 3837, "mean_of": [run],
+                "training_seconds": 3837, "mean_of": [run, run],
                 "pruning": {"method": "channels", "share": 0.5, "size": 0.4, "score": "taylor", "images": 64},
                 "compression": {"kind": "dynamic", "images": "HAM10000", "calibration_images": 210,
                                 "agreement_with_keras_on_validation": agreement},
@@ -77,6 +77,18 @@ def test_provenance_in_words() -> None:
     assert rows["numbers in the file"] == "dynamic int8"
     assert rows["ranges of activations from"] == "210 images of HAM10000"
     assert "change by 1.9 points on average and 18.0 at most" in rows["file beside Keras, on validation"]
+
+
+def test_one_run_alone_is_no_mean() -> None:
+    """It is stored so where no mean was as good on validation."""
+    run = {
+        "name": "third",
+        "val_accuracy": 0.8,
+        "val_balanced_accuracy": 0.7,
+        "val_macro_f1": 0.7,
+        "val_loss": 0.5,
+    }
+    assert [name for name, _ in provenance_rows({"mean_of": [run]})] == ["weights of"]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(20, "20 s"), (180, "3 min"), (3600, "1 h 0 min")])

@@ -8,6 +8,7 @@ import pytest
 
 from core.evaluation.cohorts import THIN, age_band, cohorts, groups, is_thin
 from core.evaluation.evaluate import measure
+from core.evaluation.intervals import wilson
 from core.evaluation.operating import is_malignant, malignancy_score
 from core.evaluation.predictions import PredictionsError
 from core.lesions import INDEX
@@ -78,6 +79,24 @@ def test_a_cohort_is_measured_like_the_whole(simulate, records):
     assert male.intervals["malignant_specificity"].value == pytest.approx((~chosen)[~malignant].mean())
     assert male.n_malignant == malignant.sum()
     assert male.n_melanomas == (part.label == INDEX["mel"]).sum()
+
+
+def test_all_right_is_no_certainty_and_counts_lesions_instead_of_images(simulate, records):
+    predictions = simulate(120, skill=60)
+    found = cohorts(predictions, records, 1.0, 0.5, resamples=100)
+    male = next(c for c in found if c.group == "male")
+    part = predictions.take(np.isin(predictions.image_id, records.loc[records.sex == "male", "image_id"]))
+    malignant = is_malignant(part.label)
+    shares = {
+        "accuracy": np.full(len(part), True),
+        "melanoma_sensitivity": part.label == INDEX["mel"],
+        "malignant_sensitivity": malignant,
+        "malignant_specificity": ~malignant,
+    }
+    for name, of in shares.items():
+        lesions = len(set(part.lesion_id[of]))
+        assert lesions < of.sum()
+        assert male.intervals[name] == wilson(lesions, lesions), name
 
 
 def test_thin_cohorts_are_marked_by_lesions(simulate, records):

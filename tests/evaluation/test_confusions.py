@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -112,3 +113,9 @@ def test_the_list_of_images_is_sorted_by_confidence_and_knows_the_records(predic
         assert shown["p_true"] == probabilities[predictions.label[row]]
     assert by_id["sex"].isna().sum() == 1, "an image without a record stays in the list"
     assert "sex" not in image_table(predictions, 1.3, rows)
+
+
+def test_equally_sure_answers_are_sorted_by_image(predictions: Predictions) -> None:
+    unsure = replace(predictions, logits=np.zeros_like(predictions.logits))
+    table = image_table(unsure, 1.3, np.array([3, 0, 4, 1]))
+    assert table["image_id"].tolist() == sorted(predictions.image_id[[0, 1, 3, 4]])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.artifacts import ArtifactError, ModelEntry, load_manifest, update_model, update_shared
+from core.evaluation.compare import Comparison
 from core.evaluation.contestants import (
     Contestant,
     contestant,
@@ -19,12 +20,13 @@ from core.evaluation.contestants import (
     to_interval,
 )
 from core.evaluation.histories import HistoryError, read_history
-from core.evaluation.intervals import Interval
+from core.evaluation.intervals import Interval, mcnemar
 from core.evaluation.latency import BenchmarkError, outdated, read_benchmark
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.evaluation.tables import (
     COLLAPSED,
     cohort_table,
+    difference_table,
     figure_in_words,
     figure_table,
     headline_table,
@@ -104,6 +106,7 @@ def test_figures_that_make_no_sense_are_undefined(stored: object) -> None:
         ([1, 2, 3], [0.5, 0.6, 0.7], [True, True, True]),
         ([1, 2, 3], [0.7, 0.6, 0.5], [True, False, False]),
         ([1, 1, 1], [0.5, 0.5, 0.4], [True, True, False]),
+        ([1, 2], [0.5, 0.5], [True, False]),
         ([1, np.nan, 3], [0.5, 0.9, np.nan], [True, False, False]),
         ([], [], []),
     ],
@@ -163,6 +166,14 @@ def test_the_cohort_table_takes_one_dimension() -> None:
     table = cohort_table([Contestant("student", "Student", cohorts=rows)], "sex")
     assert table["group"].tolist() == ["male"]
     assert table["accuracy"].tolist() == [0.5]
+
+
+def test_the_difference_table_shows_the_mid_p_of_mcnemar_s_test() -> None:
+    """Only the first is right, three times: each tail has a chance of 1/8, of which half counts."""
+    pair = Comparison("a", "b", 3, 3, {"accuracy": Interval(1, 1, 1)}, {}, mcnemar(np.ones(3), np.zeros(3)))
+    row = difference_table([pair], {"a": "A"}).iloc[0]
+    assert (row["first"], row["second"]) == ("A", "b")
+    assert (row["only_first_right"], row["only_second_right"], row["mcnemar_p"]) == (3, 0, 1 / 8)
 
 
 def test_groups_by_confirmation_are_in_words() -> None:

@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from core.evaluation.evaluate import HEADLINES, PER_CLASS, measure
+from core.evaluation.intervals import wilson
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.lesions import CODES
 
@@ -87,6 +88,17 @@ def test_images_of_one_lesion_widen_the_interval(simulate):
         return interval.high - interval.low
 
     assert width(predictions) > 1.1 * width(as_if_independent)
+
+
+def test_all_right_is_no_certainty_and_counts_the_lesions_of_each_share(simulate):
+    predictions = simulate(100, skill=60)
+    found = measure(predictions, 1.0, resamples=100)
+    for k, code in enumerate(CODES):
+        is_class = predictions.label == k
+        inside, outside = (len(set(predictions.lesion_id[of])) for of in (is_class, ~is_class))
+        of_class = found.classes[code].intervals
+        assert of_class["sensitivity"] == of_class["precision"] == wilson(inside, inside), code
+        assert of_class["specificity"] == of_class["npv"] == wilson(outside, outside), code
 
 
 def test_a_collapsed_model_is_marked():

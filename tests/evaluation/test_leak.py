@@ -107,6 +107,15 @@ def test_the_unpaired_interval_has_the_width_of_independent_errors(pair) -> None
     assert pair.gain["accuracy"].high - pair.gain["accuracy"].low == pytest.approx(expected, rel=0.2)
 
 
+def test_two_sides_of_equal_size_are_not_drawn_in_step(records) -> None:
+    """The same answers on both: drawn in step, they would differ in no resample."""
+    both = dict.fromkeys(SPLITS, answers(records, "lesion", 0))
+    found = measure_pair("student", both, {s: facts(s) for s in SPLITS}, records, resamples=100)
+    for key in ("accuracy", *GROUPS):
+        gain = found.gain[key]
+        assert gain.low < gain.value == 0 < gain.high, key
+
+
 def test_one_sample_is_no_two(records) -> None:
     found = answers(records, "lesion", 0)
     drawn, more = resample(found.lesion_id, 100), resample(found.lesion_id, 200)

@@ -101,8 +101,8 @@ def test_a_decision_is_scikit_learns(cases, threshold):
 def test_all_found_is_no_certainty():
     positive = np.array([True] * 5 + [False] * 20)
     found = at_threshold(positive.astype(float), positive, 0.5, resample(np.arange(25), 200))
-    assert found.sensitivity == wilson(5, 5)
-    assert found.specificity == wilson(20, 20)
+    assert found.sensitivity == found.ppv == wilson(5, 5)
+    assert found.specificity == found.npv == wilson(20, 20)
     one_lesion = at_threshold(positive.astype(float), positive, 0.5, resample(np.arange(25).clip(min=4), 200))
     assert one_lesion.sensitivity == wilson(1, 1), "five images of one lesion count once"
 

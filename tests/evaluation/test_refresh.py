@@ -189,6 +189,15 @@ def self_logits(folder):
     return Predictions.load(folder / "predictions/baseline.parquet").logits
 
 
+def test_models_of_different_splits_are_not_compared(publish, tmp_path):
+    publish("student")
+    publish("baseline", split="report")
+    found = run(tmp_path)
+    assert set(found.assessments) == {"student", "baseline"}
+    assert (found.comparisons, found.refused) == ([], {})
+    assert "comparisons" not in load_manifest(tmp_path).model("student").figures
+
+
 def test_a_variant_has_its_parents_split(publish, tmp_path):
     publish("student", "student-int8", split="report")
     run(tmp_path)
@@ -207,6 +216,38 @@ def test_cohorts_need_the_dataset_and_stay_while_the_answers_do(publish, records
     )
     update_model(tmp_path, "student", {}, {"predictions": "predictions/student.parquet"})
     assert "cohorts" not in load_with(run, tmp_path), "other answers have other cohorts"
+
+
+def test_cohorts_of_another_temperature_are_dropped(publish, records, tmp_path):
+    """The same answers on test, after surer ones on validation."""
+    publish("student")
+    before = load_with(run, tmp_path, records=records)
+    predictions = Predictions.load(tmp_path / "predictions/student.parquet")
+    factor = np.where(predictions.part == "validation", 2, 1)[:, None]
+    dataclasses.replace(predictions, logits=predictions.logits * factor).save(
+        tmp_path / "predictions/student.parquet"
+    )
+    update_model(tmp_path, "student", {}, {"predictions": "predictions/student.parquet"})
+    after = load_with(run, tmp_path)
+    assert after["test"]["confusion"] == before["test"]["confusion"]
+    assert "cohorts" in before
+    assert "cohorts" not in after
+
+
+def test_cohorts_of_less_sure_answers_are_dropped(publish, records, tmp_path):
+    """The same classes on test, and the same temperature."""
+    publish("student")
+    before = load_with(run, tmp_path, records=records)
+    predictions = Predictions.load(tmp_path / "predictions/student.parquet")
+    factor = np.where(predictions.part == "test", 0.5, 1)[:, None]
+    dataclasses.replace(predictions, logits=predictions.logits * factor).save(
+        tmp_path / "predictions/student.parquet"
+    )
+    update_model(tmp_path, "student", {}, {"predictions": "predictions/student.parquet"})
+    after = load_with(run, tmp_path)
+    assert after["test"]["confusion"] == before["test"]["confusion"]
+    assert "cohorts" in before
+    assert "cohorts" not in after
 
 
 def load_with(run, folder, **options):
