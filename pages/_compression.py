@@ -15,7 +15,7 @@ from core.evaluation.intervals import Interval
 from core.evaluation.latency import COMMAND as BENCHMARK
 from core.figures.compression import COSTS, GAINS, compression_curves, described
 from core.serving.registry import KNOWN
-from pages import _shared
+from pages import _links, _shared
 from pages._bring import Guest
 
 
@@ -59,12 +59,8 @@ def _whole(curves: Curves, gain: str) -> Interval | None:
 
 def _show(curves: Curves) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        gain = st.selectbox(
-            "Figure", list(GAINS), format_func=GAINS.get, key="pruned-gain", bind="query-params", width=320
-        )
-        cost = st.segmented_control(
-            "Against", list(COSTS), default="Time", required=True, key="pruned-cost", bind="query-params"
-        )
+        gain = _links.selectbox("Figure", list(GAINS), 0, GAINS.get, key="pruned-gain", width=320)
+        cost = _links.segmented_control("Against", list(COSTS), key="pruned-cost")
     band = _whole(curves, gain)
     _shared.chart(
         compression_curves(curves, cost=cost, gain=gain, band=band, ink=_shared.ink()),

@@ -19,12 +19,12 @@ from core.evaluation.intervals import Interval
 from core.evaluation.latency import COMMAND
 from core.evaluation.tables import (
     NO_SHARES,
-    headline_table,
+    figure_table,
     written,
 )
 from core.figures.tradeoff import REPORTED_NOTE, Bubble, bubbles_of, tradeoff
 from core.numbers import percent
-from pages import _shared
+from pages import _links, _shared
 from pages._bring import Guest
 from pages._figures import pick_figure
 
@@ -42,9 +42,7 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         name = pick_figure("gain", [n for n in HEADLINE_NAMES if n not in SMALLER_IS_BETTER])
         kind = next(iter(COSTS))
         if timed:
-            kind = st.segmented_control(
-                "Against", list(COSTS), default=kind, required=True, key="price", bind="query-params"
-            )
+            kind = _links.segmented_control("Against", list(COSTS), key="price")
     cost, axis, cheaper = COSTS[kind]
     found = bubbles_of(models, cost, name)
     line = majority_line(models) if name == "accuracy" else None
@@ -73,7 +71,7 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         st.caption(f"Latency on {_shared.plain_text(measured.hardware)}.")
     if guest is not None and not guest.contestant.bytes:
         st.caption("Your model has no size yet: enter one beside its file to see it here.")
-    _shared.download(headline_table(models, whole=False), "tradeoff.csv")
+    _shared.download(figure_table(models, reported=any(b.reported for b in found)), "tradeoff.csv")
     show_this_machine([model.name for model in models])
 
 

@@ -94,9 +94,6 @@ def _card(model: Contestant, image_id: str, true: str, named: str, confidence: f
     except UserError as error:
         st.text(str(error))
         return
-    if isinstance(panels, str):
-        st.text(panels)
-        return
     grid = st.grid(len(panels), min_column_width=90, gap="xsmall")  # beside each other on a phone, too
     for panel in panels:
         grid.cell().image(
@@ -111,9 +108,16 @@ def _card(model: Contestant, image_id: str, true: str, named: str, confidence: f
 @st.cache_data(max_entries=240, show_spinner=False)
 def _panels(
     image_id: str, model: str, version: str, usable: bool, codes: tuple[str, ...]
-) -> tuple[Panel, ...] | str:
-    """Nobody's upload, so one cache serves all sessions; about 1 MB each."""
+) -> tuple[Panel, ...]:
+    """Nobody's upload, so one cache serves all sessions; about 1 MB each.
+
+    Raises:
+        UserError: the picture cannot be shown. Of an error no cache is kept: the file may be mended at any time.
+    """
     found = _data.dataset()
     if not isinstance(found, Dataset):
         raise UserError(found)
-    return look(_shared.registry().get(model) if usable else None, found.read_bytes(image_id), codes)
+    panels = look(_shared.registry().get(model) if usable else None, found.read_bytes(image_id), codes)
+    if isinstance(panels, str):
+        raise UserError(panels)
+    return panels

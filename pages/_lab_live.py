@@ -105,15 +105,7 @@ def _choose(teachers: list[str], busy: bool) -> Order:
         teacher = _links.selectbox(
             "Teacher", able, 0, _shared.title, key=f"live-teacher-{source}", width=200, disabled=busy
         )
-        size = st.segmented_control(
-            "Side in pixels",
-            SIZES,
-            default=SIZES[0],
-            required=True,
-            key="size",
-            bind="query-params",
-            disabled=busy,
-        )
+        size = _links.segmented_control("Side in pixels", SIZES, key="size", disabled=busy)
         epochs = _links.number_input(
             f"Epochs, 1 to {MOST_EPOCHS}", 1, MOST_EPOCHS, 15, key="epochs", width=160, disabled=busy,
         )  # fmt: skip

@@ -53,6 +53,13 @@ def segmented_control(
     return options[0] if chosen is None else chosen
 
 
+def pills(label: str, options: Sequence[Option], *, key: str) -> Option:
+    """`st.pills` of which one is always chosen, at first the first (`?key=` is no choice), likewise."""
+    _say_in_words(key, options, str)
+    chosen = st.pills(label, options, default=options[0], required=True, key=key, bind="query-params")
+    return options[0] if chosen is None else chosen
+
+
 def number_input(
     label: str, low: Number, high: Number, start: Number, *more: Any, key: str, **others: Any
 ) -> Number:

@@ -30,9 +30,7 @@ CLICK = "Click a cell to see its images, or choose its two classes."
 @st.fragment
 def show_matrices(found: list[tuple[Contestant, Predictions]]) -> None:
     """One matrix, or two and their difference; then the images of the chosen cell. A rerun of its own."""
-    shown = st.segmented_control(
-        "Cells show", SHOWN, default=COUNTS, required=True, key="cells", bind="query-params"
-    )
+    shown = _links.segmented_control("Cells show", SHOWN, key="cells")
     matrices = {model.title: matrix_of(predictions) for model, predictions in found}
     of = "what the model names so" if shown == COLUMNS else "the true class"
     shares = {t: column_shares(m) if shown == COLUMNS else row_shares(m) for t, m in matrices.items()}

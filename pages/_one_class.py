@@ -62,15 +62,13 @@ def show_one_class(found: list[tuple[Contestant, Predictions]]) -> None:
         _show_tables(models, decisions, TARGETS[target], [table])
         with figures:
             _show_figures(models, decisions, prevalence, own)
-    _show_figure_table(models, decisions)
+    _show_figure_table(models, decisions, target)
     _show_curves(models, asked, decisions, float(positive.mean()), threshold is not None)
 
 
 def _choose_threshold(found: list[tuple[Contestant, Predictions]], target: str) -> float | None:
     """The threshold, or None for the leading class."""
-    rule = st.segmented_control(
-        "Called positive when", RULES, default=LEADING, required=True, key="rule", bind="query-params"
-    )
+    rule = _links.segmented_control("Called positive when", RULES, key="rule")
     if rule == LEADING:
         return None
     point, key = None, "threshold"
@@ -154,7 +152,8 @@ def _show_figures(
         interval_rows(rows, axis="Share", ink=_shared.ink()),
         key="one-class-figures",
         alt="; ".join(
-            f"{label}: {figure_in_words(n, getattr(decisions[0], n)) or 'undefined'}"
+            f"{model.title}, {label}: {figure_in_words(n, getattr(d, n)) or 'undefined'}"
+            for model, d in zip(models, decisions, strict=True)
             for n, label in FIGURES.items()
         ),
         reading="Dots are the figures, whiskers are 95% intervals over lesions. PPV and NPV are for a prevalence of "
@@ -162,8 +161,8 @@ def _show_figures(
     )
 
 
-def _show_figure_table(models: Sequence[Contestant], decisions: Sequence[Decision]) -> None:
-    table = figure_table(models, decisions)
+def _show_figure_table(models: Sequence[Contestant], decisions: Sequence[Decision], target: str) -> None:
+    table = figure_table(models, decisions, target)
     shown = {name: st.column_config.NumberColumn(label, format="%.1f%%") for name, label in FIGURES.items()}
     st.dataframe(
         _shared.in_percent(table, FIGURES), hide_index=True, placeholder="", key="one-class-table", height="content",
@@ -174,11 +173,13 @@ def _show_figure_table(models: Sequence[Contestant], decisions: Sequence[Decisio
     _shared.download(table, "one-class.csv")
 
 
-def figure_table(models: Sequence[Contestant], decisions: Sequence[Decision]) -> pd.DataFrame:
-    """A row for each model: threshold, counts, prevalence, each figure with its ends."""
+def figure_table(models: Sequence[Contestant], decisions: Sequence[Decision], target: str) -> pd.DataFrame:
+    """A row for each model: what was asked, the rule, its threshold if it has one, counts, prevalence, each figure
+    with its ends."""
     rows = []
     for model, decision in zip(models, decisions, strict=True):
-        row: dict[str, object] = {"model": model.title}
+        rule = LEADING if decision.threshold is None else THRESHOLD
+        row: dict[str, object] = {"model": model.title, "target": target, "positive_when": rule}
         for name, value in vars(decision).items():
             if isinstance(value, Interval):
                 row |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}

@@ -111,9 +111,7 @@ def clear() -> None:
 def show_gallery(images: Shown, found: pd.DataFrame) -> None:
     """One page of thumbnails."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = st.selectbox(
-            "Order", ORDERS, ORDERS.index(SHUFFLED), key="order", bind="query-params", width=180
-        )
+        order = _links.selectbox("Order", ORDERS, ORDERS.index(SHUFFLED), key="order", width=180)
         # Drawing costs more than reading.
         many = _links.selectbox(
             "A page has", PER_PAGE, 2 if images.live else 0, lambda n: f"{n} images", key="many", width=150,

@@ -25,7 +25,7 @@ from core.evaluation.tables import figure_in_words
 from core.figures.intervals import Mark, Row
 from core.figures.style import NEUTRAL, model_colour
 from core.reported import BY_COUNTERPART, MARK
-from pages import _shared
+from pages import _links, _shared
 from pages._figures import rows_of_figure
 from pages._set_images import SPLIT_TITLES
 
@@ -51,9 +51,7 @@ def show_worth() -> None:
         st.info(f"No recipe was trained on both splits yet. `{COMMAND} --save` compares two such runs.")
         return
     st.markdown(sentence(pairs, title=_shared.title))
-    figure = st.selectbox(
-        "Figure", list(FIGURES), format_func=FIGURES.get, key="leak-figure", bind="query-params", width=320
-    )
+    figure = _links.selectbox("Figure", list(FIGURES), 0, FIGURES.get, key="leak-figure", width=320)
     rows = rows_of(pairs, figure)
     _shared.chart(
         rows_of_figure(rows, figure, axis=FIGURES[figure]),

@@ -109,7 +109,9 @@ def picture(image_id: str) -> object | None:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _picture(key: str, image_id: str, _dataset: Dataset) -> object | None:
-    """Nobody's upload, so one cache serves all sessions."""
+def _picture(key: str, image_id: str, _dataset: Dataset) -> object:
+    """Nobody's upload, so one cache serves all sessions; of an error none is kept, since the file may be mended."""
     panels = look(None, _dataset.read_bytes(image_id), ())
-    return None if isinstance(panels, str) else panels[0].image
+    if isinstance(panels, str):
+        raise UserError(panels)
+    return panels[0].image

@@ -59,10 +59,8 @@ def main() -> None:
             "that they are tested on, and others have not answered the same images.",
             icon=":material/call_split:",
         )
-    view = st.pills(
-        "What to compare", list(VIEWS), default="Figures", required=True, key="view", bind="query-params"
-    )
-    VIEWS[view or "Figures"](chosen, guest)  # `?view=` in the address is no choice
+    view = _links.pills("What to compare", list(VIEWS), key="view")
+    VIEWS[view](chosen, guest)
     _answers.read_ahead(chosen, guest)
 
 

@@ -152,10 +152,8 @@ def main() -> None:
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = choose_cohort(choose(found, row), row)
-    aspect = st.pills(
-        "What to look at", ASPECTS, default=MATRIX, required=True, key="aspect", bind="query-params"
-    )
-    VIEWS[aspect or MATRIX](chosen)  # `?aspect=` in the address is no choice
+    aspect = _links.pills("What to look at", ASPECTS, key="aspect")
+    VIEWS[aspect](chosen)
 
 
 _shared.run(main)

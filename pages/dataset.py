@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages import _set, _set_counts, _set_image, _set_images, _set_map, _set_views, _shared
+from pages import _links, _set, _set_counts, _set_image, _set_images, _set_map, _set_views, _shared
 
 VIEWS = {
     "Classes": _set_counts.show_classes,
@@ -26,10 +26,8 @@ def main() -> None:
     )
     images = _set.shown()
     _set.say_which(images)
-    view = st.pills(
-        "What to look at", list(VIEWS), default="Classes", required=True, key="section", bind="query-params"
-    )
-    VIEWS[view or "Classes"](images)  # `?section=` in the address is no choice
+    view = _links.pills("What to look at", list(VIEWS), key="section")
+    VIEWS[view](images)
     if _set_image.asked_for() is not None:
         _set_image.show_image(images)
 

@@ -13,7 +13,7 @@ from core.figures.tradeoff import REPORTED_NOTE, bubbles_of, tradeoff
 from core.numbers import percent
 from core.reported import CHOICES, MAJORITY_SHARE, MARK
 from core.text import listed
-from pages import _plain_tables, _shared
+from pages import _links, _plain_tables, _shared
 
 SIZE, LATENCY = "Size", "Latency"
 
@@ -119,9 +119,7 @@ def show_tradeoff(models: list[Contestant]) -> None:
     timed = any(model.milliseconds for model in models)
     axis = SIZE
     if timed:
-        axis = st.segmented_control(
-            "Against", [SIZE, LATENCY], default=SIZE, required=True, key="cost", bind="query-params"
-        )
+        axis = _links.segmented_control("Against", [SIZE, LATENCY], key="cost")
     found = bubbles_of(models, "megabytes" if axis == SIZE else "milliseconds")
     line = majority_line(models)
     _shared.chart(
@@ -134,7 +132,8 @@ def show_tradeoff(models: list[Contestant]) -> None:
         alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost:.3g}" for b in found),
         reading="Better is up and to the left; the area of a bubble is the size of its file as it is shipped, in the "
         "format that the table names. Whiskers are 95% intervals. No other model measured here is both more accurate "
-        f"and {'smaller' if axis == SIZE else 'faster'} than one on the dotted front. Hollow: {REPORTED_NOTE}.",
+        f"and {'smaller' if axis == SIZE else 'faster'} than one on the dotted front."
+        + (f" Hollow: {REPORTED_NOTE}." if any(bubble.reported for bubble in found) else ""),
     )  # fmt: skip
     if not timed:
         st.caption(

@@ -86,6 +86,14 @@ def test_junk_in_every_parameter_of_every_part_of_every_page(visit, parts, page:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_each_parameter_of_each_part_empty_on_its_own(visit, parts, page: str) -> None:
+    """All at once empty the list of models, too, without which most parts draw nothing."""
+    for choice, keys in parts(page):
+        for key in keys:
+            _sound(visit(page, choice | {key: ""}), f"{page} {choice} {key}")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_different_junk_in_every_parameter_also_in_those_that_choose_the_part(
     visit, parts, page: str
 ) -> None:

@@ -88,6 +88,15 @@ def test_who_goes_to_another_page_takes_the_upload_along(dashboard, protocol) ->
         assert visitor.rerun().answer().images, "and the next one is read as ever"
 
 
+def test_an_upload_goes_also_with_a_page_whose_address_names_no_source(dashboard, protocol) -> None:
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0)
+    with protocol.Visitor(dashboard.url, "prediction", {"source": ""}) as visitor:
+        visitor.upload("a.jpg", synthetic_sample("nv", 4).data)
+        assert protocol.held_uploads(dashboard.url) > 0
+        visitor.go("privacy")
+        assert protocol.held_uploads(dashboard.url) == 0
+
+
 def test_a_page_that_stays_open_keeps_its_upload(dashboard, protocol) -> None:
     """Longer than what is forgotten of those who left; an hour is no different, there is no other clock."""
     with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:

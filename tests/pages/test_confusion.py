@@ -188,6 +188,21 @@ def test_a_wrong_cell_has_the_map_of_both_classes(make, open_page, with_data, re
     assert found.image_id[row] in set(table_with(app, "image_id")["image_id"])
 
 
+def test_a_picture_that_was_mended_is_shown(make, open_page, with_data, small_folder, records) -> None:
+    """Refusals are not kept: nobody restarts a server for a file that was copied again."""
+    make("student")
+    found = predictions("student", records, 0)
+    shown = found.image_id[(found.label == INDEX["nv"]) & (found.predicted == INDEX["nv"])]
+    files = [path for path in small_folder.rglob("*.jpg") if path.stem in shown]
+    kept = {path: path.read_bytes() for path in files}
+    for path in files:
+        path.write_bytes(b"\xff\xd8\xff broken")
+    assert not open_page("confusion", true="nv", named="nv").get("image")
+    for path, content in kept.items():
+        path.write_bytes(content)
+    assert open_page("confusion", true="nv", named="nv").get("image")
+
+
 def test_pictures_without_maps_where_the_model_s_file_is_damaged(make, open_page, with_data) -> None:
     folder = make("student")
     (folder / "student.tflite").write_bytes(b"damaged")
@@ -250,6 +265,17 @@ def test_one_class_against_the_rest_is_the_matrix_s_own(make, open_page, records
     assert counts_of(app) == {name: rows.sum() for name, rows in cells.items()}
     assert len(charts(app)) == 4
     assert "Hollow marks" in texts(app.caption)
+    table = table_with(app, "tp")
+    assert table[["target", "positive_when"]].iloc[0].tolist() == ["bcc", "it is the leading class"]
+    assert pd.isna(table["threshold"][0]), "no threshold decides so"
+
+
+def test_both_models_figures_are_told_to_who_cannot_see_them(make, open_page) -> None:
+    make("student", "baseline")
+    app = sound(open_page("confusion", aspect="One class", one="bcc", beside="baseline"))
+    told = next(c.proto.alt for c in app.get("plotly_chart") if "Specificity" in c.proto.alt)
+    assert "Student, Specificity: " in told
+    assert "Baseline, Specificity: " in told
 
 
 def test_the_threshold_moves_counts_and_points_together(make, open_page) -> None:
@@ -261,6 +287,7 @@ def test_the_threshold_moves_counts_and_points_together(make, open_page) -> None
     after = counts_of(sound(app))
     assert after["fn"] == after["tn"] == 0
     assert after["tp"] + after["fp"] == sum(before.values())
+    assert table_with(app, "threshold")["threshold"].tolist() == [0.0, 0.0]
     assert charts(app)[3]["data"][-1]["y"] != point
     assert "Hollow marks" not in texts(app.caption)
 
