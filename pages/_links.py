@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from core.serving.intake import display_name
 from core.text import escape
 
 Option = TypeVar("Option")
@@ -80,6 +79,8 @@ def _is_finite(text: str) -> bool:
 
 def plain(junk: str) -> str:
     """Something from an address, short and without markup."""
+    from core.serving.intake import display_name  # with what opens images, which the overview does without
+
     return escape(display_name(junk))
 
 

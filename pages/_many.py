@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.serving.overview import most_suspicious_first, overview, overview_csv, thumbnail
+from core.serving.overview import legend, models_of, most_suspicious_first, overview, overview_csv, thumbnail
 from core.serving.panel import Reading
 from core.serving.report import BATCH_FILE, batch_report
 from core.serving.tables import neutralise
@@ -49,7 +49,8 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
         key="table-" + "-".join(item.sha256[:8] for item in items),
         alt="One row for each image: verdict, leading diagnosis, confidence and malignancy score",
     )
-    st.caption("Click a column's name to sort by it, a row to open it below.")
+    titles = {model: _shared.title(model) for models in models_of(readings) for model in models}
+    st.caption(f"{legend(readings, titles)} Click a column's name to sort by it, a row to open it below.")
     with st.container(horizontal=True):
         st.download_button(
             "Table as CSV", overview_csv(readings), "predictions.csv", "text/csv", icon=":material/download:",

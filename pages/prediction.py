@@ -11,7 +11,7 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.quality import WORSE
 from core.serving.report import CASE_FILE, case_report
-from core.serving.wording import accepted_sentence, say
+from core.serving.wording import UNRELIABLE, accepted_sentence, as_sentence, say
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
 from pages._images import CAMERA, SOURCES, UPLOAD, Item, gather
 from pages._many import pick
@@ -67,7 +67,7 @@ def show(item: Item, reading: Reading, models: tuple[str, ...]) -> None:
     for model, why in reading.failures.items():
         st.warning(f"{_shared.title(model)} gave no answer: {why}")
     for note in reading.notes:
-        st.caption(f":material/info: {note[:1].upper()}{note[1:]}")
+        st.caption(f":material/info: {as_sentence(note)}")
     if reading.status == OUT_OF_DISTRIBUTION:
         st.warning(f"**Not judged.** {reading.reason}", icon=":material/block:")
         st.image(reading.display, width=300, alt="The image that is not judged")
@@ -92,7 +92,7 @@ def show_checks(reading: Reading) -> None:
         st.warning(reading.memory, icon=":material/history_edu:")
     said = "  \n".join(f"**Photograph:** {sentence}" for sentence in reading.quality.advice)
     if reading.quality.poor:
-        st.warning(f"**Do not rely on what follows.**  \n{said} {WORSE}", icon=":material/photo_camera:")
+        st.warning(f"**{UNRELIABLE}**  \n{said} {WORSE}", icon=":material/photo_camera:")
     elif said:
         st.info(said, icon=":material/photo_camera:")
 
@@ -154,14 +154,7 @@ def main() -> None:
         "Drop a dermatoscopic image: read what the models make of it, how far they agree, and where they looked."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        source = st.segmented_control(
-            "Where the image comes from",
-            SOURCES,
-            default=UPLOAD,
-            required=True,
-            key="source",
-            bind="query-params",
-        )
+        source = _links.segmented_control("Where the image comes from", SOURCES, key="source")
         models, orientations = choose()
     try:
         items = gather(source)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 REJECTED_STATUS = 3
 """Exit status when some files were rejected."""
+
+_PLAN = ".overlays.part"
+"""In the folder of overlays while a run draws them: their names, one a line, ahead of the index."""
 
 _SHOWN = 20  # rejections that are told on the terminal; all are in the table
 
@@ -127,13 +133,16 @@ def _classify(
     from core.serving.tables import valid_text
 
     todo = [file for file in files if valid_text(file) not in writer.done]
-    with tqdm(
-        total=len(files),
-        initial=len(files) - len(todo),
-        desc=f"classifying with {diagnoser.model.name}",
-        unit="image",
-        mininterval=0.2 if sys.stderr.isatty() else 10,
-    ) as bar:
+    with (
+        _plan(overlays, todo),
+        tqdm(
+            total=len(files),
+            initial=len(files) - len(todo),
+            desc=f"classifying with {diagnoser.model.name}",
+            unit="image",
+            mininterval=0.2 if sys.stderr.isatty() else 10,
+        ) as bar,
+    ):
         shown = 0
         for row in rows(diagnoser, todo, workers=workers, overlays=overlays):
             writer.write(row)
@@ -174,26 +183,76 @@ def _workers(asked: int) -> int:
 
 
 def _paths(options: argparse.Namespace) -> list[str]:
-    """What is asked for, without the table of an earlier run, which a shell's `*` names as well.
+    """What is asked for, without the table of an earlier run or its journal, which a shell's `*` names as well.
 
     Raises:
         UserError: a path is empty, as a variable that is not set leaves it.
     """
     from core.errors import UserError
-    from core.serving.output import is_table
+    from core.serving.output import is_table, own_files
 
     if "" in options.paths:
         raise UserError("expected an image or a folder, found an empty path")
-    table = options.output.resolve()
-    others = [path for path in options.paths if Path(path).resolve() != table or not is_table(table)]
+    own = {os.path.realpath(path) for path in own_files(options.output)}
+    others = [path for path in options.paths if os.path.realpath(path) not in own or not is_table(Path(path))]
     return others or options.paths
 
 
 def _own_files(options: argparse.Namespace) -> list[Path]:
-    """What this run writes, which is no input even when it lies in a searched folder."""
+    """What this run writes, which is no input even when it lies in a searched folder.
+
+    Of a folder of overlays that is itself to be searched, as a shell's `*` has it, what an earlier run left there.
+    """
     from core.serving.output import own_files
 
-    return [*own_files(options.output), *([options.explain] if options.explain else [])]
+    own, folder = own_files(options.output), options.explain
+    return [*own, folder, *(folder / name for name in _left(folder))] if folder else own
+
+
+def _left(folder: Path) -> set[str]:
+    """Names of what earlier runs wrote into a folder of overlays, also of what a killed one had not indexed yet.
+
+    Raises:
+        OverlayError: another file has the index's name, or it cannot be read.
+    """
+    from core.serving.batch import OVERLAY_INDEX, OverlayError, read_index
+
+    plan = folder / _PLAN
+    try:
+        planned = plan.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        planned = []
+    except OSError as error:
+        raise OverlayError(f"{plan}: expected names of overlays, found: {error.strerror or error}") from error
+    return {OVERLAY_INDEX, *read_index(folder).values(), *planned}
+
+
+@contextmanager
+def _plan(overlays: Overlays | None, todo: list[str]) -> Iterator[None]:
+    """Leaves the names of overlays behind where a run does not end, since workers draw some ahead of the index.
+
+    Args:
+        overlays: of this run.
+        todo: the images that may get one.
+
+    Raises:
+        OverlayError: they cannot be written.
+    """
+    from core.files import replacing
+    from core.serving.batch import OverlayError
+
+    if overlays is None or not todo:
+        yield
+        return
+    plan = overlays.folder / _PLAN
+    names = _left(overlays.folder).union(overlays.names[file] for file in todo)
+    try:
+        with replacing(plan) as stream:
+            stream.writelines(f"{name}\n".encode() for name in sorted(names))
+    except OSError as error:
+        raise OverlayError(f"{plan}: expected to write there, found: {error.strerror or error}") from error
+    yield
+    plan.unlink(missing_ok=True)
 
 
 def _prepare(options: argparse.Namespace, files: list[str]) -> Overlays | None:
@@ -215,7 +274,7 @@ def _prepare(options: argparse.Namespace, files: list[str]) -> Overlays | None:
     outputs = [folder / name for name in (OVERLAY_INDEX, *overlays.names.values())]
     keep_apart(files, outputs, "--explain")
     _make_folder(folder)
-    others = {path.name for path in folder.iterdir()} - set(indexed.values())
+    others = {path.name for path in folder.iterdir()} - _left(folder)
     return replace(overlays, names=overlay_names(files, overlays.indexed, others))
 
 

@@ -6,6 +6,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -100,7 +101,9 @@ class RowWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._stream.close()
+        # What could not be written is still in the stream, so that closing it fails again, and would be told instead.
+        with suppress(OSError) if error else nullcontext():
+            self._stream.close()
         if kind is None and self._parquet:
             to_parquet(self._rows, self.path)
             self._rows.unlink()
@@ -137,17 +140,18 @@ class RowWriter:
 
     def _recover(self, model: str, made_with: str, wanted: Iterable[str]) -> bool:
         """Keep the complete rows of an earlier run; False where there was none."""
-        if self._parquet and not self._rows.exists() and self.path.exists():
-            source: Iterator[Sequence[object]] = parquet_rows(self.path)
-        elif self._rows.exists():
-            source = csv_rows(self._rows)
-        else:
+        found = self._rows if self._rows.exists() else self.path
+        if not found.exists():
             return False
         kept = self._rows.with_name(f"{self._rows.name}.kept")
+        for replaced in {kept, self.path} - {found}:  # what is found is judged as it is read
+            _check_own(replaced)
         try:
-            self._copy(source, kept, model)
+            self._copy(csv_rows(found) if found == self._rows else parquet_rows(found), kept, model)
             self._check_making(made_with, wanted)
             os.replace(kept, self._rows)
+        except csv.Error as error:
+            raise OutputError(f"{found}: expected a table of this command, found: {error}") from error
         finally:
             kept.unlink(missing_ok=True)
         return True
@@ -222,19 +226,21 @@ def csv_rows(path: Path) -> Iterator[list[str]]:
     """The complete rows of a table that `RowWriter` wrote, texts restored; a torn last one is left out.
 
     Raises:
-        OutputError: it is another table.
+        OutputError: it is another table, or no table at all.
     """
+    ours = csv_line(COLUMNS).encode()
     with path.open("rb") as raw:
+        begins = raw.read(len(ours) + 1)
         raw.seek(max(0, path.stat().st_size - 1))
         torn = raw.read(1) != b"\n"
+    if ours.startswith(begins):  # nothing but the header, or what a killed run wrote of it
+        return
     with path.open(encoding="utf-8", newline="", errors="replace") as stream:
         rows = csv.reader(stream)
-        header = next(rows, None)
-        if header is None or (torn and header != list(COLUMNS)):
-            return
+        header = next(rows, [])
         if header != list(COLUMNS):
             raise OutputError(
-                f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(header)[:200]}"
+                f"{path}: expected the columns {', '.join(COLUMNS)}, found {', '.join(header)[:200]!r}"
             )
         waiting: list[str] | None = None
         for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -13,7 +13,9 @@ from core.lesions import BY_CODE, CODES
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
 from core.serving.overlay import shrink
 from core.serving.panel import FAILED, Reading
+from core.serving.registry import KNOWN
 from core.serving.tables import to_csv
+from core.serving.wording import NOT_CHECKED, as_sentence, failure_sentences, quality_sentences
 
 VERDICTS = {
     OK: "read",
@@ -64,13 +66,56 @@ def most_suspicious_first(readings: Sequence[Reading]) -> list[Reading]:
     return sorted(readings, key=key, reverse=True)
 
 
+def models_of(readings: Sequence[Reading]) -> tuple[list[str], list[str]]:
+    """The models that lead somewhere, and those that stand beside a leading one somewhere."""
+    leading = [reading.lead.model for reading in readings if reading.lead]
+    beside = [diagnosis.model for reading in readings for diagnosis in reading.diagnoses[1:]]
+    return list(dict.fromkeys(leading)), list(dict.fromkeys(beside))
+
+
+def legend(readings: Sequence[Reading], titles: Mapping[str, str]) -> str:
+    """What the words of `suspicion_of` mean, as far as they can be there, in a sentence.
+
+    Args:
+        readings: of the images.
+        titles: the models' names for people.
+    """
+    said = ["Suspicious: a malignancy score at or above the operating point"]
+    if beside := models_of(readings)[1]:
+        said.append(f"“{SOME}” where it is that of {' or '.join(titles.get(m, m) for m in beside)} alone")
+    if any(suspicion_of(reading) == UNCLEAR for reading in readings):
+        said.append(
+            f"“{UNCLEAR}” where it is below in a picture so poor that malignant lesions can look harmless"
+        )
+    return f"{'; '.join(said)}."
+
+
+def said_of(reading: Reading, titles: Mapping[str, str]) -> list[str]:
+    """What is to be said of an upload besides class and numbers, in sentences, the gravest first.
+
+    Why it was not judged, where that is so; else what is wrong with the picture, what was not checked, and how the
+    answer came about.
+
+    Args:
+        reading: of the upload.
+        titles: the models' names for people.
+    """
+    failures = failure_sentences(reading.failures, titles)
+    if reading.reason:
+        return [reading.reason, *failures]
+    unchecked = [NOT_CHECKED] if reading.verdict is None else []
+    memory = [reading.memory] if reading.memory else []
+    notes = map(as_sentence, reading.notes)
+    return [*quality_sentences(reading.quality), *unchecked, *memory, *failures, *notes]
+
+
 def overview(readings: Sequence[Reading]) -> pd.DataFrame:
     """The table of several readings, in their order.
 
     Returns:
         Columns `image` (text), `verdict`, `diagnosis`, `confidence`, `malignancy` (0 to 1), `suspicious`, one
-        `p_CODE` for each class, `reason`: why it was not judged, which leaves diagnosis and numbers empty, or what is
-        to be said of the picture.
+        `p_CODE` for each class, `reason`: why it was not judged, which leaves diagnosis and numbers empty, or what
+        else `said_of` has to say.
     """
     return pd.DataFrame([_row(reading) for reading in readings], columns=_COLUMNS)
 
@@ -100,7 +145,7 @@ def _row(reading: Reading) -> dict[str, object]:
     row: dict[str, object] = {
         "image": reading.name,
         "verdict": verdict_of(reading),
-        "reason": reading.reason or " ".join(filter(None, (reading.memory, *reading.quality.advice))),
+        "reason": " ".join(said_of(reading, {name: known.title for name, known in KNOWN.items()})),
     }
     lead = reading.lead
     if lead is None:

@@ -8,7 +8,7 @@ even hold the file's name, which can be a patient's.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -23,12 +23,27 @@ from core.serving.answer import OK
 from core.serving.classifier import Diagnosis
 from core.serving.gate import gate_key
 from core.serving.overlay import draw_overlay, shrink
-from core.serving.overview import most_suspicious_first, suspicion_of, thumbnail, verdict_of
+from core.serving.overview import (
+    legend,
+    models_of,
+    most_suspicious_first,
+    said_of,
+    suspicion_of,
+    thumbnail,
+    verdict_of,
+)
 from core.serving.panel import Reading
-from core.serving.quality import WORSE
 from core.serving.registry import Registry
 from core.serving.similar import SimilarLesion, index_key
-from core.serving.wording import Said, accepted_sentence, say
+from core.serving.wording import (
+    NOT_CHECKED,
+    Said,
+    accepted_sentence,
+    as_sentence,
+    failure_sentences,
+    quality_sentences,
+    say,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,7 +52,6 @@ CASE_FILE, BATCH_FILE = "case-report.html", "report.html"
 """Names that say nothing of whose image it is."""
 
 PICTURE_SIDE = 640
-NOT_CHECKED = "It was not checked whether this is a dermatoscopic image."
 UNKNOWN = "not known"
 
 
@@ -74,16 +88,15 @@ def case_report(
         files=_files(registry, [reading.gate], [lesion.model for lesion in similar]),
         gate=_gate(reading),
         memory=reading.memory,
-        advice=(*reading.quality.advice, *([WORSE] if reading.quality.poor else [])),
-        notes=reading.notes,
+        poor=reading.quality.poor,
+        advice=quality_sentences(reading.quality),
+        notes=[as_sentence(note) for note in reading.notes],
         picture=_jpeg(reading.display),
         words=_words(registry, reading),
         models_said=[_said(registry, diagnosis) for diagnosis in said],
         probabilities=_probabilities(said),
         maps=_maps(registry, reading),
-        failures=[
-            f"{registry.short_title(name)} gave no answer: {why}" for name, why in reading.failures.items()
-        ],
+        failures=failure_sentences(reading.failures, _titles(registry, reading)),
         similar=[_similar(lesion) for lesion in similar],
         similar_to=registry.short_title(similar[0].model) if similar else "",
     )
@@ -98,21 +111,24 @@ def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date 
         made: the day to print; today where it is None.
     """
     ordered = most_suspicious_first(readings)
-    names = list(dict.fromkeys(reading.lead.model for reading in ordered if reading.lead))
+    leading, beside = models_of(ordered)
+    titles = {name: title for reading in ordered for name, title in _titles(registry, reading).items()}
     return _render(
         "batch.html",
         title="Report on several images",
         made=made,
-        models=[_model(registry, name) for name in _with_members(registry, names)],
+        models=[_model(registry, name) for name in _with_members(registry, [*leading, *beside])],
         files=_files(registry, [reading.gate for reading in ordered], []),
-        lead=" or ".join(registry.short_title(name) for name in names) or "no model",
-        others=[registry.short_title(name) for name in _all_models(ordered) if name not in names],
-        rows=[_row(reading) for reading in ordered],
+        lead=" or ".join(titles[name] for name in leading) or "no model",
+        legend=legend(ordered, titles),
+        rows=[_row(reading, titles) for reading in ordered],
     )
 
 
-def _all_models(readings: Sequence[Reading]) -> list[str]:
-    return list(dict.fromkeys(d.model for reading in readings for d in reading.diagnoses))
+def _titles(registry: Registry, reading: Reading) -> dict[str, str]:
+    """The models that were asked -> their names for people."""
+    names = (*(diagnosis.model for diagnosis in reading.diagnoses), *reading.failures)
+    return {name: registry.short_title(name) for name in names}
 
 
 @cache
@@ -195,7 +211,7 @@ def _words(registry: Registry, reading: Reading) -> Said | None:
     if lead is None:
         return None
     entry = registry.state(lead.model).entry
-    titles = {d.model: registry.short_title(d.model) for d in reading.diagnoses}
+    titles = _titles(registry, reading)
     return say(reading.diagnoses, titles, entry.operating_point if entry else None, poor=reading.quality.poor)
 
 
@@ -251,14 +267,15 @@ def _similar(lesion: SimilarLesion) -> dict[str, str]:
     }
 
 
-def _row(reading: Reading) -> dict[str, Any]:
+def _row(reading: Reading, titles: Mapping[str, str]) -> dict[str, Any]:
     lead = reading.lead
     return {
         "picture": thumbnail(reading.display),
         "name": reading.name,
         "verdict": verdict_of(reading),
-        "reason": reading.reason,
-        "memory": reading.memory,
+        "judged": not reading.reason,
+        "poor": reading.quality.poor,
+        "said": said_of(reading, titles),
         "diagnosis": BY_CODE[lead.label].name if lead else "",
         "confidence": percent(lead.confidence) if lead else "",
         "malignancy": f"{lead.malignancy:.3f}" if lead else "",

@@ -11,12 +11,19 @@ from core.lesions import BY_CODE, INDEX, LESIONS, MALIGNANT
 from core.numbers import percent
 from core.serving.classifier import Diagnosis
 from core.serving.gate import Verdict
+from core.serving.quality import WORSE, Quality
 
 LIKELY = 0.5
 """Below this, the leading class is less probable than all others together, and the words say so."""
 
 NAMED = 0.01
 """From this probability on a malignant class is named beside the leading one."""
+
+UNRELIABLE = "Do not rely on what the models say of this picture."
+"""Before anything else that is said of a poor picture."""
+
+NOT_CHECKED = "It was not checked whether this is a dermatoscopic image."
+"""Of a picture that was judged without a gate."""
 
 
 def headline(diagnosis: Diagnosis, *, poor: bool = False) -> str:
@@ -51,6 +58,27 @@ def accepted_sentence(verdict: Verdict) -> str:
         f"is {percent(verdict.score / verdict.threshold)} of the limit. That does not rule out a photograph by a bare "
         "camera."
     )
+
+
+def quality_sentences(quality: Quality) -> tuple[str, ...]:
+    """The advice on a photograph; on a poor one after the warning, and before why it is given."""
+    return (UNRELIABLE, *quality.advice, WORSE) if quality.poor else quality.advice
+
+
+def failure_sentences(failures: Mapping[str, str], titles: Mapping[str, str]) -> list[str]:
+    """Which models gave no answer, and why.
+
+    Args:
+        failures: model -> why.
+        titles: the models' names for people.
+    """
+    return [as_sentence(f"{titles.get(m, m)} gave no answer: {why}") for m, why in failures.items()]
+
+
+def as_sentence(note: str) -> str:
+    """A note with a capital letter and a full stop, so that another sentence can follow it."""
+    stop = "" if not note or note.endswith((".", "!", "?")) else "."
+    return f"{note[:1].upper()}{note[1:]}{stop}"
 
 
 def malignant_sentence(diagnosis: Diagnosis) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.__main__ import main
@@ -22,6 +23,7 @@ from core.data.pixels import PixelStore
 from core.evaluation.predictions import Predictions
 from core.lesions import CODES
 from core.networks.weights import load_weights, save_weights
+from core.serving.output import OutputError, RowWriter
 from core.settings import ROOT
 from core.training.checkpoint import Checkpoint, Progress, save_checkpoint
 from core.training.loop import write_history
@@ -98,6 +100,30 @@ def test_a_full_disk_leaves_the_old_file_whole_and_no_other(tmp_path: Path, what
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     read(path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_that_finds_no_room_says_how_to_go_on(tmp_path: Path, ending: str) -> None:
+    """What could not be written is still waiting when the table is closed, and fails once more."""
+    path = tmp_path / f"table.{ending}"
+    rows = path if ending == "csv" else tmp_path / "table.parquet.part"
+    names = [f"{i:04}.jpg" for i in range(ROOM // 50)]
+
+    def write(**options: bool) -> RowWriter:
+        with RowWriter(path, "student", **options) as writer:
+            for name in names:
+                if name not in writer.done:
+                    writer.write((name, "student", "ok", "nv", *[0.125] * 8, ""))
+        return writer
+
+    with full_disk(), pytest.raises(OutputError) as caught:
+        write()
+    assert str(caught.value) == f"{rows}: File too large; run again with --resume to go on from here"
+    assert rows.stat().st_size == ROOM
+    assert list(tmp_path.iterdir()) == [rows]
+    assert 0 < len(write(resume=True).done) < len(names)
+    table = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    assert table["image"].tolist() == names
 
 
 def test_a_command_says_so_in_a_line_and_the_artifacts_stay(

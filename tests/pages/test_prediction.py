@@ -23,6 +23,7 @@ from core.serving.gate import Verdict
 from core.serving.panel import Reading
 from core.serving.quality import Quality
 from core.serving.similar import SimilarLesion, SimilarUnavailable
+from core.serving.wording import UNRELIABLE
 from pages import _data
 from pages._images import Item
 
@@ -396,11 +397,24 @@ def test_checks_come_before_the_verdict(page: AppTest, picture: Callable, monkey
     upload(page, ("mine.png", picture("mel")))
     assert "Looks enough like a dermatoscopic image" in texts(page.caption)
     assert "50% of the limit" in texts(page.caption)
-    assert "Do not rely on what follows" in texts(page.warning)
+    assert UNRELIABLE in texts(page.warning)
     assert "The picture is blurred." in texts(page.warning)
     assert "Poor picture; leading: Melanoma" in texts(page.subheader)
     order = [element.type for element in page.main if element.type in ("warning", "subheader")]
     assert order.index("subheader") > order.index("warning")
+
+
+def test_the_table_of_many_explains_its_words(page: AppTest, picture: Callable, monkeypatch) -> None:
+    monkeypatch.setattr("core.serving.answer.load_limits", lambda registry: object())
+    monkeypatch.setattr(
+        "core.serving.answer.judge", lambda pixels, limits: Quality(("It is blurred.",), poor=True)
+    )
+    upload(page, ("one.png", picture("nv")), ("two.png", picture("bkl")))
+    table = page.dataframe[0].value
+    assert "unclear" in table["suspicious"].tolist()
+    assert table["reason"].str.startswith(f"{UNRELIABLE} It is blurred. ").all()
+    assert "“to some” where it is that of ResNet50 or DenseNet169 alone" in texts(page.caption)
+    assert "“unclear” where it is below in a picture so poor" in texts(page.caption)
 
 
 def test_advice_alone_leaves_the_verdict_as_it_is(page: AppTest, picture: Callable, monkeypatch) -> None:

@@ -125,13 +125,44 @@ def test_resume_refuses_rows_of_another_model(tmp_path, ending):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", ",".join(COLUMNS) + "\nx,student\ny,student\n", "\n"])
-def test_resume_refuses_another_table(tmp_path, text):
-    path = tmp_path / "t.csv"
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n",
+        "a,b\n1,2",
+        "patient,age\nJane Doe,55\nJohn Roe,60",
+        ",".join(COLUMNS) + "\nx,student\ny,student\n",
+        ",".join(COLUMNS[:5]) + "\nx,student",
+        ",".join(COLUMNS) + ",more",
+        "\n",
+        "no table",
+        "image,model,statute",
+        "\0\1",
+        "x" * 200_000,
+        ",".join(COLUMNS) + "\n" + "x" * 200_000,
+    ],
+)
+def test_resume_refuses_another_table(tmp_path, text, journal):
+    path = tmp_path / ("t.parquet.part" if journal else "t.csv")
     path.write_text(text)
-    with pytest.raises(OutputError, match="expected"):
-        RowWriter(path, "student", resume=True)
+    with pytest.raises(OutputError, match=f"{path.name}: expected"):
+        RowWriter(tmp_path / path.name.removesuffix(".part"), "student", resume=True)
     assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.parquet.part.kept", "t.csv.kept"])
+def test_what_stands_where_resumed_rows_shall_go_never_gives_way(tmp_path, name):
+    path = tmp_path / f"t.{name.split('.')[1]}"
+    rows = path if path.suffix == ".csv" else tmp_path / f"{path.name}.part"
+    rows.write_text(",".join(COLUMNS) + "\n")
+    foreign = tmp_path / name
+    foreign.write_text("patient,age\n")
+    with pytest.raises(OutputError, match="found another file"):
+        RowWriter(path, "student", resume=True)
+    assert foreign.read_text() == "patient,age\n"
+    assert rows.read_text() == ",".join(COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize("content", [b"no parquet", b""])

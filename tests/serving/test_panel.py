@@ -14,8 +14,9 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
 from core.serving.gate import Verdict
 from core.serving.overview import overview, overview_csv, thumbnail
 from core.serving.panel import FAILED, ask, choose_models, fingerprint, make_ready
-from core.serving.quality import Quality
+from core.serving.quality import WORSE, Quality
 from core.serving.registry import ModelUnavailable, Registry
+from core.serving.wording import NOT_CHECKED, UNRELIABLE
 
 
 def png(rgb: np.ndarray) -> bytes:
@@ -147,7 +148,8 @@ def test_the_overview_has_a_row_for_everything_and_numbers_for_what_was_read(
     poor = overview(
         [dataclasses.replace(readings[0], quality=Quality(("It is blurred.", "It is dark."), True))]
     )
-    assert poor.loc[0, ["verdict", "reason"]].tolist() == ["read, poor picture", "It is blurred. It is dark."]
+    assert poor["verdict"][0] == "read, poor picture"
+    assert poor["reason"][0].startswith(f"{UNRELIABLE} It is blurred. It is dark. {WORSE} {NOT_CHECKED} ")
     assert poor["malignancy"][0] == lead.malignancy
     for suspicious, good, bad in ((True, "yes", "yes"), (False, "no", "unclear"), (None, None, None)):
         judged = (dataclasses.replace(lead, suspicious=suspicious),)
@@ -180,4 +182,5 @@ def test_all_orientations_change_the_probabilities_not_the_gate_and_are_said(
         np.testing.assert_array_equal(found.probabilities, alone.probabilities)
         assert found.probabilities.tolist() != once.of(found.model).probabilities.tolist()
         assert found.maps.shape == once.of(found.model).maps.shape
+    assert overview_csv([turned, once]).count("Every model looked at the image in 8 orientations") == 1
     np.testing.assert_array_equal(turned.of("student").embedding, once.of("student").embedding)

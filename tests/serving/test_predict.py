@@ -262,6 +262,20 @@ sys.exit(main(sys.argv[1:]))
 """
 """A command that is killed in the middle of its work."""
 
+KILLED_BEFORE_ITS_INDEX = """
+import os, signal, sys
+from core.__main__ import main
+from core.serving.batch import Overlays
+real = Overlays.record
+def record(self, file):
+    if len(self.drawn) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(self, file)
+Overlays.record = record
+sys.exit(main(sys.argv[1:]))
+"""
+"""A command that is killed when an overlay is drawn and the index does not name it yet."""
+
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_killed_run_resumes_to_the_same_table(make_artifacts, images, tmp_path, ending):
@@ -393,6 +407,24 @@ def test_explain_resumed_keeps_the_overlays_there_were(folder, tmp_path, capsys)
     assert index[str(folder / "part_0/lesion_0.png")] == "lesion_0.png"
 
 
+@pytest.mark.parametrize("more", [["--resume"], []])
+def test_overlays_that_a_killed_run_did_not_index_are_drawn_anew(folder, tmp_path, more):
+    out, maps = tmp_path / "out.csv", tmp_path / "maps"
+    maps.mkdir()
+    (maps / "lesion_4.png").write_bytes(b"mine")
+    arguments = ["predict", str(folder), "--output", str(out), "--explain", str(maps), "--workers", "1"]
+    command = [sys.executable, "-c", KILLED_BEFORE_ITS_INDEX, *arguments]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -signal.SIGKILL
+    drawn, indexed = set(maps.glob("*.png")), read(maps / "overlays.csv")
+    assert len(drawn) > len(indexed) + 1
+    assert main([*arguments, *more]) == 0
+    index = {row["image"]: row["file"] for row in read(maps / "overlays.csv")}
+    assert list(index) == [row["image"] for row in read(out)]
+    assert {path.name for path in maps.iterdir()} == {"overlays.csv", "lesion_4.png", *index.values()}
+    assert index[str(folder / "part_0/lesion_4.png")] == "lesion_4.2.png"
+    assert (maps / "lesion_4.png").read_bytes() == b"mine"
+
+
 def refused(arguments, root, capsys):
     """What a misuse says, after which every file is as before."""
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
@@ -413,6 +445,51 @@ def test_the_table_of_an_earlier_run_is_no_input_even_where_it_is_named(folder, 
     assert str(out) in named
     assert main(["predict", str(out), "--output", str(out)]) == 2
     assert "expected --output to write over no input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_the_overlays_of_an_earlier_run_are_no_input_where_their_folder_is_named(
+    folder, monkeypatch, capsys, resume
+):
+    """Whatever else lies there is asked about: no image is left out because of where it is."""
+    part = folder / "part_0"
+    monkeypatch.chdir(part)
+
+    def predict():
+        named = sorted(path.name for path in part.iterdir() if not path.name.startswith("."))
+        return main(["predict", *named, "--output", "out.csv", "--explain", "maps", *resume])
+
+    assert predict() == 0
+    assert predict() == 0
+    images = ["lesion_0.png", "lesion_2.png", "lesion_4.png"]
+    assert [row["image"] for row in read(part / "out.csv")] == images
+    capsys.readouterr()
+    own = part / "maps/my own.png"
+    own.write_bytes((part / "lesion_0.png").read_bytes())
+    assert predict() == 0
+    assert ": 4 ok, 0 out of distribution, 0 rejected" in capsys.readouterr().out
+    rows = {row["image"]: row["label"] for row in read(part / "out.csv")}
+    assert rows == rows | {"maps/my own.png": rows["lesion_0.png"]}
+    assert sorted(rows) == sorted([*images, "maps/my own.png"])
+
+
+@pytest.mark.parametrize("left", ["t.parquet.part", "t.parquet.part.kept", "t.csv.kept"])
+def test_the_journal_of_a_killed_run_is_no_input_even_where_it_is_named(folder, capsys, left):
+    part = folder / "part_0"
+    out, journal = part / f"t.{left.split('.')[1]}", part / left
+    for text, status in ((",".join(COLUMNS) + "\n", 0), ("no table", 2)):
+        journal.write_text(text)
+        named = sorted(str(path) for path in part.iterdir() if not path.name.startswith("."))
+        assert main(["predict", *named, "--output", str(out), "--resume"]) == status
+    assert f"{journal} would take the place of {journal}" in capsys.readouterr().err
+    assert journal.read_text() == "no table"
+
+
+def test_a_link_that_leads_to_itself_is_a_rejected_row(folder, tmp_path):
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), str(tmp_path / "loop.jpg"), "--output", str(out)]) == 3
+    assert "symbolic links" in read(out)[-1]["reason"]
 
 
 def test_inputs_are_never_overwritten(make_artifacts, images, tmp_path, capsys):

@@ -19,12 +19,13 @@ from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
 from core.serving.classifier import Diagnosis, _diagnosis
 from core.serving.gate import Verdict
 from core.serving.intake import display_name, read_image
-from core.serving.overview import SOME, overview
+from core.serving.overview import SOME, overview, overview_csv
 from core.serving.panel import Reading
-from core.serving.quality import Quality
+from core.serving.quality import WORSE, Quality
 from core.serving.registry import Registry
 from core.serving.report import BATCH_FILE, CASE_FILE, batch_report, case_report
 from core.serving.similar import SimilarLesion
+from core.serving.wording import NOT_CHECKED, UNRELIABLE
 
 HOSTILE = (
     "<script>alert(1)</script>.png",
@@ -194,6 +195,78 @@ def test_a_lesion_that_is_suspicious_to_another_model_alone_is_said_to_be_so(reg
     assert "“to some” where it is that of Mine <i> alone" in " ".join(text.split())
 
 
+WARNED = {
+    "poor": (
+        {"quality": Quality(("It is blurred.",), poor=True), "diagnoses": (diagnosis("student", 5),)},
+        (UNRELIABLE, "It is blurred.", WORSE),
+    ),
+    "advised": ({"quality": Quality(("It is blurred.",))}, ("It is blurred.",)),
+    "not checked": (
+        {"verdict": None, "gate": "", "notes": ("images are not checked: gate.npz is damaged",)},
+        (NOT_CHECKED, "Images are not checked: gate.npz is damaged."),
+    ),
+    "turned": (
+        {"notes": ("in 4 orientations", "It was upright.")},
+        ("In 4 orientations.", "It was upright."),
+    ),
+    "failed": ({"failures": {"mine": "it is damaged"}}, (" gave no answer: it is damaged.",)),
+    "remembered": ({"memory": "It was learned from."}, ("It was learned from.",)),
+}
+"""What is special about a reading, and what everybody who takes it away must be told."""
+
+
+@pytest.mark.parametrize("what", WARNED)
+def test_a_table_warns_of_all_that_a_case_warns_of(registry: Registry, what: str) -> None:
+    changes, sentences = WARNED[what]
+    one = reading(**changes)
+    case, table = (
+        " ".join(Reader(made).text.split())
+        for made in (case_report(registry, one), batch_report(registry, [one]))
+    )
+    for sentence in sentences:
+        for found in (case, table, overview_csv([one])):
+            assert found.count(sentence) == 1, found
+    plain = reading()
+    for sentence in sentences:
+        assert sentence not in batch_report(registry, [plain])
+        assert sentence not in overview_csv([plain])
+
+
+def test_a_warning_is_the_first_thing_said_of_a_poor_picture(registry: Registry) -> None:
+    one = reading(quality=Quality(("It is blurred.",), poor=True), notes=("turned",), verdict=None)
+    assert f"<strong>{UNRELIABLE}</strong>" in batch_report(registry, [one])
+    assert f"<strong>{UNRELIABLE}</strong>" in case_report(registry, one)
+    assert overview([one])["reason"][0].startswith(UNRELIABLE)
+
+
+def test_a_model_without_an_answer_has_its_name_for_people(registry: Registry) -> None:
+    one = reading(failures={"resnet50": "it is damaged"})
+    for text in (case_report(registry, one), batch_report(registry, [one]), overview_csv([one])):
+        assert "ResNet50 gave no answer: it is damaged." in text
+
+
+def test_unclear_is_explained_where_it_is_said(registry: Registry) -> None:
+    calm = reading(diagnoses=(diagnosis("student", 5),))
+    poor = reading(diagnoses=calm.diagnoses, quality=Quality(("It is blurred.",), poor=True))
+    said = "“unclear” where it is below in a picture so poor that malignant lesions can look harmless."
+    assert said in " ".join(Reader(batch_report(registry, [calm, poor])).text.split())
+    assert "unclear" not in batch_report(registry, [calm])
+    assert "1 image, the" in batch_report(registry, [calm])
+
+
+def test_a_model_that_was_asked_is_listed_though_another_one_leads(registry: Registry) -> None:
+    sums = {name: registry.manifest.files[f"{name}.tflite"].sha256 for name in ("student", "mine")}
+    both, alone = reading(), reading(diagnoses=(diagnosis("student"),))
+    text = batch_report(registry, [both, alone])
+    assert text.index(sums["student"]) < text.index(sums["mine"])
+    assert [text.count(found) for found in sums.values()] == [1, 1]
+    assert sums["mine"] not in batch_report(registry, [alone])
+    other = reading(diagnoses=(diagnosis("mine", 5), diagnosis("student", 4)))
+    text = " ".join(Reader(batch_report(registry, [alone, other])).text.split())
+    assert "What Student or Mine <i> says" in text
+    assert "“to some” where it is that of Student alone" in text, "a model that leads elsewhere"
+
+
 def test_what_the_picture_is_stands_in_the_report(registry: Registry) -> None:
     text = case_report(registry, reading(memory="It was <learned> from."), (), "Synthetic & drawn.")
     assert "Synthetic &amp; drawn." in text
@@ -234,6 +307,15 @@ def test_the_gate_that_judged_is_listed_and_no_other(registry: Registry, tmp_pat
 
 def test_names_of_the_files_say_nothing() -> None:
     assert (CASE_FILE, BATCH_FILE) == ("case-report.html", "report.html")
+
+
+def test_on_a_narrow_page_each_cell_says_its_column(registry: Registry) -> None:
+    """There the heads are hidden and a row's cells lie beneath each other."""
+    text = batch_report(registry, [reading()])
+    heads = re.findall(r"<th[^>]*>([^<]+)</th>", text)
+    labels = re.findall(r'data-label="([^"]+)"', text)
+    assert set(heads) - set(labels) == {"Image", "Model"}
+    assert text.count("<thead>") == text.count('stack">') == 2
 
 
 def test_it_can_be_printed(registry: Registry) -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from core.lesions import CODES, INDEX
 from core.serving.classifier import Diagnosis
-from core.serving.wording import agreement, headline, malignancy_sentence, malignant_sentence
+from core.serving.quality import WORSE, Quality
+from core.serving.wording import (
+    UNRELIABLE,
+    agreement,
+    as_sentence,
+    headline,
+    malignancy_sentence,
+    malignant_sentence,
+    quality_sentences,
+)
 
 
 def diagnosis(model: str, label: str, confidence: float = 0.7, suspicious: bool | None = None) -> Diagnosis:
@@ -145,6 +154,20 @@ def test_who_finds_it_suspicious_is_named() -> None:
 
 def test_a_poor_picture_is_said_before_any_diagnosis() -> None:
     assert headline(diagnosis("a", "nv", 0.999), poor=True) == "Poor picture; leading: Melanocytic nevus"
+
+
+def test_advice_on_a_poor_picture_stands_between_a_warning_and_its_reason() -> None:
+    assert quality_sentences(Quality()) == ()
+    assert quality_sentences(Quality(("It is dark.",))) == ("It is dark.",)
+    assert quality_sentences(Quality(("It is dark.",), poor=True)) == (UNRELIABLE, "It is dark.", WORSE)
+
+
+@pytest.mark.parametrize(
+    ("note", "sentence"),
+    [("no gate: a, b", "No gate: a, b."), ("It was turned.", "It was turned."), ("", ""), ("why?", "Why?")],
+)
+def test_a_note_becomes_a_sentence(note: str, sentence: str) -> None:
+    assert as_sentence(note) == sentence
 
 
 def test_one_model_agrees_with_nobody() -> None:
