@@ -10,6 +10,7 @@ from core.artifacts import ArtifactError
 from core.serving.classifier import Diagnosis, Model
 from core.serving.gate import COMMAND, Gate, GateUnavailable, Verdict, load_gate
 from core.serving.intake import Rejection, Upload, read_image
+from core.serving.intake.refusal import too_large
 from core.serving.quality import GOOD, PhotoLimits, Quality, judge, load_limits
 from core.serving.registry import ModelUnavailable, Registry
 from core.serving.seen import Seen, load_seen
@@ -127,9 +128,11 @@ class Diagnoser:
     def answer_file(self, path: Path) -> Answer:
         """`answer` for a file; one that cannot be read is a rejection."""
         try:
-            data = read_limited(path)
+            data, size = read_limited(path), path.stat().st_size
         except OSError as error:
             return Answer(REJECTED, f"The file cannot be read: {error.strerror or error}.")
+        if len(data) > MAX_UPLOAD_BYTES:  # and not read on: how much there is, the system knows
+            return Answer(REJECTED, too_large(max(size, len(data))).reason)
         return self.answer(data, path.name)
 
     def _judge(self, diagnosis: Diagnosis, upload: Upload) -> Verdict | None:
@@ -145,7 +148,7 @@ def _with_command(error: Exception) -> str:
 
 
 def read_limited(path: Path) -> bytes:
-    """The file's bytes, at most one more than intake accepts, so that it can say that there are too many.
+    """The file's bytes, at most one more than intake accepts, which shows that there are too many.
 
     Raises:
         OSError: it cannot be read, or is a folder, pipe or device.

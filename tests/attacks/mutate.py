@@ -70,8 +70,23 @@ MUTANTS = (
     ),
     Mutant(
         "uploads: the decoder gets a reduced copy", "core/serving/intake/jpeg.py",
-        "memoryview(data)[header.scan : end]])", "memoryview(data)[header.scan :]])",
+        "[header.scan : scans.first_end if single else scans.end]", "[header.scan :]",
         "serving/test_intake_attacks.py::test_hidden_texts_do_not_even_reach_the_decoder",
+    ),
+    Mutant(
+        "uploads: nothing is filled in where a JPEG ends early", "core/serving/intake/jpeg.py",
+        '_BEHIND_SCAN if single else b""', r'b"\xff\xd9" if single else b""',
+        "serving/test_intake_whole.py::test_a_jpeg_cut_off_and_given_an_end_mark_is_incomplete",
+    ),
+    Mutant(
+        "uploads: nothing is filled in where a PNG ends early", "core/serving/intake/png.py",
+        "    if _ends_early(", "    if False and _ends_early(",
+        "serving/test_intake_whole.py::test_a_png_has_all_of_its_bytes_or_is_incomplete",
+    ),
+    Mutant(
+        "uploads: the scans of a JPEG in a TIFF are counted", "core/serving/intake/tiff.py",
+        "        jpeg.check_passes(decoded, width * height, KIND)\n", "",
+        "serving/test_intake_attacks.py::test_bombs_end_within_a_second_and_300_mb",
     ),
     Mutant(
         "uploads: names are cleaned", "core/serving/intake/upload.py",
@@ -169,6 +184,16 @@ MUTANTS = (
         "disk: room is taken before a memory map is written", "core/data/pixels.py",
         "        reserve(partial)\n", "",
         "attacks/test_disk.py::test_decoded_pixels_take_their_room_before_they_are_written",
+    ),
+    Mutant(
+        "disk: what fails first is what is told", "core/serving/output.py",
+        "        with suppress(OSError) if error else nullcontext():", "        if True:",
+        "attacks/test_disk.py::test_a_table_that_finds_no_room_says_how_to_go_on",
+    ),
+    Mutant(
+        "tables: no other file gives way to a resumed one", "core/serving/output.py",
+        "    if ours.startswith(begins):", "    if torn:",
+        "serving/test_output.py::test_resume_refuses_another_table",
     ),
     Mutant(
         "runs: a resumed one begins at its step", "core/training/checkpoint.py",

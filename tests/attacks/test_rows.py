@@ -14,6 +14,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "empty, 1-byte, truncated, bit-flipped files; corrupt pictures that packages ship": (
         "serving/test_intake.py::test_hardly_any_bytes",
         "serving/test_intake_fuzz.py::test_truncated_files_are_refused",
+        "serving/test_intake_whole.py::test_a_jpeg_cut_off_and_given_an_end_mark_is_incomplete",
+        "serving/test_intake_whole.py::test_a_png_has_all_of_its_bytes_or_is_incomplete",
         "serving/test_intake_fuzz.py::test_flipped_bits",
         "serving/test_intake_fuzz.py::test_pictures_that_packages_ship",
         "pages/test_prediction.py::test_what_is_no_image_gets_a_sentence_and_the_next_upload_works",
@@ -134,6 +136,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "attacks/test_disk.py::test_decoded_pixels_take_their_room_before_they_are_written",
         "test_files.py::test_whatever_fails_the_old_file_stays_and_nothing_else",
         "test_artifacts.py::test_full_disk_leaves_the_old_manifest",
+        "attacks/test_disk.py::test_a_table_that_finds_no_room_says_how_to_go_on",
         "serving/test_predict.py::test_full_disk_keeps_the_rows_so_far",
         "networks/test_weights.py::test_killed_while_writing_the_old_file_stays",
     ),

@@ -24,6 +24,7 @@ from core.serving.gate import Verdict
 from core.serving.output import COLUMNS
 from core.serving.overlay import encode_png
 from core.serving.registry import Registry
+from core.settings import MAX_UPLOAD_BYTES
 
 
 def touch(folder, *names):
@@ -114,6 +115,17 @@ def test_an_unreadable_folder_has_the_systems_reason(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(OSError, match="found a folder"):
         read_limited(locked)
+
+
+def test_the_size_of_a_file_that_is_too_large_is_told_although_it_is_not_read(tmp_path):
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as stream:
+        stream.write(b"\xff\xd8\xff")
+        stream.truncate(500 * 2**20)
+    assert len(read_limited(large)) == MAX_UPLOAD_BYTES + 1
+    answer = Diagnoser(model=None).answer_file(large)
+    assert answer.status == REJECTED
+    assert answer.reason.startswith("Expected a file of at most 20 MB; this one has 500 MB.")
 
 
 def test_an_output_at_an_input_is_refused_under_every_name(tmp_path):

@@ -88,12 +88,28 @@ def segment(marker: int, body: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", 2 + len(body)) + body
 
 
-def empty_scans(count: int) -> bytes:
-    """A progressive JPEG of 8,000 x 5,000 whose first scans are followed by many that hold next to nothing."""
+def empty_scans(count: int, width: int = 8000, height: int = 4990) -> bytes:
+    """A progressive JPEG, by default of 40 megapixels, with many scans behind its own that hold next to nothing."""
     data = encode(photo(), "JPEG", progressive=True)
-    data = data.replace(struct.pack(">HH", 72, 96), struct.pack(">HH", 4990, 8000))
+    data = data.replace(struct.pack(">HH", 72, 96), struct.pack(">HH", height, width))
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * count + data[-2:]
+
+
+def tiff_of_jpeg(data: bytes, width: int, height: int) -> bytes:
+    """A TIFF that declares a JPEG of three components, two of them halved, as its one strip."""
+    bits, size = struct.pack("<HHH", 8, 8, 8), len(data)
+    colours = ((258, 3, 3, 4096 + size), (262, 3, 1, 6), (277, 3, 1, 3), (530, 3, 2, 2 | 2 << 16))
+    return tiff(*plain(width, height, (259, 3, 1, 7), (279, 4, 1, size), *colours), tail=data + bits)
+
+
+def jpegs_over_each_other() -> bytes:
+    """A TIFF of 17,368 tiles that each begin a byte later in the same 19 MB."""
+    count = 17_368
+    starts, sizes = np.arange(4096, 4096 + count, dtype="<u4"), np.full(count, 19_000_000, "<u4")
+    entries = ((322, 4, 1, 48), (323, 4, 1, 48), (324, 4, count, 19_100_000), (325, 4, count, 19_200_000))
+    tail = bytes(19_100_000 - 4096) + starts.tobytes().ljust(100_000, b"\0") + sizes.tobytes()
+    return tiff(*plain(8000, 4990, (259, 3, 1, 7), *entries), tail=tail)
 
 
 def profile_bomb() -> bytes:
@@ -153,9 +169,8 @@ def bombs() -> dict[str, tuple[bytes, str]]:
         "TIFF of tiles of a pixel": (
             tiff(*plain(2000, 2000, (322, 4, 1, 1), (323, 4, 1, 1), (324, 4, 4_000_000, 4096)), tail=bytes(huge)),
             "damaged"),
-        "TIFF of a JPEG of a hundred scans": (
-            tiff(*plain(8000, 4990, (259, 3, 1, 7), (279, 4, 1, len(empty_scans(100)))), tail=empty_scans(100)),
-            "damaged"),
+        "TIFF of a JPEG of ninety scans": (tiff_of_jpeg(empty_scans(80, 6000, 5000), 6000, 5000), "too_heavy"),
+        "TIFF of JPEGs over each other": (jpegs_over_each_other(), "damaged"),
         "TIFF that follows itself": (tiff(*plain(96, 96), tail=bytes(96 * 96), following=8), "multi_frame"),
         "TIFF of 10,000 pages": (
             tiff(*plain(96, 96), following=4096, tail=b"".join(
@@ -241,6 +256,38 @@ def test_bombs_end_within_a_second_and_300_mb(tmp_path):
     heavy = [(name, round(grown)) for name, _, _, grown in measured if grown > 300]
     assert not slow
     assert not heavy
+
+
+@pytest.mark.parametrize("scans", [0, 80])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_in_a_tiff_is_refused_for_its_work_alone(progressive, scans):
+    """As a bomb is made, but small: so it is not refused for anything else."""
+    data = encode(photo(), "JPEG", progressive=progressive)
+    last = data.rindex(b"\xff\xda")
+    again = data[last:-2] * scans * progressive
+    upload = read_image(tiff_of_jpeg(data[:-2] + again + data[-2:], 96, 72))
+    assert isinstance(upload, Upload), upload
+    assert np.abs(upload.pixels.astype(int) - np.asarray(photo())).mean() < 12  # a repeated scan refines anew
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_tiff_that_does_not_say_how_long_its_jpeg_is(missing):
+    """libtiff takes all that follows, in which scans would not have been counted."""
+    data = encode(photo(), "JPEG")
+    whole = tiff_of_jpeg(data, 96, 72)
+    size = struct.pack("<HHII", 279, 4, 1, len(data))
+    assert whole.count(size) == 1
+    without = struct.pack("<HHII", 280, 4, 1, 0) if missing else struct.pack("<HHII", 279, 4, 1, 0)
+    rejection = read_image(whole.replace(size, without))
+    assert isinstance(rejection, Rejection)
+    assert rejection.code == "damaged"
+
+
+def test_the_coefficients_of_a_jpeg_in_a_tiff_are_counted():
+    rejection = read_image(tiff_of_jpeg(empty_scans(0), 8000, 4990))
+    assert isinstance(rejection, Rejection)
+    assert rejection.code == "too_heavy"
+    assert "300 MB" in rejection.reason
 
 
 def zipped() -> bytes:

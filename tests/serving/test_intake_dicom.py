@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import random
+import struct
 import warnings
 from pathlib import Path
 
@@ -136,6 +137,34 @@ def test_monochrome_is_grey_over_its_whole_range(allocated, stored, signed, inve
     assert np.abs(upload.pixels.astype(int) - expected[..., None]).max() <= (4 if stored == 6 else 1)
 
 
+@pytest.mark.parametrize(
+    ("allocated", "stored", "high", "signed"),
+    [(16, 12, 15, 0), (16, 12, 13, 1), (16, 8, 15, 0), (8, 6, 7, 0)],
+)
+def test_values_may_lie_anywhere_in_their_samples(allocated, stored, high, signed):
+    """Below and above them lie other things: old files kept overlays there."""
+    grey, shift = photo()[..., 0].astype(np.int64), high + 1 - stored
+    values = grey << 4 if stored == 12 else grey >> (8 - stored)
+    others = np.random.default_rng(8).integers(0, 1 << allocated, grey.shape) & ~(
+        ((1 << stored) - 1) << shift
+    )
+    sign = (1 << (stored - 1)) if signed else 0
+    samples = ((values ^ sign) << shift | others).astype(f"<u{allocated // 8}")
+    upload = accept(
+        dicom(
+            samples.tobytes(),
+            SamplesPerPixel=1,
+            PhotometricInterpretation="MONOCHROME2",
+            PlanarConfiguration=None,
+            BitsAllocated=allocated,
+            BitsStored=stored,
+            HighBit=high,
+            PixelRepresentation=signed,
+        )
+    )
+    assert np.abs(upload.pixels.astype(int) - grey[..., None]).max() <= (4 if stored == 6 else 1)
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_palette(bits):
     image = Image.fromarray(photo()).quantize(40)
@@ -162,9 +191,10 @@ def test_samples_are_turned_part_by_part(monkeypatch):
     elements = {tag: np.array([40, 3, 8], "<u2").tobytes() for tag in intake._DESCRIPTORS}
     elements |= {tag: rng.integers(0, 255, 40).astype(np.uint8).tobytes() for tag in intake._TABLES}
     indices = rng.integers(0, 50, (20, 50)).astype(np.uint8)
-    whole = intake._eight_bits(samples, 12, True), intake._look_up(elements, indices)
+    signed, plain = intake.Depth(12, signed=True), intake.Depth(8)
+    whole = intake._eight_bits(samples, signed), intake._look_up(elements, indices, plain)
     monkeypatch.setattr(intake, "_STEP", 7)
-    parts = intake._eight_bits(samples, 12, True), intake._look_up(elements, indices)
+    parts = intake._eight_bits(samples, signed), intake._look_up(elements, indices, plain)
     for one, other in zip(whole, parts, strict=True):
         np.testing.assert_array_equal(one, other)
     assert whole[1].shape == (20, 50, 3)
@@ -210,6 +240,13 @@ def test_jpeg_baseline():
     np.testing.assert_array_equal(accept(data).pixels, expected)
 
 
+def test_a_jpeg_that_ends_early():
+    stream = jpeg(photo(), quality=95)
+    half = stream[: len(stream) // 4 * 2] + b"\xff\xd9"
+    data = dicom(encapsulate([half]), syntax=JPEGBaseline8Bit, PhotometricInterpretation="YBR_FULL_422")
+    refuse(data, "truncated")
+
+
 def test_jpeg_of_another_size_than_declared():
     stream = jpeg(photo(), quality=95)
     refuse(dicom(encapsulate([stream]), syntax=JPEGBaseline8Bit, Rows=SHAPE[0] + 1), "damaged")
@@ -252,6 +289,27 @@ def test_the_icon_is_not_the_picture(undefined):
     np.testing.assert_array_equal(accept(target.getvalue()).pixels, photo())
 
 
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("within", [False, True])
+def test_a_sequence_that_is_called_unknown_is_implicit_inside(undefined, within):
+    """What software writes that does not know a private sequence: UN, of undefined length (PS3.5, 6.2.2)."""
+    header, endless = struct.Struct("<HHI"), 0xFFFFFFFF
+    text = header.pack(0x0009, 0x1001, 14) + b"UN\0\0is no type"
+    rows = header.pack(0x0028, 0x0010, 2) + b"\7\0"
+    ends = header.pack(0xFFFE, 0xE00D, 0) if undefined else b""
+    item = header.pack(0xFFFE, 0xE000, endless if undefined else len(text + rows)) + text + rows + ends
+    unknown = b"\x09\0\x10\x10UN\0\0\xff\xff\xff\xff" + item + header.pack(0xFFFE, 0xE0DD, 0)
+    if within:  # an ordinary sequence, behind which elements have types again
+        opened = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff" + header.pack(0xFFFE, 0xE000, endless)
+        typed = b"\x08\0\x50\x11UI\4\x001.2\0"
+        unknown = opened + unknown + typed + header.pack(0xFFFE, 0xE00D, 0) + header.pack(0xFFFE, 0xE0DD, 0)
+    data = dicom(photo().tobytes())
+    at = data.index(b"\x10\0\x10\0PN")
+    data = data[:at] + unknown + data[at:]
+    np.testing.assert_array_equal(pydicom.dcmread(io.BytesIO(data)).pixel_array, photo())
+    np.testing.assert_array_equal(accept(data).pixels, photo())
+
+
 def test_other_objects_are_named():
     assert (
         "CT Image"
@@ -271,6 +329,8 @@ def test_other_objects_are_named():
         ({"PhotometricInterpretation": "HSV"}, "unsupported"),
         ({"SamplesPerPixel": 1}, "unsupported"),
         ({"BitsAllocated": 32, "BitsStored": 32}, "unsupported"),
+        ({"BitsStored": 7, "HighBit": 5}, "damaged"),
+        ({"HighBit": 8}, "damaged"),
         ({"syntax": DeflatedExplicitVRLittleEndian}, "unsupported"),
     ],
 )

@@ -19,7 +19,7 @@ from core import settings
 from core.serving.intake import bmp, dicom, jpeg, png, tiff, webp
 from core.serving.intake.convert import display_copy, upright_rgb
 from core.serving.intake.raster import Raster
-from core.serving.intake.refusal import FAILURES, Refused, damaged
+from core.serving.intake.refusal import FAILURES, Refused, damaged, too_large
 from core.serving.intake.sniff import kind_of
 from core.serving.intake.upload import Rejection, Upload, display_name
 
@@ -60,11 +60,7 @@ def read_image(data: bytes, name: str | None = None) -> Upload | Rejection:
 def _read(data: bytes, shown: str) -> Upload:
     """`read_image` where refusals are raised."""
     if len(data) > settings.MAX_UPLOAD_BYTES:
-        limit, came = settings.MAX_UPLOAD_BYTES / 2**20, len(data) / 2**20
-        raise Refused(
-            "too_large",
-            f"Expected a file of at most {limit:g} MB; this one has {came:.1f} MB. Please export the picture smaller.",
-        )
+        raise too_large(len(data))
     kind = kind_of(data)
     try:
         with _DECODERS:

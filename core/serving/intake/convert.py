@@ -4,6 +4,7 @@
 |---|---|
 | RGB, with a colour profile | sRGB by that profile, perceptual intent |
 | grey (1, 2, 4, 8 bits), with a colour profile or not | three equal channels, by the profile if it is one for grey |
+| grey deeper than that where white is zero | as the others, turned |
 | palette | its colours |
 | alpha, a transparent colour | laid over white |
 | CMYK | sRGB by its profile, otherwise by Pillow's plain formula |
@@ -28,12 +29,14 @@ from PIL import Image, ImageChops, ImageCms
 
 from core import settings
 from core.serving.intake import icc
-from core.serving.intake.raster import Raster
+from core.serving.intake.raster import DEEP_GREY, Raster
 from core.serving.intake.refusal import Refused
 
 _STRIP_PIXELS = 1 << 20
 _ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
-_DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N")
+_GREY_MODES = ("1", "L", "LA", "La")
+_SRGB_WITHIN = 2
+"""How far, of 255, a profile may change a colour and still be one for sRGB: those of different makers round."""
 _IGNORED = "The file's colour profile is damaged or does not fit the picture and was ignored."
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda a: cv2.flip(a, 1),
@@ -56,8 +59,7 @@ def upright_rgb(raster: Raster) -> tuple[np.ndarray, tuple[str, ...]]:
         convert = _strip_converter(image, raster, notes)
         pixels = np.empty((image.height, image.width, 3), np.uint8)
         for top, strip in _strips(image):
-            stored = ImageChops.invert(strip) if raster.inverted else strip
-            pixels[top : top + strip.height] = np.asarray(convert(stored))
+            pixels[top : top + strip.height] = np.asarray(convert(strip))
     if raster.orientation in _UPRIGHT:
         pixels = _UPRIGHT[raster.orientation](pixels)
         notes.append("The picture was turned upright as its camera recorded it.")
@@ -87,29 +89,33 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 def _strip_converter(image: Image.Image, raster: Raster, notes: list[str]) -> _Convert:
     """What turns a strip of `image` into an RGB strip; says in `notes` what it changes."""
     profile, shift = raster.profile, raster.bits - 8
-    if image.mode in _DEEP_GREY:
+    if image.mode in DEEP_GREY:
         notes.append(f"The picture was reduced from {raster.bits} bits a channel to 8.")
         colours = _colours("L", profile, notes)
-        return lambda strip: colours(Image.fromarray((np.asarray(strip) >> shift).astype(np.uint8)))
+        white = 255 if raster.inverted else 0
+        return lambda strip: colours(Image.fromarray((np.asarray(strip) >> shift ^ white).astype(np.uint8)))
     if image.mode in ("I", "F"):
         scale = _scale_of_numbers(image)
         notes.append("The picture's numbers were scaled to 8 bits.")
         colours = _colours("L", profile, notes)
         return lambda strip: colours(Image.fromarray((np.asarray(strip) * scale + 0.5).astype(np.uint8)))
     if image.mode in _ALPHA_MODES or "transparency" in image.info:
-        colours = _colours("RGB", profile, notes)
+        mode = "L" if image.mode in _GREY_MODES else "RGB"
+        colours = _colours(mode, profile, notes)
         opaque = image.mode in _ALPHA_MODES and image.getextrema()[-1] == (255, 255)
         if not opaque:
             notes.append("Transparent areas were filled with white.")
-        return lambda strip: _over_white(strip.convert("RGBA"), colours)
+        return lambda strip: _over_white(strip.convert(mode + "A"), colours)
     mode = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB"}.get(image.mode, image.mode)
     colours = _colours(mode, profile, notes)
+    if raster.inverted:
+        return lambda strip: colours(ImageChops.invert(strip))
     return lambda strip: colours(strip if strip.mode == mode else strip.convert(mode))
 
 
 def _over_white(strip: Image.Image, colours: _Convert) -> Image.Image:
-    """An RGBA strip's colours over white."""
-    rgb = colours(strip.convert("RGB"))
+    """The colours of an LA or RGBA strip over white."""
+    rgb = colours(strip.getchannel("L") if strip.mode == "LA" else strip.convert("RGB"))
     return Image.composite(rgb, Image.new("RGB", strip.size, "white"), strip.getchannel("A"))
 
 
@@ -148,15 +154,26 @@ def _colours(mode: str, profile: bytes | None, notes: list[str]) -> _Convert:
         expected, reduced = icc.reduce(profile)
         if expected != mode and (mode, expected) != ("L", "RGB"):
             raise ValueError(expected)
-        if reduced is None:
-            return _plain
         # Grey pictures often carry the RGB profile of their camera: their three equal channels go through it.
         transform = _transform(ImageCms.ImageCmsProfile(io.BytesIO(reduced)), expected)
+        if expected == "RGB" and _changes_nothing(transform):
+            return _plain
     except (ImageCms.PyCMSError, OSError, ValueError):  # the last is `icc.reduce`'s, the others are ImageCms'
         notes.append(_IGNORED)
         return _plain
     notes.append("Colours were converted from the file's own colour profile to sRGB.")
     return transform
+
+
+def _changes_nothing(transform: _Convert) -> bool:
+    """Whether RGB colours stay what they are, apart from rounding: their profile is sRGB's.
+
+    Its name would not tell: "Linear sRGB" has the primaries of sRGB and another curve.
+    """
+    levels = np.linspace(0, 255, 18).astype(np.uint8)  # every 15th
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(18, -1, 3)
+    changed = np.asarray(transform(Image.fromarray(colours)))
+    return int(np.abs(changed.astype(int) - colours).max()) <= _SRGB_WITHIN
 
 
 def _plain(strip: Image.Image) -> Image.Image:

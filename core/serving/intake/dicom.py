@@ -10,7 +10,7 @@ Source: DICOM PS3.3 C.7.6.3, PS3.5 section 8 and annexes A and G.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -42,10 +42,11 @@ OBJECTS = (
 """Secondary capture; visible-light endoscopic, microscopic, photographic, ophthalmic and dermoscopic photography."""
 
 _CLASS, _SAMPLES, _PHOTOMETRIC, _PLANAR, _FRAMES = 0x00080016, 0x00280002, 0x00280004, 0x00280006, 0x00280008
-_ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED = 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103
+_ROWS, _COLUMNS = 0x00280010, 0x00280011
+_ALLOCATED, _STORED, _HIGH_BIT, _SIGNED = 0x00280100, 0x00280101, 0x00280102, 0x00280103
 _DESCRIPTORS, _TABLES = (0x00281101, 0x00281102, 0x00281103), (0x00281201, 0x00281202, 0x00281203)
 _ICC, _PIXELS = 0x00282000, 0x7FE00010
-WANTED = (_CLASS, _SAMPLES, _PHOTOMETRIC, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED,
+WANTED = (_CLASS, _SAMPLES, _PHOTOMETRIC, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT, _SIGNED,
           *_DESCRIPTORS, *_TABLES, _ICC, _PIXELS)  # fmt: skip
 _CHANNELS = {
     "MONOCHROME1": 1,
@@ -59,6 +60,19 @@ _EXPORT = "Please export the photograph as JPEG or PNG."
 _STEP = 1 << 20
 """Samples that are turned into others at once: numpy's indices and products are several times as large."""
 _COMPRESSED = "The picture in this DICOM file is stored in a way that is not read"
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Which bits of a sample are its value: `stored` ones from bit `shift` on; other things may lie in the others."""
+
+    stored: int
+    shift: int = 0
+    signed: bool = False
+
+    def values(self, samples: np.ndarray) -> np.ndarray:
+        """The values of some samples as uint32, the two's complement where they are signed."""
+        return samples.astype(np.uint32) >> self.shift & (1 << self.stored) - 1
 
 
 def read(data: bytes) -> Raster:
@@ -126,9 +140,9 @@ def _from_jpeg(elements: dict[int, bytes], width: int, height: int) -> Raster:
     header = jpeg.read_header(stream)
     if (header.width, header.height) != (width, height):
         raise damaged(KIND)
-    end, scans = jpeg.find_end(stream, header.scan)
-    jpeg.check_work(header, scans)
-    raster = jpeg.decode_scans(stream, header, end, transform=0 if model == "RGB" else 1)
+    scans = jpeg.find_scans(stream, header)
+    jpeg.check_work(header, scans.count)
+    raster = jpeg.decode_scans(stream, header, scans, transform=0 if model == "RGB" else 1)
     if model == "MONOCHROME1":
         raster = replace(raster, image=raster.image.point(lambda value: 255 - value))
     return raster
@@ -138,11 +152,7 @@ def _from_samples(elements: dict[int, bytes], width: int, height: int, rle: bool
     """The picture in plain or run-length coded samples."""
     model = _colour_model(elements)
     channels, allocated = _CHANNELS[model], _number(elements, _ALLOCATED, 8)
-    stored = _number(elements, _STORED, allocated)
-    if allocated not in (8, 16) or not 1 <= stored <= allocated or (rle and allocated != 8):
-        raise unsupported(
-            "Expected 8 or 16 bits a sample; the picture in this DICOM file has another number", _EXPORT
-        )
+    depth = _depth(elements, allocated, rle)
     halved = model == "YBR_FULL_422" and not rle
     samples = width * height * (2 if halved else channels)
     # Run-length coded samples of 20 MB are any number; beside them lie their eight bits, the pixels and the picture.
@@ -158,8 +168,8 @@ def _from_samples(elements: dict[int, bytes], width: int, height: int, rle: bool
             raise truncated(KIND)
         flat = np.frombuffer(raw, np.uint8 if allocated == 8 else "<u2", samples)
     if model == "PALETTE COLOR":
-        return Raster(Image.fromarray(_look_up(elements, flat.reshape(height, width))))
-    grey = _eight_bits(flat, stored, _number(elements, _SIGNED, 0) == 1)
+        return Raster(Image.fromarray(_look_up(elements, flat.reshape(height, width), depth)))
+    grey = _eight_bits(flat, depth)
     if channels == 1:
         grey = 255 - grey if model == "MONOCHROME1" else grey
         return Raster(Image.fromarray(grey.reshape(height, width)))
@@ -173,15 +183,27 @@ def _from_samples(elements: dict[int, bytes], width: int, height: int, rle: bool
     return Raster(image)
 
 
-def _eight_bits(samples: np.ndarray, stored: int, signed: bool) -> np.ndarray:
-    """Samples of `stored` bits -> uint8 over their whole range; signed ones are moved so that none is negative."""
-    if stored == 8 and not signed:
+def _depth(elements: dict[int, bytes], allocated: int, rle: bool) -> Depth:
+    """Where the values lie in samples of so many bits; raises `Refused` where that makes no sense or is not read."""
+    stored = _number(elements, _STORED, allocated)
+    if allocated not in (8, 16) or not 1 <= stored <= allocated or (rle and allocated != 8):
+        raise unsupported(
+            "Expected 8 or 16 bits a sample; the picture in this DICOM file has another number", _EXPORT
+        )
+    shift = _number(elements, _HIGH_BIT, stored - 1) + 1 - stored
+    if not 0 <= shift <= allocated - stored:
+        raise damaged(KIND)
+    return Depth(stored, shift, _number(elements, _SIGNED, 0) == 1)
+
+
+def _eight_bits(samples: np.ndarray, depth: Depth) -> np.ndarray:
+    """Samples -> uint8 over the whole range of their values; signed ones are moved so that none is negative."""
+    if depth == Depth(8):
         return samples.astype(np.uint8, copy=False)
-    largest, sign = (1 << stored) - 1, (1 << (stored - 1)) if signed else 0
+    largest, sign = (1 << depth.stored) - 1, (1 << (depth.stored - 1)) if depth.signed else 0
     result = np.empty(len(samples), np.uint8)
     for at in range(0, len(samples), _STEP):
-        values = (samples[at : at + _STEP].astype(np.uint32) & largest) ^ sign
-        result[at : at + _STEP] = values * 255 // largest
+        result[at : at + _STEP] = (depth.values(samples[at : at + _STEP]) ^ sign) * 255 // largest
     return result
 
 
@@ -196,7 +218,7 @@ def _double_colours(samples: np.ndarray, width: int, height: int) -> np.ndarray:
     return pixels
 
 
-def _look_up(elements: dict[int, bytes], indices: np.ndarray) -> np.ndarray:
+def _look_up(elements: dict[int, bytes], indices: np.ndarray, depth: Depth) -> np.ndarray:
     """A palette picture's (height, width, 3) colours."""
     result = np.empty((*indices.shape, 3), np.uint8)
     flat, coloured = indices.reshape(-1), result.reshape(-1, 3)
@@ -214,7 +236,7 @@ def _look_up(elements: dict[int, bytes], indices: np.ndarray) -> np.ndarray:
             colours = colours >> 8
         colours = colours.astype(np.uint8)
         for at in range(0, len(flat), _STEP):
-            part = np.clip(flat[at : at + _STEP].astype(int) - first, 0, count - 1)
+            part = np.clip(depth.values(flat[at : at + _STEP]).astype(int) - first, 0, count - 1)
             coloured[at : at + _STEP, channel] = colours[part]
     return result
 

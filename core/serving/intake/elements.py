@@ -42,26 +42,33 @@ def transfer_syntax(data: bytes) -> tuple[str, int]:
 def read(data: bytes, position: int, syntax: str, wanted: Collection[int]) -> dict[int, bytes]:
     """The top level's wanted elements from `position` on; one of undefined length reaches to the file's end.
 
-    Little endian, explicit or implicit. Elements inside sequences are not of the picture and are left out.
+    Little endian, explicit or implicit. Elements inside sequences are not of the picture and are left out. A sequence
+    whose type got lost (UN, of undefined length) is implicit inside, whatever the file is (PS3.5, 6.2.2).
     """
     # Some files have an implicit data set behind a header that says explicit: no two capitals where the type stands.
     explicit = syntax != IMPLICIT and data[position + 4 : position + 6].isalpha()
     found: dict[int, bytes] = {}
     depth = 0  # in how many sequences and items of undefined length
+    unknown = None  # the depth at which the UN lies that all of this is in
     for _ in range(MAX_ELEMENTS):
         if position + 8 > len(data):
             return found
-        tag, length, start = _header(data, position, explicit)
-        position = start
+        typed = explicit and unknown is None
+        kind = data[position + 4 : position + 6] if typed else b""
+        tag, length, position = _header(data, position, typed)
         if tag in (_ITEM_END, _SEQUENCE_END):
             depth = max(0, depth - 1)
+            if depth == unknown:
+                unknown = None
         elif length == _UNDEFINED:
             if depth == 0 and tag in wanted:
-                found[tag] = data[start:]
+                found[tag] = data[position:]
                 return found
+            if kind == b"UN":
+                unknown = depth
             depth += 1
         else:
-            position += length
+            start, position = position, position + length
             if depth == 0 and tag in wanted:
                 if position > len(data):
                     raise truncated(KIND)

@@ -21,8 +21,8 @@ _SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 _CHANNELS = {"RGB": 3, "L": 1, "CMYK": 4}
 
 
-def reduce(profile: bytes) -> tuple[str, bytes | None]:
-    """Pillow's mode of the colours that a profile is for, and the reduced profile; None in place of sRGB's.
+def reduce(profile: bytes) -> tuple[str, bytes]:
+    """Pillow's mode of the colours that a profile is for, and the reduced profile.
 
     Raises ValueError for a profile that is damaged, too large, or for other colours than RGB, grey and CMYK.
     """
@@ -32,9 +32,6 @@ def reduce(profile: bytes) -> tuple[str, bytes | None]:
     if mode is None or profile[20:24] not in (b"XYZ ", b"Lab "):
         raise ValueError("a colour profile of another kind")
     tags = _tags(profile)
-    name = tags.get(b"desc", b"")[:200]
-    if mode == "RGB" and (b"sRGB" in name or "sRGB".encode("utf-16be") in name):
-        return mode, None
     kept = {key: tags[key] for key in (*_SHAPES, *_TABLES) if key in tags}
     for key, tag in kept.items():
         _check(key, tag, _CHANNELS[mode])

@@ -5,6 +5,13 @@ comments, thumbnails, Photoshop's blocks and whatever lies behind the end of the
 save several pictures in one file (MPO): the first is the photograph, the others are previews, depth or the other
 eye, so the first is taken and a note says so.
 
+A file that was cut off may still end in an end mark: whoever shows or copies such files adds it, since decoders ask
+for it. libjpeg then fills what is missing with grey and warns where nobody hears it. Pixels do not tell (a border
+can be the same grey), but the coded data do: a single scan is decoded without an end mark behind it, so that a
+decoder which needs more data says so instead of filling (`_BEHIND_SCAN`), and of several scans each coefficient must
+be among them to its last bit. An early end inside the last of several scans goes unseen; in a progressive JPEG that
+scan refines what is there already.
+
 Source of the markers: ITU-T T.81, table B.1; of Adobe's: libjpeg.txt, "Special color spaces".
 """
 
@@ -30,6 +37,11 @@ _READ_FRAMES = {0xC0: "baseline", 0xC1: "sequential", 0xC2: "progressive"}
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE, 0xCF, 0xDE, 0xDF}
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+_BEHIND_SCAN = b"\xff\0" * 8
+"""What stands in place of the end mark behind a single scan. libjpeg fetches up to 64 bits ahead of what it decodes,
+and waits where these are not there; ones are what T.81 (F.1.2.3) pads with, and hardly a code begins with so many,
+so that of a block that is missing they make no more than two."""
+_ALL_COEFFICIENTS = (1 << 64) - 1
 _EXPORT = "Please export it as an ordinary (baseline) JPEG."
 
 
@@ -42,6 +54,8 @@ class Header:
     progressive: bool = False
     sampling: tuple[tuple[int, int], ...] = ()
     """(horizontal, vertical) factor of each component."""
+    components: tuple[int, ...] = ()
+    """The number that scans call each of them by."""
     kept: list[bytes] = field(default_factory=list)
     """Segments that the decoder gets."""
     adobe: bool = False
@@ -53,28 +67,41 @@ class Header:
     """Where the first scan begins."""
 
 
+@dataclass(frozen=True)
+class Scans:
+    """What lies between the first scan and the end of the picture."""
+
+    count: int
+    first_end: int
+    """Where the data of the first scan end."""
+    end: int
+    """Behind the picture's end mark."""
+
+
 def read(data: bytes) -> Raster:
     """The picture in a JPEG file; raises `Refused` or one of `refusal.FAILURES`."""
     header = read_header(data)
-    end, scans = find_end(data, header.scan)
-    check_work(header, scans)
+    scans = find_scans(data, header)
+    check_work(header, scans.count)
     orientation, notes = _orientation(header)
     if header.several:
         notes.append("The file holds several pictures; the first was taken.")
-    elif len(data[end : end + 4096].strip(b"\0\xff")):
+    elif len(data[scans.end : scans.end + 4096].strip(b"\0\xff")):
         notes.append("Data behind the end of the picture was left out.")
-    raster = decode_scans(data, header, end)
+    raster = decode_scans(data, header, scans)
     return replace(raster, orientation=orientation, notes=(*notes, *raster.notes))
 
 
-def decode_scans(data: bytes, header: Header, end: int, transform: int | None = None) -> Raster:
-    """Decode what lies between the header and `end`.
+def decode_scans(data: bytes, header: Header, scans: Scans, transform: int | None = None) -> Raster:
+    """Decode the scans; raises `Refused` where a single one ends before the picture does.
 
     `transform` says how colours are stored where something else than the file itself knows (DICOM): 0 as RGB,
     1 as YCbCr; a file's own Adobe mark comes first.
     """
     mark = [] if transform is None or header.adobe else [_ADOBE + bytes([transform])]
-    clean = b"".join([b"\xff\xd8", *mark, *header.kept, memoryview(data)[header.scan : end]])
+    single = scans.count == 1 and not header.progressive
+    coded = memoryview(data)[header.scan : scans.first_end if single else scans.end]
+    clean = b"".join([b"\xff\xd8", *mark, *header.kept, coded, _BEHIND_SCAN if single else b""])
     image = decode(clean, KIND, (header.width, header.height), KIND)
     parts = header.profile
     whole = parts and sorted(parts) == list(range(1, len(parts) + 1))
@@ -158,39 +185,72 @@ def _frame(header: Header, marker: int, content: bytes) -> None:
     if not all(1 <= factor <= 4 for pair in factors for factor in pair):
         raise damaged(KIND)
     header.width, header.height, header.sampling = width, height, factors
+    header.components = tuple(content[6::3])
     header.progressive = _READ_FRAMES[marker] == "progressive"
 
 
-def find_end(data: bytes, position: int) -> tuple[int, int]:
-    """Where the picture ends (behind its end mark) and how many scans it has; `position` is the first scan's."""
-    scans = 0
+def find_scans(data: bytes, header: Header) -> Scans:
+    """How many scans there are and where they end; raises `Refused` where they leave something out of the picture."""
+    position, count, first_end = header.scan, 0, 0
+    sent = dict.fromkeys(header.components, 0)
     for _ in range(MAX_SEGMENTS):
         found = _MARKER_IN_SCAN.search(data, position)
         if found is None:
             raise truncated(KIND)
         marker, position = data[found.start() + 1], found.end()
+        if count == 1:
+            first_end = first_end or found.start()
         if marker == _EOI:
-            return position, scans
-        scans += marker == _SOS
-        if marker in _READ_FRAMES or marker in _OTHER_FRAMES or marker == _SOI or scans > MAX_SCANS:
+            if any(bits != _ALL_COEFFICIENTS for bits in sent.values()):
+                raise truncated(KIND)
+            return Scans(count, first_end, position)
+        count += marker == _SOS
+        if marker in _READ_FRAMES or marker in _OTHER_FRAMES or marker == _SOI or count > MAX_SCANS:
             raise damaged(KIND)
         if marker != _TEM:
-            position += max(2, int.from_bytes(data[position : position + 2]))
+            start, position = position, position + max(2, int.from_bytes(data[position : position + 2]))
+            if position > len(data):
+                raise truncated(KIND)
+            if marker == _SOS:
+                _count_sent(sent, data[start + 2 : position], header.progressive)
     raise damaged(KIND)
+
+
+def _count_sent(sent: dict[int, int], content: bytes, progressive: bool) -> None:
+    """Add the coefficients that a scan brings to their last bit to those that each component has: bit k for the k-th.
+
+    Raises IndexError for a scan's header that is too short.
+    """
+    number = content[0]
+    first, last, precision = content[1 + 2 * number], content[2 + 2 * number], content[3 + 2 * number]
+    if not progressive:  # the three mean nothing there
+        bits = _ALL_COEFFICIENTS
+    elif precision & 15:
+        bits = 0  # a later scan refines them
+    else:
+        bits = (1 << min(last, 63) + 1) - (1 << min(first, 63))
+    for component in content[1 : 1 + 2 * number : 2]:
+        sent[component] = sent.get(component, 0) | bits
 
 
 def check_work(header: Header, scans: int) -> None:
     """Refuse what would take the decoder too long or too much memory."""
     pixels = header.width * header.height
-    if scans * pixels > SCAN_PIXELS:
-        raise Refused(
-            "too_heavy", f"This JPEG is stored in {scans} passes, far more than a photograph has. {_EXPORT}"
-        )
+    check_passes(scans * pixels, pixels, KIND)
     if header.progressive or scans > 1:
         # libjpeg then holds every coefficient (2 bytes) beside Pillow's 4 bytes a pixel.
         widest, tallest = (max(pair[axis] for pair in header.sampling) for axis in (0, 1))
         share = sum(h * v for h, v in header.sampling) / (widest * tallest)
         check_memory(int(pixels * (2 * share + 4)), "progressive JPEG", _EXPORT)
+
+
+def check_passes(decoded: int, pixels: int, kind: str) -> None:
+    """Refuse a picture of so many `pixels` of which the scans go through `decoded` in all."""
+    if decoded > SCAN_PIXELS:
+        raise Refused(
+            "too_heavy",
+            f"This {kind} is stored in {decoded // pixels} passes, far more than a photograph has. {_EXPORT}",
+        )
 
 
 def _orientation(header: Header) -> tuple[int, list[str]]:

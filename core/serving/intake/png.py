@@ -3,11 +3,15 @@
 Text, times, EXIF and private chunks never reach the decoder, so compressed text cannot expand; the colour profile is
 inflated here, up to `icc.MAX_BYTES`.
 
-Source: PNG specification, third edition, sections 5 and 11.
+The pixels are inflated once before, in small pieces that are only counted: where a stream ends well but early, Pillow
+leaves the rows that are missing black and says nothing.
+
+Source: PNG specification, third edition, sections 5, 7, 8 and 11.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 
@@ -23,14 +27,18 @@ _FRAME = 12
 """Bytes of a chunk around its content: length, name, checksum."""
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_MAX_RATIO = 1032
-"""Deflate cannot expand by more (RFC 1951: 258 bytes from 2 bits)."""
+_INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4),
+               (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # fmt: skip
+_WHOLE = ((0, 0, 1, 1),)
+"""Passes over the picture: first column and row, steps to the next ones."""
+_PIECE, _STEP = 1 << 16, 1 << 20
+"""Bytes that are inflated, and at most come out of it, at once."""
 
 
 def read(data: bytes) -> Raster:
     """The picture in a PNG file; raises `Refused` or one of `refusal.FAILURES`."""
     chunks, end = _chunks(data)
-    width, height, depth, colour = struct.unpack_from(">IIBB", _content(chunks[b"IHDR"][0]))
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", _content(chunks[b"IHDR"][0]))
     notes = []
     orientation = 1
     if b"acTL" in chunks and _content(chunks[b"acTL"][0])[:4] not in (b"\0\0\0\0", b"\0\0\0\1"):
@@ -44,8 +52,8 @@ def read(data: bytes) -> Raster:
         notes.append("One colour that the file calls transparent was left as it is.")
     if end < len(data):
         notes.append("Data behind the end of the picture was left out.")
-    stream = sum(len(chunk) - _FRAME for chunk in chunks.get(b"IDAT", []))
-    if stream * _MAX_RATIO < height * (width * depth * _CHANNELS.get(colour, 1) // 8):
+    bits = depth * _CHANNELS.get(colour, 1)
+    if _ends_early(chunks.get(b"IDAT", []), _stream_length(width, height, bits, interlaced)):
         raise truncated(KIND)
     wanted = (chunk for name in _NEEDED for chunk in chunks.get(name, [])[: None if name == b"IDAT" else 1])
     image = decode(b"".join([_MAGIC, *wanted]), KIND, (width, height), KIND)
@@ -86,6 +94,32 @@ def _chunks(data: bytes) -> tuple[dict[bytes, list[memoryview]], int]:
         if name == b"IEND":
             return chunks, position
     raise damaged(KIND)
+
+
+def _stream_length(width: int, height: int, bits: int, interlaced: int) -> int:
+    """Bytes of all rows of a picture of so many bits a pixel, each row with the filter's byte before it."""
+    length = 0
+    for left, top, right, down in _INTERLACED if interlaced else _WHOLE:
+        columns, rows = math.ceil((width - left) / right), math.ceil((height - top) / down)
+        length += rows * (1 + math.ceil(columns * bits / 8))
+    return length
+
+
+def _ends_early(chunks: list[memoryview], length: int) -> bool:
+    """Whether the stream in these IDAT chunks inflates to less than `length` bytes; a broken one is the decoder's."""
+    inflater = zlib.decompressobj()
+    for chunk in chunks:
+        for start in range(8, len(chunk) - 4, _PIECE):
+            piece = chunk[start : min(start + _PIECE, len(chunk) - 4)]
+            try:
+                while length > 0 and (came := inflater.decompress(piece, _STEP)):
+                    length -= len(came)
+                    piece = inflater.unconsumed_tail
+            except zlib.error:
+                return False
+            if length <= 0 or inflater.eof:
+                return length > 0
+    return length > 0
 
 
 def _profile(chunks: dict[bytes, list[memoryview]], notes: list[str]) -> bytes | None:

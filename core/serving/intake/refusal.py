@@ -54,6 +54,16 @@ def damaged(kind: str) -> Refused:
     )
 
 
+def too_large(size: int) -> Refused:
+    """A file of more bytes than an upload may have."""
+    limit, came = (f"{value / 2**20:.1f}".removesuffix(".0") for value in (settings.MAX_UPLOAD_BYTES, size))
+    found = "a little more" if came == limit else f"{came} MB"
+    return Refused(
+        "too_large",
+        f"Expected a file of at most {limit} MB; this one has {found}. Please export the picture smaller.",
+    )
+
+
 def unsupported(what: str, instead: str = "Please export it as an ordinary JPEG or PNG.") -> Refused:
     """A variety of a supported format that is not read; `what` is a sentence without its full stop."""
     return Refused("unsupported", f"{what}. {instead}")

@@ -4,7 +4,7 @@ Every tag's values may lie anywhere in a TIFF, so a small file can name the same
 pixel or tiles far larger than the picture. All of that is counted here first. Pillow and libtiff then read a copy
 whose only directory holds the tags in `KEPT`: no EXIF, GPS, further pages or private tags.
 
-Inside a JPEG-compressed part libtiff bounds scans and memory itself (100 of each, the latter in MB).
+JPEG-compressed parts may have many scans, too; those of all parts together are counted as those of a bare JPEG.
 
 Further directories are allowed where they are smaller copies or masks of the picture (thumbnails, pyramids).
 Source: TIFF 6.0 (Adobe, 1992), sections 4 to 22.
@@ -16,8 +16,8 @@ import math
 import struct
 
 from core import settings
-from core.serving.intake import ifd
-from core.serving.intake.raster import Raster, decode
+from core.serving.intake import ifd, jpeg
+from core.serving.intake.raster import DEEP_GREY, Raster, decode
 from core.serving.intake.refusal import (
     Refused,
     check_memory,
@@ -39,7 +39,11 @@ MAX_PAGES = 16
 MAX_VALUES = {273: MAX_PARTS, 279: MAX_PARTS, 324: MAX_PARTS, 325: MAX_PARTS, 320: 3 * 65536, 347: 65536}
 """Values that a tag may have, where more than 16 make sense: strips, tiles, palette, JPEG tables."""
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANES = 254, 256, 257, 258, 259, 277, 284
-_STRIPS, _STRIP_ROWS, _TILE_WIDTH, _TILE_HEIGHT, _TILES = 273, 278, 322, 323, 324
+_STRIPS, _STRIP_ROWS, _STRIP_SIZES = 273, 278, 279
+_TILES, _TILE_WIDTH, _TILE_HEIGHT, _TILE_SIZES = 324, 322, 323, 325
+_PHOTOMETRIC, _WHITE_IS_ZERO, _JPEG = 262, 0, 7
+_SCAN = b"\xff\xda"
+"""Begins a scan of a JPEG; in the data of one, an FF is always followed by 0 or the number of a restart."""
 _ICC = 34675
 _SMALLER_OR_MASK = 1 | 4
 _EXPORT = "Please export it as an ordinary JPEG, PNG or TIFF."
@@ -71,7 +75,11 @@ def read(data: bytes) -> Raster:
     orientation = directory.number(data, ifd.ORIENTATION, 1)
     held = directory.entries.get(_ICC)
     profile = data[held.offset : held.offset + held.size] if held else None
-    return Raster(image, orientation if 1 <= orientation <= 8 else 1, profile, notes, bits)
+    # Pillow turns grey of up to 8 bits itself where white is zero, but none that is deeper.
+    negative = bits > 8 and directory.number(data, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+    if negative and image.mode not in DEEP_GREY:
+        raise unsupported(f"Expected black to be zero; in this TIFF of {bits} bits white is", _EXPORT)
+    return Raster(image, orientation if 1 <= orientation <= 8 else 1, profile, notes, bits, inverted=negative)
 
 
 def _further_pages(data: bytes, first: ifd.Directory) -> tuple[str, ...]:
@@ -108,8 +116,30 @@ def _check_parts(data: bytes, directory: ifd.Directory, width: int, height: int,
     if expected > MAX_PARTS or len(offsets) < expected:
         raise damaged(KIND)
     # libtiff unpacks one part into a buffer of its own beside Pillow's image of at most 4 bytes a pixel.
-    buffer = part_width * part_height * bits * (samples if planes == 1 else 1) // 8
+    together = samples if planes == 1 else 1
+    buffer = part_width * part_height * bits * together // 8
     check_memory(buffer + 4 * width * height, KIND, _EXPORT)
+    if directory.number(data, _COMPRESSION, 1) == _JPEG:
+        sizes = directory.numbers(data, _TILE_SIZES if tiled else _STRIP_SIZES, MAX_PARTS)
+        if len(sizes) != len(offsets) or not all(sizes):  # libtiff would guess, and read on to the file's end
+            raise damaged(KIND)
+        most, decoded = _count_scans(data, list(zip(offsets, sizes, strict=True)), part_width * part_height)
+        jpeg.check_passes(decoded, width * height, KIND)
+        if most > 1:  # libjpeg then holds every coefficient (2 bytes) of a part beside the buffer
+            check_memory(buffer + 2 * part_width * part_height * together, KIND, _EXPORT)
+
+
+def _count_scans(data: bytes, parts: list[tuple[int, int]], pixels: int) -> tuple[int, int]:
+    """The most scans that one of the JPEG-compressed parts (offset, size) has, and the pixels that all go through.
+
+    Raises `Refused` where parts lie over each other, so that the same bytes would be looked through again and again;
+    copies of one tile may share their place.
+    """
+    places = set(parts)
+    if sum(size for _, size in places) > len(data):
+        raise damaged(KIND)
+    scans = {(start, size): data.count(_SCAN, start, start + size) for start, size in places}
+    return max(scans.values(), default=0), pixels * sum(scans[part] for part in parts)
 
 
 def _with_one_directory(data: bytes, directory: ifd.Directory, kept: dict[int, ifd.Entry]) -> bytes:
