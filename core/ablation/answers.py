@@ -20,6 +20,7 @@ from core.manifest import ManifestMissing
 from core.settings import cache_dir
 from core.training.batches import ViewMaker
 from core.training.loop import TeacherAnswers
+from core.training.origins import check_split
 from core.training.taught_by import load_teachers
 from core.training.teachers import CachedTeachers, Teacher
 
@@ -59,7 +60,7 @@ class Teachers:
             return None
         key = (variant.split, teacher_digests(variant))
         if key not in self._embeddings:
-            teacher = load_teachers(variant.teachers[:1])[0]
+            teacher = _teachers(variant, variant.teachers[:1])[0]
             rows = self._images.rows[variant.split]["train"]
             self._embeddings[key] = Embeddings(teacher, self._images, rows, self._protocol, self._maker)
         return self._embeddings[key]
@@ -70,7 +71,7 @@ class Teachers:
         recipe = recipe_of(whole, self._protocol)
         known = self._images.rows["lesion"]["train"]
         rest = np.setdiff1d(self._images.rows[variant.split]["train"], known)
-        teachers = load_teachers(variant.teachers)
+        teachers = _teachers(variant, variant.teachers)
         parts = [
             (rows, CachedTeachers(teachers, recipe, self._images.store, rows, cache_dir(), self._maker))
             for rows in (known, rest)
@@ -112,6 +113,22 @@ class Embeddings:
         """(B, D) float32 of these rows' view."""
         taken = self._features[view][[self._position[int(row)] for row in rows]]
         return (taken.astype(np.float32) - self._mean) / self._deviation
+
+
+def _teachers(variant: Variant, names: Sequence[str]) -> list[Teacher]:
+    """Trained teachers of a run, none of which has learned from images that it is measured on.
+
+    The run that splits by image for its mistake is taught by what teaches all others, by lesion: there the student
+    alone makes the mistake.
+
+    Raises:
+        UserError: one was trained on another split.
+    """
+    teachers = load_teachers(names)
+    for teacher in teachers:
+        if teacher.split != "lesion":
+            check_split(f"teacher {teacher.name}", teacher.split, variant.split)
+    return teachers
 
 
 def _together(parts: list[tuple[np.ndarray, TeacherAnswers]]) -> TeacherAnswers:

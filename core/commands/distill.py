@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 
 from core.commands.train import add_training_options, chosen_recipe, train_and_publish
+from core.lab.variants import REPORT_ALPHA, REPORT_TEMPERATURE
+
+REPORT = {"temperature": REPORT_TEMPERATURE, "alpha": REPORT_ALPHA, "average": "probabilities"}
+"""How the report distils: the mean of its teachers' outputs, with its T and alpha."""
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -19,12 +23,25 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--teachers", default="resnet50,densenet169", help="trained models, by comma (default: %(default)s)"
     )
-    parser.add_argument("--temperature", type=float, help="T of the soft labels")
-    parser.add_argument("--alpha", type=float, help="weight of the soft term, 0 to 1")
+    # The defaults are those of `Distillation`, which takes too long to import for a help text; a test compares them.
     parser.add_argument(
-        "--average", choices=("logits", "probabilities"), help="what of the teachers is averaged"
+        "--temperature",
+        type=float,
+        help=f"T of the soft labels (default: 2; with --recipe report: {REPORT['temperature']:g})",
     )
-    parser.add_argument("--teacher-size", type=int, help="side of the teachers' input in pixels")
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        help=f"weight of the soft term, 0 to 1 (default: 0.7; with --recipe report: {REPORT['alpha']:g})",
+    )
+    parser.add_argument(
+        "--average",
+        choices=("logits", "probabilities"),
+        help=f"what of the teachers is averaged (default: logits; with --recipe report: {REPORT['average']})",
+    )
+    parser.add_argument(
+        "--teacher-size", type=int, help="side of the teachers' input in pixels (default: 224)"
+    )
     add_training_options(parser)
     parser.set_defaults(run=run)
 
@@ -39,7 +56,10 @@ def run(options: argparse.Namespace) -> int:
         for key in ("temperature", "alpha", "average", "teacher_size")
         if getattr(options, key) is not None
     }
-    distillation = Distillation(teachers=tuple(options.teachers.split(",")), **given)
+    defaults = REPORT if options.recipe == "report" else {}
+    distillation = Distillation(teachers=tuple(options.teachers.split(",")), **(defaults | given))
     plain = recipe_for(options.recipe, options.network, taught=True)
     recipe = chosen_recipe(options, distilled(plain, distillation))
-    return train_and_publish(options, options.name, recipe, load_teachers(distillation.teachers))
+    for_trial = bool(options.limit or options.no_publish)
+    teachers = load_teachers(distillation.teachers, for_trial=for_trial)
+    return train_and_publish(options, options.name, recipe, teachers)

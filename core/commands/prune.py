@@ -167,7 +167,8 @@ def _teachers(manifest: Manifest, options: argparse.Namespace, recipe: Recipe) -
     if recipe.distillation is None:
         return None
     try:
-        return load_teachers(recipe.distillation.teachers)
+        for_trial = bool(options.limit or options.no_publish)
+        return load_teachers(recipe.distillation.teachers, for_trial=for_trial)
     except TeacherMissing as error:
         if options.teachers:
             raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import keras
 
     from core.training.checkpoint import Progress
+    from core.training.loop import TrainingData
     from core.training.recipes import Recipe
     from core.training.soup import Ingredient
 
@@ -50,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
     """Average, print, publish."""
     import keras
 
-    from core.evaluation.origin import check_place_at_hand
     from core.settings import runs_dir
     from core.training import launch
     from core.training.recipes import Recipe
@@ -62,13 +62,12 @@ def run(options: argparse.Namespace) -> int:
     progress, stored = read_finished(folder)
     recipe = Recipe.from_dict(stored)
     files = {options.run_name: folder / "best.npz"} | _others(options.others)
-    for path in files.values():
-        _check_same_data(folder, path.parent, recipe.split)
-    if not (options.limit or options.no_publish):
-        check_place_at_hand(options.name)
+    _check(options, folder, files, recipe.split)
+    data = launch.load_training_data(recipe.split)
+    _check_same_images(folder, files, data)
     keras.config.set_dtype_policy(recipe.precision)
     network = launch.build(recipe.network)
-    validate = validation_of(network, launch.load_training_data(recipe.split, options.limit))
+    validate = validation_of(network, launch.limited(data, options.limit))
     ingredients, figures = cook(network, recipe.network, files, validate)
     for one in ingredients:
         print(f"{'+' if one.used else ' '} {one.name}: {_text(one.figures)}")
@@ -89,6 +88,29 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace, folder: Path, files: Mapping[str, Path], split: str) -> None:
+    """Before the cooking: whether these may be averaged, and the mean kept where it was asked for.
+
+    Raises:
+        UserError: the run lacks its notes, one of the files is of another split or dataset or, where the mean is
+            published, of a trial, or the mean's place is another's.
+    """
+    from core.evaluation.origin import check_place_at_hand
+    from core.training.origins import check_no_trial
+    from core.training.soup import notes_of, place_of_mean
+
+    publishes = not (options.limit or options.no_publish)
+    for path in files.values():
+        _check_same_data(folder, path, split)
+        if publishes:
+            check_no_trial(path.parent)
+    if publishes:
+        check_place_at_hand(options.name)
+    if not options.limit:
+        notes_of(folder)
+        place_of_mean(options.name, folder)
+
+
 def _alone(weights: Path) -> tuple[Path, Progress, Recipe]:
     """The run whose weights these are, since a model goes with its own recipe and history.
 
@@ -97,10 +119,12 @@ def _alone(weights: Path) -> tuple[Path, Progress, Recipe]:
     """
     from core.errors import UserError
     from core.training.recipes import Recipe
+    from core.training.soup import notes_of
     from core.training.trials import read_finished
 
     try:
         progress, stored = read_finished(weights.parent)
+        notes_of(weights.parent)
     except UserError as error:
         raise UserError(
             f"{weights} alone is better than any mean, but is no finished run, with a recipe and a history: {error}; "
@@ -132,21 +156,44 @@ def _others(texts: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _check_same_data(run: Path, other: Path, split: str) -> None:
-    """Refuse a run on other images: a mean has seen what any of its parts has seen.
+def _check_same_data(run: Path, weights: Path, split: str) -> None:
+    """Refuse what was trained on other images: a mean has seen what any of its parts has seen.
 
     Raises:
-        UserError: the other is known to be of another split or dataset.
+        UserError: the weights are known to be of another split or dataset.
     """
     from core.errors import UserError
-    from core.training.trials import read_notes, split_of
+    from core.training.origins import split_of_weights
+    from core.training.trials import NOTES, read_notes
 
-    data, found = (read_notes(folder / "run.json").get("data") for folder in (run, other))
-    if (theirs := split_of(other)) not in (None, split) or (found and data and found != data):
+    data, found = (read_notes(folder / NOTES).get("data") for folder in (run, weights.parent))
+    if (theirs := split_of_weights(weights)) not in (None, split) or (found and data and found != data):
         raise UserError(
-            f"{other}: expected a run on the {split} split of {data}, as {run.name} is, found one on the "
+            f"{weights}: expected a run on the {split} split of {data}, as {run.name} is, found one on the "
             f"{theirs or split} split of {found or data}: the mean would be measured on images that it has seen"
         )
+
+
+def _check_same_images(run: Path, files: Mapping[str, Path], data: TrainingData) -> None:
+    """Refuse weights that learned from other images than those at hand, whose validation part judges the mean.
+
+    Raises:
+        UserError: the notes beside them say so; older ones, and files of the artifacts, say nothing of it.
+    """
+    from core.errors import UserError
+    from core.training.launch import images_of
+    from core.training.origins import counts, images_seen
+
+    # A trial's images are those of its limit: two trials may be averaged, a trial and a whole run may not.
+    here = images_of(data, images_seen(run).get("limit"))
+    for path in files.values():
+        found = images_seen(path.parent)
+        if found.get("digest") not in (None, here["digest"]):
+            raise UserError(
+                f"{path}: expected a run on the images at hand ({counts(here)}), found one on others "
+                f"({counts(found)}): the mean would be judged by images that it may have learned from; average it with "
+                "runs on the same images, and with the dataset that they were trained on"
+            )
 
 
 def _publish(

@@ -64,7 +64,7 @@ def load_weights(model: keras.Model, path: Path, network: str) -> None:
             raise ValueError("a single array")
         with loaded as file:
             arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightFileError(f"{path}: expected a weight file (.npz), found {error}") from error
     check_class_order(arrays.pop(_CLASSES, np.array([])).tolist(), str(path))
     stored = str(arrays.pop(_NETWORK, ""))

@@ -132,7 +132,7 @@ class Checkpoint:
                     ]
                     for kind in ("network/", "optimizer/", "average/")
                 }
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{path}: expected a checkpoint, found a damaged file ({error}); start afresh with --restart"
             ) from error
@@ -170,7 +170,7 @@ def read_state(path: Path) -> tuple[Progress, dict[str, Any]]:
         return Progress(**state["progress"]), state["recipe"]
     except FileNotFoundError as error:
         raise UserError(f"expected a run in {path.parent}, found no checkpoint there") from error
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: expected the checkpoint of a run, found {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -26,13 +27,13 @@ from core.networks.classifiers import build
 from core.networks.normalisation import fused
 from core.settings import cache_dir, runs_dir
 from core.training.batches import ViewMaker
-from core.training.checkpoint import CHECKPOINT, Progress
+from core.training.checkpoint import BEST, CHECKPOINT, Progress
 from core.training.loop import AfterStep, TeacherAnswers, Trainer, TrainingData
+from core.training.origins import check_same_photographs, check_split, images_seen, split_of_weights
 from core.training.precision import advice
 from core.training.publish import INIT, describe_init, digest_of, note_start
 from core.training.recipes import Recipe
 from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
-from core.training.trials import split_of
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,18 @@ def load_training_data(split: str, limit: int | None = None) -> TrainingData:
             raise UserError(
                 f"{dataset.root}: expected images of every class for {part}, found none of {', '.join(lacking)}"
             )
-    taken = {part: _take(found, limit) for part, found in rows.items()}
+    return limited(TrainingData(store, labels, rows["train"], rows["validation"]), limit)
+
+
+def limited(data: TrainingData, limit: int | None) -> TrainingData:
+    """At most `limit` images of each part, drawn evenly over it; classes that none is of are named."""
+    if limit is None:
+        return data
+    taken = {"train": _take(data.train, limit), "validation": _take(data.validation, limit)}
     for part, found in taken.items():
-        if lacking := _classes_without(labels[found]):
+        if lacking := _classes_without(data.labels[found]):
             print(f"note: among {len(found)} images for {part} there is none of {', '.join(lacking)}")
-    return TrainingData(store, labels, taken["train"], taken["validation"])
+    return dataclasses.replace(data, **taken)
 
 
 def _classes_without(labels: np.ndarray) -> list[str]:
@@ -128,8 +136,8 @@ def run_recipe(
 
     Raises:
         UserError: the name, the initial weights or the data cannot be used, the initial weights or a teacher were
-            trained on another split, the folder holds a run of another recipe, of other images, initial weights or
-            teachers, or another process is training there.
+            trained on another split or on other images of the same source, the folder holds a mean or a run of
+            another recipe, of other images, initial weights or teachers, or another process is training there.
     """
     check_name(name)
     _check_splits(recipe, init, teachers or ())
@@ -137,10 +145,12 @@ def run_recipe(
     folder = runs_dir() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder), _begun(folder, restart):
-        data = load_training_data(recipe.split, limit)
+        whole = load_training_data(recipe.split)
+        _check_images(whole, init, teachers or ())
+        data = limited(whole, limit)
         began = {INIT: start.described if start else digest_of(init)}
         began |= {teacher.name: teacher.sha256[:16] for teacher in teachers or ()}
-        note_start(folder, initial_weights, _source(data), _images(data, limit), began)
+        note_start(folder, initial_weights, _source(data), images_of(data, limit), began)
         return _train(name, recipe, folder, data, init, teachers, workers, on_epoch, start)
 
 
@@ -157,15 +167,20 @@ def check_name(name: str) -> None:
 
 
 def _check_splits(recipe: Recipe, init: str | None, teachers: Sequence[Teacher]) -> None:
-    """Refuse what was trained on another split: it has seen images that this run's figures are to be of."""
-    known = {f"teacher {teacher.name}": teacher.split for teacher in teachers}
-    known[f"--init {init}"] = split_of(Path(init).parent) if init else None
-    for what, split in known.items():
-        if split not in (None, recipe.split):
-            raise UserError(
-                f"{what}: expected one trained on the {recipe.split} split, as this run is, found one of the {split} "
-                "split: it has seen images that are for validation and test here"
-            )
+    for teacher in teachers:
+        check_split(f"teacher {teacher.name}", teacher.split, recipe.split)
+    if init:
+        check_split(f"--init {init}", split_of_weights(Path(init)), recipe.split)
+
+
+def _check_images(whole: TrainingData, init: str | None, teachers: Sequence[Teacher]) -> None:
+    """Before a limit is put on the images: what saw all of them may begin a trial, which sees a part."""
+    files = {f"teacher {teacher.name}": teacher.source for teacher in teachers} | {f"--init {init}": init}
+    for what, file in files.items():
+        if file and Path(file).is_file():
+            folder = Path(file).parent
+            here = images_of(whole, images_seen(folder).get("limit"))
+            check_same_photographs(what, folder, _source(whole), here)
 
 
 def _train(
@@ -226,6 +241,11 @@ def _begun(folder: Path, restart: bool) -> Iterator[None]:
         _move(before, folder)
     if restart and folder.exists():
         _move(folder, before)
+    if (folder / BEST).exists() and not (folder / CHECKPOINT).exists():
+        raise UserError(
+            f"{folder}: expected no weights or those of a training that goes on, found some without a checkpoint, as "
+            "a mean of several runs has them; take another --name, or replace them with --restart"
+        )
     folder.mkdir(exist_ok=True)
     try:
         yield
@@ -241,18 +261,23 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _source(data: TrainingData) -> str:
-    return SYNTHETIC_NOTE if data.store.image_ids[0].startswith(SYNTHETIC_PREFIX) else DATA_NOTE
+    # As `Dataset.is_synthetic` has it: a few drawings among photographs make none of them a measured figure.
+    drawn = any(image_id.startswith(SYNTHETIC_PREFIX) for image_id in data.store.image_ids)
+    return SYNTHETIC_NOTE if drawn else DATA_NOTE
 
 
-def _images(data: TrainingData, limit: int | None) -> dict[str, Any]:
-    """Which images a run sees: counts for people, a digest of ids and labels for the comparison, a trial's limit."""
-    seen = [
-        [[data.store.image_ids[row], int(data.labels[row])] for row in rows]
-        for rows in (data.train, data.validation)
-    ]
+def images_of(data: TrainingData, limit: int | None) -> dict[str, Any]:
+    """Which images a run sees: counts for people, a digest of ids and labels for the comparison, a trial's limit.
+
+    Args:
+        data: all images, or those of the limit.
+        limit: of the run, on each part.
+    """
+    parts = {"train": _take(data.train, limit), "validation": _take(data.validation, limit)}
+    seen = [[[data.store.image_ids[row], int(data.labels[row])] for row in rows] for rows in parts.values()]
     digest = hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
-    return {"train": len(data.train), "validation": len(data.validation), "digest": digest} | (
-        {"limit": limit} if limit else {}
+    return {part: len(rows) for part, rows in parts.items()} | (
+        {"digest": digest, "limit": limit} if limit else {"digest": digest}
     )
 
 

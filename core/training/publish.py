@@ -20,6 +20,7 @@ from core.manifest import Manifest, ManifestMissing, ModelEntry
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.settings import ROOT, artifacts_dir
 from core.training.checkpoint import CHECKPOINT
+from core.training.origins import counts
 from core.training.recipes import Recipe
 
 INIT = "initial weights"
@@ -51,8 +52,8 @@ def note_start(
         found = notes.get("images", images)
         if found != images:
             raise UserError(
-                f"{folder}: expected a run on these images ({_counts(images)}), found one on others "
-                f"({_counts(found)}); finish it with its own data and --limit, or start afresh with --restart"
+                f"{folder}: expected a run on these images ({counts(images)}), found one on others "
+                f"({counts(found)}); finish it with its own data and --limit, or start afresh with --restart"
             )
         others = [name for name, digest in notes.get("began", {}).items() if began.get(name) != digest]
         if others:
@@ -71,10 +72,6 @@ def note_start(
         "machine": f"{cpu_name()}, {os.cpu_count()} cores",
     }
     write_atomically(path, json.dumps(facts, indent=1).encode())
-
-
-def _counts(images: dict[str, Any]) -> str:
-    return f"{images['train']} for training, {images['validation']} for validation"
 
 
 def publish(

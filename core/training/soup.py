@@ -13,23 +13,28 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from core.artifacts import write_atomically
+from core.errors import UserError
 from core.networks.weights import load_weights, save_weights
 from core.settings import INPUT_SIZE
-from core.training.checkpoint import BEST
+from core.training.checkpoint import BEST, CHECKPOINT
 from core.training.inference import predict_logits
 from core.training.scores import score, validation_figures
+from core.training.trials import NOTES, read_notes
 
 if TYPE_CHECKING:
     from core.training.loop import TrainingData
     from core.training.recipes import Recipe
 
 Figures = Mapping[str, float]
+
+HISTORY = "history.csv"
+"""In a run's folder: a row for each epoch."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +108,49 @@ def keep_mean(name: str, run: Path, recipe: Recipe, network: keras.Model) -> Pat
     """Write a mean into a run folder of its own, with the history and the notes of one of its runs.
 
     Args:
-        name: of the mean; its folder is beside the run's.
+        name: of the mean; see `place_of_mean`.
         run: folder of the run.
         recipe: of the run.
         network: the mean.
+
+    Raises:
+        UserError: the run lacks its notes or history, or the mean's place is a training's.
     """
-    target = run.with_name(f"{name}-soup")
+    notes, target = notes_of(run), place_of_mean(name, run)
     target.mkdir(exist_ok=True)
     save_weights(network, target / BEST, recipe.network)
-    shutil.copyfile(run / "history.csv", target / "history.csv")
-    notes = json.loads((run / "run.json").read_text()) | {"recipe": recipe.to_dict()}
-    write_atomically(target / "run.json", json.dumps(notes, indent=1).encode())
+    shutil.copyfile(run / HISTORY, target / HISTORY)
+    notes |= {"recipe": recipe.to_dict()}
+    write_atomically(target / NOTES, json.dumps(notes, indent=1).encode())
     return target
+
+
+def place_of_mean(name: str, run: Path) -> Path:
+    """The folder of a mean, beside that of the run that it goes by. An earlier mean there gives way.
+
+    Raises:
+        UserError: a training lies there, whose weights would be lost.
+    """
+    target = run.with_name(f"{name}-soup")
+    if (target / CHECKPOINT).exists():
+        raise UserError(
+            f"{target}: expected no run or an earlier mean, found a training; take another --name"
+        )
+    return target
+
+
+def notes_of(run: Path) -> dict[str, Any]:
+    """The notes of a run that a mean can go by.
+
+    Raises:
+        UserError: they, or the run's history, are not there or damaged.
+    """
+    notes = read_notes(run / NOTES)
+    if not notes or not (run / HISTORY).is_file():
+        raise UserError(
+            f"{run}: expected a finished run with its notes and history, found no {HISTORY if notes else NOTES}"
+        )
+    return notes
 
 
 def parts_of(ingredients: Iterable[Ingredient]) -> list[dict[str, object]]:

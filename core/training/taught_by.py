@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from core.networks.normalisation import fused
 from core.networks.weights import load_weights
 from core.settings import runs_dir
 from core.training.checkpoint import CHECKPOINT
+from core.training.origins import check_no_trial
 from core.training.precision import for_answering
 from core.training.recipes import Recipe
 from core.training.teachers import Teacher
-from core.training.trials import read_finished
+from core.training.trials import NOTES, read_finished, read_notes
 
 
 class TeacherMissing(ArtifactError):
@@ -31,20 +31,26 @@ class TeacherMissing(ArtifactError):
         self.name = name
 
 
-def load_teachers(names: Sequence[str]) -> list[Teacher]:
+def load_teachers(names: Sequence[str], *, for_trial: bool = False) -> list[Teacher]:
     """Trained networks, as teachers: the artifacts folder's model of that name, else the finished run.
+
+    Args:
+        names: of the models or runs.
+        for_trial: whether nothing is published that they teach; then runs on few images (`--limit`) may teach, too.
 
     Raises:
         TeacherMissing: there is neither such a model nor such a run.
         ArtifactError: its weights differ from the manifest's hash.
-        UserError: the model has no weights, or the run is not finished.
+        UserError: the model has no weights, or the run is not finished, lacks its notes, or was a trial.
     """
-    return [_teacher(name) for name in names]
+    return [_teacher(name, for_trial) for name in names]
 
 
-def _teacher(name: str) -> Teacher:
+def _teacher(name: str, for_trial: bool) -> Teacher:
     run = runs_dir() / name
     if (run / "best.npz").is_file() and not _is_published(name):
+        if not for_trial:
+            check_no_trial(run)
         return _load(name, _recipe_of(run), run / "best.npz")
     manifest, entry = _entry(name)
     path = entry.files.get("weights")
@@ -82,10 +88,15 @@ def _is_published(name: str) -> bool:
 
 def _recipe_of(run: Path) -> Recipe:
     """A run's recipe: its checkpoint's, or for a mean of several runs that of its notes."""
-    if not (run / CHECKPOINT).exists():
-        notes = json.loads((run / "run.json").read_text())
-        return Recipe.from_dict(notes["recipe"])
-    return Recipe.from_dict(read_finished(run)[1])
+    if (run / CHECKPOINT).exists():
+        return Recipe.from_dict(read_finished(run)[1])
+    recipe = read_notes(run / NOTES).get("recipe")
+    if not isinstance(recipe, dict):
+        raise UserError(
+            f"{run}: expected a finished run or a mean with its notes, found weights with neither a checkpoint nor a "
+            f"recipe in {NOTES}"
+        )
+    return Recipe.from_dict(recipe)
 
 
 def _load(name: str, recipe: Recipe, path: Path, widths: Mapping[str, int] | None = None) -> Teacher:

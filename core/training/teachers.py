@@ -32,7 +32,7 @@ class Teacher:
         network: as trained.
         sha256: of its weight file.
         split: that it was trained on; None where that is not known.
-        source: where its weights lie, for people.
+        source: where its weights lie; empty where they lie nowhere.
     """
 
     name: str

@@ -14,6 +14,9 @@ from core.evaluation.trials import Trial
 from core.training.checkpoint import CHECKPOINT, Progress, is_finished, read_state
 from core.training.recipes import Recipe
 
+NOTES = "run.json"
+"""In a run's folder: what makes the run, written down when it began."""
+
 OWN = {"network", "stages", "learning_rate", "seed", "split", "distillation"}
 """Fields of a recipe that have a column of their own."""
 
@@ -25,11 +28,12 @@ def find_trials(folder: Path) -> tuple[list[Trial], list[str]]:
     """
     trials, left_out = [], []
     for run in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if not (run / CHECKPOINT).is_file():
+        # A name that begins with a dot is no run's: a restart sets the old run aside under one.
+        if run.name.startswith(".") or not (run / CHECKPOINT).is_file():
             continue
         try:
             progress, recipe = read_state(run / CHECKPOINT)
-            if limit := read_notes(run / "run.json").get("images", {}).get("limit"):
+            if limit := read_notes(run / NOTES).get("images", {}).get("limit"):
                 left_out.append(f"{run.name}: to try the command out, on {limit} images (--limit)")
                 continue
             if not is_finished(progress, recipe):
@@ -61,7 +65,7 @@ def split_of(folder: Path) -> str | None:
         recipe = (
             read_state(folder / CHECKPOINT)[1]
             if (folder / CHECKPOINT).exists()
-            else read_notes(folder / "run.json").get("recipe")  # a mean of several runs
+            else read_notes(folder / NOTES).get("recipe")  # a mean of several runs
         )
     except UserError:
         return None
@@ -74,7 +78,7 @@ def digest(recipe: Mapping[str, Any]) -> str:
 
 
 def _trial(run: Path, progress: Progress, recipe: Mapping[str, Any]) -> Trial:
-    notes = read_notes(run / "run.json")
+    notes = read_notes(run / NOTES)
     best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
     if best is None:
         raise UserError("expected a best epoch in its history, found none")

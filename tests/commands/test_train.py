@@ -15,12 +15,15 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest
+from core.commands import distill
 from core.data.ham10000 import open_dataset
 from core.data.splits import assign
 from core.data.synthetic import make_dataset
 from core.errors import UserError
+from core.evaluation.origin import SYNTHETIC_NOTE
+from core.lab.variants import REPORT_ALPHA, REPORT_TEMPERATURE
 from core.training import launch, taught_by, trials
-from core.training.recipes import recipe_for
+from core.training.recipes import Distillation, recipe_for
 
 TINY = Path(__file__).parents[1] / "training" / "tiny.py"
 QUICK = ["--stages", "1x32", "--workers", "0", "--set", "batch_size=16", "--set", "ema=null"]
@@ -122,7 +125,7 @@ def test_the_mean_of_the_weights_is_what_is_published(place, monkeypatch):
     assert main([*train, "--name", "first"]) == 0
     assert main([*train, "--name", "second", "--seed", "2"]) == 0
     same = {"val_accuracy": 0.5, "val_balanced_accuracy": 0.5}
-    monkeypatch.setattr("core.training.scores.validation_figures", lambda logits, labels: same)
+    monkeypatch.setattr("core.training.soup.validation_figures", lambda logits, labels: same)
     assert main(["soup", "first", "second", "--name", "resnet50"]) == 0
     first, second = (weights(place / "runs" / name / "best.npz") for name in ("first", "second"))
     manifest = load_manifest(place / "artifacts")
@@ -154,10 +157,10 @@ def test_the_seed_decides_the_initial_weights_and_all_that_follows(place, monkey
 
 def test_teachers_answer_online_where_views_never_repeat_and_must_under_mixup(place, capsys):
     assert main(["train", "--network", "resnet50", *QUICK]) == 0
-    distill = ["distill", "--teachers", "resnet50", "--teacher-size", "32", *QUICK]
-    assert main([*distill, "--set", "mixup=0.2"]) == 2
+    taught = ["distill", "--teachers", "resnet50", "--teacher-size", "32", *QUICK]
+    assert main([*taught, "--set", "mixup=0.2"]) == 2
     assert "mixup: expected teachers that answer each mixture" in error_line(capsys)
-    assert main([*distill, "--set", "views=null", "--set", "mixup=0.2"]) == 0
+    assert main([*taught, "--set", "views=null", "--set", "mixup=0.2"]) == 0
     assert not list((place / "cache").glob("teacher-*.npy"))
 
 
@@ -191,8 +194,9 @@ def test_a_mean_judged_by_drawn_lesions_takes_no_place_of_photographs(place, cap
     assert main(soup) == 2
     assert "first: expected HAM10000" in error_line(capsys)
     assert not (place / "runs" / "first-soup").exists(), "refused before the cooking"
-    assert main([*soup, "--limit", "8"]) == 0
-    assert main([*soup, "--no-publish"]) == 0
+    for options in (["--limit", "8"], ["--no-publish"]):
+        assert main([*soup, *options]) == 2
+        assert "expected a run on the images at hand" in error_line(capsys)
     assert (place / "artifacts" / "manifest.json").read_bytes() == before
 
 
@@ -255,6 +259,146 @@ def test_what_was_trained_on_another_split_neither_begins_nor_teaches_nor_is_ave
         assert "the report split" in line
     assert main([*train, "--name", "next", "--split", "report", "--init", theirs]) == 0
     assert not (place / "artifacts").exists()
+
+
+def test_weights_of_the_artifacts_are_known_by_their_hash_to_be_of_another_split(place, capsys):
+    train = ["train", "--network", "mobilenetv2", *QUICK]
+    assert main([*train, "--name", "theirs", "--split", "report"]) == 0
+    assert main([*train, "--name", "ours", "--no-publish"]) == 0
+    listed, copied = place / "artifacts" / "weights" / "theirs.npz", place / "elsewhere" / "copy.npz"
+    copied.parent.mkdir()
+    shutil.copyfile(listed, copied)
+    for file in (listed, copied):
+        for command, said in (
+            (
+                ["soup", "ours", str(file), "--name", "mean", "--no-publish"],
+                "expected a run on the lesion split",
+            ),
+            ([*train, "--name", "next", "--init", str(file)], "expected one trained on the lesion split"),
+        ):
+            assert main(command) == 2
+            line = error_line(capsys)
+            assert said in line
+            assert "the report split" in line
+    assert not (place / "runs" / "next").exists()
+    assert main([*train, "--name", "next", "--split", "report", "--init", str(copied), "--no-publish"]) == 0
+
+
+def a_part_of(folder: Path, target: Path) -> Path:
+    """Seven tenths of a dataset's lesions, among which the split is cut anew."""
+    shutil.copytree(folder, target)
+    table = pd.read_csv(target / "HAM10000_metadata.csv", dtype=str, keep_default_na=False)
+    kept = table["lesion_id"].str[-1].isin(list("0123456"))
+    for image_id in table["image_id"][~kept]:
+        (target / "images" / f"{image_id}.jpg").unlink()
+    table[kept].to_csv(target / "HAM10000_metadata.csv", index=False)
+    return target
+
+
+def test_what_saw_other_images_of_the_same_source_neither_begins_nor_teaches_nor_is_averaged(
+    place, small_folder, capsys, monkeypatch
+):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "first"]) == 0
+    assert main([*train, "--name", "second", "--seed", "2"]) == 0
+    begun = ["--init", str(place / "runs" / "first" / "best.npz")]
+    taught = ["distill", "--teachers", "first", "--teacher-size", "32", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "trial", "--limit", "20", *begun]) == 0, "of these very images"
+    monkeypatch.setenv("DERMDISTILL_DATA", str(a_part_of(small_folder, place / "part")))
+    capsys.readouterr()
+    for command, said in (
+        (["soup", "first", "second", "--name", "mean"], "expected a run on the images at hand"),
+        ([*train, "--name", "next", *begun], "best.npz: expected one trained on the images at hand"),
+        (taught, "teacher first: expected one trained on the images at hand"),
+    ):
+        assert main(command) == 2
+        line = error_line(capsys)
+        assert said in line
+        assert "others" in line
+    assert not (place / "artifacts").exists()
+    notes = place / "runs" / "first" / "run.json"
+    older = json.loads(notes.read_text())
+    del older["images"]
+    notes.write_text(json.dumps(older))
+    assert main([*train, "--name", "next", *begun]) == 0, "older notes do not say which images"
+
+
+def test_drawn_lesions_may_come_before_photographs_and_other_drawn_ones(place, small_folder, monkeypatch):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    for seed in (0, 1):
+        drawn = make_dataset(place / f"drawn-{seed}", total=70, seed=seed, size=(64, 48), workers=1)
+        monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
+        begun = ["--init", str(place / "runs" / "drawn-0" / "best.npz")] if seed else []
+        assert main([*train, "--name", f"drawn-{seed}", *begun]) == 0
+    monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
+    assert main([*train, "--name", "next", *begun]) == 0
+
+
+def test_a_few_drawn_lesions_among_photographs_are_said_of_a_run(place, small_folder):
+    table = pd.read_csv(small_folder / "HAM10000_metadata.csv", dtype=str, keep_default_na=False)
+    drawn = table.iloc[:1].assign(image_id="SYN_0000001", lesion_id="SYN_L000001")
+    photograph = small_folder / "images" / f"{table['image_id'][0]}.jpg"
+    shutil.copyfile(photograph, photograph.with_name("SYN_0000001.jpg"))
+    pd.concat([table, drawn]).to_csv(small_folder / "HAM10000_metadata.csv", index=False)
+    assert open_dataset(small_folder).is_synthetic
+    assert main(["train", "--network", "resnet50", *QUICK]) == 0
+    assert load_manifest(place / "artifacts").model("resnet50").provenance["data"] == SYNTHETIC_NOTE
+
+
+def test_trials_have_no_part_in_what_is_published(place, capsys):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "whole"]) == 0
+    assert main([*train, "--name", "one", "--limit", "20"]) == 0
+    assert main([*train, "--name", "two", "--limit", "20", "--seed", "2"]) == 0
+    soup = ["soup", "one", "two", "--name", "mean"]
+    assert main([*soup, "--limit", "8"]) == 0
+    assert main([*soup, "--no-publish"]) == 0
+    capsys.readouterr()
+    assert main(["soup", "whole", "one", "--name", "mixed", "--no-publish"]) == 2
+    assert "expected a run on the images at hand" in error_line(capsys)
+    taught = ["distill", "--teacher-size", "32", *QUICK, "--teachers"]
+    for command in (soup, [*taught, "one"], [*taught, "mean-soup"]):
+        assert main(command) == 2
+        assert "expected a run on all images, found one on at most 20 of each part" in error_line(capsys)
+    assert not (place / "artifacts").exists()
+    for number, options in enumerate((["--limit", "8"], ["--no-publish"])):
+        assert main([*taught, "one,mean-soup", "--name", f"student-{number}", *options]) == 0
+    assert not (place / "artifacts").exists()
+
+
+def test_a_mean_and_a_training_do_not_take_each_other_s_place(place, capsys):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    for seed, name in enumerate(("first", "second", "taken-soup"), start=1):
+        assert main([*train, "--name", name, "--seed", str(seed)]) == 0
+    soup = ["soup", "first", "second", "--no-publish", "--name"]
+    assert main([*soup, "mean"]) == 0
+    folders = [place / "runs" / name for name in ("taken-soup", "mean-soup")]
+    before = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+    capsys.readouterr()
+    assert main([*soup, "taken"]) == 2
+    printed = capsys.readouterr()
+    assert "taken-soup: expected no run or an earlier mean, found a training" in printed.err
+    assert "first: " not in printed.out, "refused before the cooking"
+    assert main([*train, "--name", "mean-soup"]) == 2
+    assert "found some without a checkpoint, as a mean" in error_line(capsys)
+    assert {path: path.read_bytes() for folder in folders for path in folder.iterdir()} == before
+    assert main([*soup, "mean"]) == 0, "a mean is made again"
+    assert main([*train, "--name", "mean-soup", "--restart"]) == 0
+    assert (folders[1] / "checkpoint.npz").exists()
+
+
+def test_a_mean_goes_by_a_run_with_notes_and_says_so_before_the_cooking(place, capsys):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    assert main([*train, "--name", "first"]) == 0
+    assert main([*train, "--name", "second", "--seed", "2"]) == 0
+    soup = ["soup", "first", "second", "--name", "mean", "--no-publish"]
+    for file in ("history.csv", "run.json"):
+        (place / "runs" / "first" / file).unlink()
+        capsys.readouterr()
+        assert main(soup) == 2
+        printed = capsys.readouterr()
+        assert f"first: expected a finished run with its notes and history, found no {file}" in printed.err
+        assert "second: " not in printed.out
 
 
 @pytest.mark.parametrize("ema", ["0.9", "null"])
@@ -435,6 +579,43 @@ def test_wrong_options_are_refused_by_the_parser(place, capsys, options):
         main(["train", "--network", "resnet50", *options])
     assert caught.value.code == 2
     assert options[0] in capsys.readouterr().err
+
+
+REPORTED = {"temperature": REPORT_TEMPERATURE, "alpha": REPORT_ALPHA, "average": "probabilities"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], {}),
+        (["--recipe", "report"], REPORTED),
+        (
+            ["--recipe", "report", "--temperature", "3", "--average", "logits"],
+            REPORTED | {"temperature": 3.0, "average": "logits"},
+        ),
+    ],
+)
+def test_the_report_s_recipe_distils_as_the_report_did(monkeypatch, options, expected):
+    found = []
+    monkeypatch.setattr(
+        distill, "train_and_publish", lambda options, name, recipe, teachers: found.append(recipe)
+    )
+    monkeypatch.setattr(taught_by, "load_teachers", lambda names, **given: [])
+    main(["distill", "--teachers", "one,two", *options])
+    assert found[0].distillation == Distillation(("one", "two"), **expected)
+
+
+def test_the_help_of_distill_names_its_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["distill", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    plain = Distillation(())
+    for field, reported in REPORTED.items():
+        shown = [
+            value if isinstance(value, str) else f"{value:g}" for value in (getattr(plain, field), reported)
+        ]
+        assert f"(default: {shown[0]}; with --recipe report: {shown[1]})" in text
+    assert f"(default: {plain.teacher_size})" in text
 
 
 def test_distilling_without_trained_teachers_says_so(place, capsys):

@@ -101,6 +101,13 @@ def test_unfinished_and_damaged_runs_are_named_and_left_out(make, artifacts, cap
     assert "soup" not in printed.err
 
 
+def test_a_run_that_a_restart_set_aside_is_none(make, artifacts, capsys) -> None:
+    make("one", stages=STAGES)
+    make(".one.before", stages=STAGES, seed=9)
+    (trial,), left_out = find_trials(artifacts.with_name("runs"))
+    assert (trial.name, left_out) == ("one", [])
+
+
 def test_without_runs_and_without_notes(make, artifacts, capsys) -> None:
     assert main(["trials"]) == 0
     assert "No finished run in " in capsys.readouterr().out

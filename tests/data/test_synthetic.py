@@ -1,9 +1,11 @@
 """Synthetic lesions: deterministic, labelled, plausible, learnable and not trivial."""
 
 import csv
+import errno
 import json
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -354,6 +356,35 @@ def test_a_killed_run_goes_on(tmp_path):
     again = make_dataset(tmp_path / "killed", per_class=1, size=(64, 48))
     assert [path.stat().st_mtime_ns for path in written] == times
     assert contents(again) == contents(whole)
+
+
+@pytest.mark.parametrize("failing", ["write_bytes", "replace"])
+def test_a_disk_that_was_full_at_the_beginning_keeps_nobody_out(tmp_path, monkeypatch, failing):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((Path, failing) if failing == "write_bytes" else (dataset.os, failing)), full)
+        with pytest.raises(SyntheticError, match="No space left on device"):
+            make_dataset(tmp_path / "set", per_class=1, size=(64, 48))
+    assert list((tmp_path / "set").iterdir()) == [], "nor is anything left of it"
+    make_dataset(tmp_path / "set", per_class=1, size=(64, 48))
+
+
+def test_a_run_that_was_killed_before_its_mark_was_there_goes_on(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / ".SYNTHETIC.json.123.part").write_text('{"coun')
+    make_dataset(tmp_path, per_class=1, size=(64, 48))
+    assert (tmp_path / "HAM10000_metadata.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["images/mine.jpg", ".hidden", "images"])
+def test_what_else_begins_like_a_set_is_left_alone(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(SyntheticError, match="found files"):
+        make_dataset(tmp_path, per_class=1, size=(64, 48))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [Path(name).name]
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,16 @@ def test_a_flipped_byte_is_refused(saved, at):
         load_weights(make_network(), path, "tiny")
 
 
+@pytest.mark.parametrize(("place", "value"), [(8, 1), (10, 99)], ids=["as if encrypted", "another method"])
+def test_a_byte_of_the_archive_s_directory_is_refused(saved, place, value):
+    _, path = saved
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + place] = value
+    path.write_bytes(data)
+    with pytest.raises(WeightFileError, match="expected a weight file"):
+        load_weights(make_network(), path, "tiny")
+
+
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\x93NUMPY"])
 def test_something_else_is_refused(tmp_path, content):
     path = tmp_path / "x.npz"

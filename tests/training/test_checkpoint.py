@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import UserError
 from core.training import checkpoint as module
-from core.training.checkpoint import Checkpoint, Progress, save_checkpoint, state_variables
+from core.training.checkpoint import Checkpoint, Progress, read_state, save_checkpoint, state_variables
 
 
 def optimizer_for(network: keras.Model) -> keras.Optimizer:
@@ -102,6 +102,18 @@ def test_a_damaged_checkpoint_is_refused_in_words(saved, share):
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(UserError, match="expected a checkpoint, found a damaged file"):
         Checkpoint.read(path, recipe.to_dict())
+
+
+@pytest.mark.parametrize(("place", "value"), [(8, 1), (10, 99)], ids=["as if encrypted", "another method"])
+def test_a_byte_of_the_archive_s_directory_is_refused_in_words(saved, place, value):
+    path, _, recipe, *_ = saved
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + place] = value
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="expected a checkpoint, found a damaged file"):
+        Checkpoint.read(path, recipe.to_dict())
+    with pytest.raises(UserError, match="expected the checkpoint of a run, found"):
+        read_state(path)
 
 
 def test_killed_while_writing_the_last_checkpoint_is_whole(saved, monkeypatch):

@@ -48,3 +48,29 @@ def test_without_artifacts_it_is_said_as_well(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(TeacherMissing, match="expected trained models under") as caught:
         load_teachers(["nobody"])
     assert str(tmp_path / "runs") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        (
+            None,
+            "run: expected a finished run or a mean with its notes, found weights with neither a checkpoint",
+        ),
+        (
+            '{"commit": "abc"}',
+            "run: expected a finished run or a mean with its notes, found weights with neither",
+        ),
+        ('{"recipe": ', r"run\.json: expected the notes of a run, found"),
+    ],
+)
+def test_what_is_left_of_a_run_is_refused_in_words(
+    folder: Path, tmp_path: Path, notes: str | None, said: str
+) -> None:
+    run = tmp_path / "runs" / "run"
+    run.mkdir(parents=True)
+    (run / "best.npz").write_bytes(b"weights")
+    if notes:
+        (run / "run.json").write_text(notes)
+    with pytest.raises(UserError, match=said):
+        load_teachers(["run"])

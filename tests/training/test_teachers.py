@@ -147,6 +147,19 @@ def test_other_weights_or_other_pixels_are_asked_anew(tiny, pair, tmp_path, aske
     assert len(asked) == 4
 
 
+def test_other_rows_or_another_store_are_asked_anew(tiny, pair, tmp_path, asked):
+    first, data, recipe = cached(tiny, pair[:1], tmp_path)
+    turned = data.store.path.with_name("turned.npy")
+    np.save(turned, 255 - np.load(data.store.path))
+    os.utime(turned, (0, 0))  # Older than the answers, which are of the other one nevertheless.
+    for rows, store in ((data.train[::-1], data.store), (data.train, replace(data.store, path=turned))):
+        asked.clear()
+        answers = CachedTeachers(pair[:1], recipe, store, rows, tmp_path / "cache", ViewMaker(0))
+        assert len(asked) == 4
+        same = np.allclose(answers(data.train, 0, None), first(data.train, 0, None), atol=1e-4)
+        assert same == (store is data.store)
+
+
 def test_a_temperature_or_an_average_asks_nothing_new(tiny, pair, tmp_path, asked):
     cached(tiny, pair, tmp_path)
     asked.clear()

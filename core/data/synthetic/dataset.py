@@ -206,14 +206,23 @@ def _claim(folder: Path, plan: Plan) -> None:
                     f"expected a new folder or one begun by the same command, found another synthetic set in {folder}; "
                     "choose another folder"
                 )
-        elif folder.exists() and any(folder.iterdir()):
+        elif folder.exists() and not all(_is_left_over(path) for path in folder.iterdir()):
             raise SyntheticError(
                 f"expected a new or empty folder, found files in {folder}; choose another folder"
             )
-        (folder / "images").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # First of all: whatever follows is known by it to be ours, also if this is the last that is done.
         _write(mark, text.encode())
+        (folder / "images").mkdir(exist_ok=True)
     except OSError as error:
         raise SyntheticError(f"expected a folder to write to, found {folder} ({error.strerror})") from error
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a command that was killed before its mark was there may have left this behind."""
+    if path.name == "images":
+        return path.is_dir() and not any(path.iterdir())
+    return path.match(".*.part")
 
 
 def _run(jobs: list[tuple[Picture, Path, tuple[int, int]]], workers: int) -> Iterator[dict[str, object]]:
@@ -254,5 +263,9 @@ def full_record(picture: Picture) -> dict[str, object]:
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
