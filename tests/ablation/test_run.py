@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.lab.plan import plan
 from core.lab.table import TEACHER_WEIGHTS, read_table
-from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, IMAGE_SPLIT, Variant
+from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, IMAGE_SPLIT, STARVED_TEACHER, Variant
 from core.manifest import parse_manifest
 from core.training.batches import ViewMaker
 from core.training.teachers import CachedTeachers, Teacher
@@ -73,7 +74,9 @@ def test_a_run_ends_in_the_table(laboratory: Laboratory, variant: Variant):
     part = laboratory.images.rows[variant.split]["test"]
     assert read.test.sum() == len(part) == len(read.answers)
     assert read.test.diagonal().sum() == (read.answers == laboratory.images.labels[part]).sum()
-    assert len(read.history) == read.epochs == 2
+    (student,) = laboratory._students.values()
+    assert read.answers.tolist() == student.logits(laboratory.images.plain(part)).argmax(axis=1).tolist()
+    assert len(read.history) == read.epochs == laboratory.protocol.epochs
     assert read.history[read.best_epoch - 1]["val_loss"] == min(row["val_loss"] for row in read.history)
     assert read.validation.sum() == len(laboratory.images.rows[variant.split]["validation"])
     kept = read.history[read.best_epoch - 1]["val_accuracy"]
@@ -81,6 +84,8 @@ def test_a_run_ends_in_the_table(laboratory: Laboratory, variant: Variant):
     assert np.isnan(read.soft_entropy) == (not variant.teachers)
     if variant.mistakes:
         assert np.log(7) - read.soft_entropy < 1e-3
+    else:
+        assert len(set(read.answers)) > 1, "a constant is the same under any fault"
     if variant.share < 1:
         assert read.train_images < len(laboratory.images.rows["lesion"]["train"]) / 2
     assert not list(laboratory.place.runs.glob("*/*"))
@@ -108,10 +113,12 @@ def test_a_killed_run_goes_on_to_the_same_end(laboratory: Laboratory, monkeypatc
         kill_after(steps + 1, patch)
         with pytest.raises(KilledError):
             laboratory.train(TAUGHT)
+    assert expected.best_epoch > 1, "the answers are of an epoch after the kill"
+    assert len(set(expected.answers)) > 1
     assert laboratory.place.read() == []
     laboratory.train(Variant())  # another run in between leaves its weights in the network
     with monkeypatch.context() as patch:
-        kill_after(steps, patch)
+        kill_after(steps * (laboratory.protocol.epochs - 1), patch)
         found = laboratory.train(TAUGHT)
     strip = [
         [{k: v for k, v in row.items() if k != "seconds"} for row in o.history] for o in (expected, found)
@@ -121,7 +128,7 @@ def test_a_killed_run_goes_on_to_the_same_end(laboratory: Laboratory, monkeypatc
 
 
 def test_the_answers_are_the_best_epoch_s_also_where_that_is_not_the_last(laboratory, monkeypatch):
-    losses = iter([0.5, 0.9])
+    losses = itertools.chain([0.5], itertools.repeat(0.9))
     real = cell.validation_figures
     monkeypatch.setattr(cell, "validation_figures", lambda *given: real(*given) | {"val_loss": next(losses)})
     seen, step = [], cell.Cell._keep_best
@@ -160,6 +167,45 @@ def test_finished_runs_are_skipped_and_outdated_ones_made_again(laboratory: Labo
     monkeypatch.setattr(answers, "_weights_of", lambda: {"resnet50": "another teacher"})
     states = [laboratory.state(variant, table_of(laboratory)) for variant in (TAUGHT, Variant())]
     assert states == [OUTDATED, DONE]
+
+
+RUNS = {
+    "alone": Variant(),
+    "taught": TAUGHT,
+    "scratch": Variant(start="scratch"),
+    "starved": dataclasses.replace(TAUGHT, mistakes=(STARVED_TEACHER,)),
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "outdated"),
+    [
+        ("nothing", set()),
+        ("protocol", set(RUNS)),
+        ("labels", set(RUNS)),
+        ("mobilenetv2", {"alone", "taught", "starved"}),
+        ("resnet50", {"starved"}),
+    ],
+)
+def test_a_run_is_outdated_where_what_it_is_made_of_changed(laboratory, tmp_path, changed, outdated):
+    table = {
+        variant.name: dataclasses.replace(
+            table_row(laboratory, variant), fingerprint=laboratory.fingerprint(variant)
+        )
+        for variant in RUNS.values()
+    }
+    protocol, init = laboratory.protocol, dict(INIT)
+    if changed == "protocol":
+        protocol = dataclasses.replace(protocol, learning_rate=0.5)
+    if changed in init:
+        (tmp_path / "weights").write_bytes(b"other weights")
+        init[changed] = str(tmp_path / "weights")
+    with ViewMaker(0) as maker:
+        other = Laboratory(protocol, init, None, maker)
+    if changed == "labels":
+        other.images = dataclasses.replace(other.images, labels=other.images.labels[::-1])
+    states = {name: other.state(variant, table) for name, variant in RUNS.items()}
+    assert states == {name: OUTDATED if name in outdated else DONE for name in RUNS}
 
 
 def test_a_run_says_which_weights_taught_it(laboratory: Laboratory):
@@ -265,6 +311,44 @@ def test_the_views_are_those_that_the_teachers_answer(laboratory: Laboratory):
         assert np.array_equal(images.plain(rows)[position], to_input(pixels, 32))
         expected = random_view(pixels, strong, seed=1, index=int(row), view=2, size=32)
         assert np.array_equal(images.view(rows, 2)[position], expected)
+
+
+def test_other_views_than_those_in_the_cache_are_made(laboratory: Laboratory, monkeypatch):
+    found, written, real = laboratory.images, [], images._write
+
+    def write(*given) -> None:
+        written.append(1)
+        real(*given)
+
+    monkeypatch.setattr(images, "_write", write)
+    used = np.flatnonzero(found.positions >= 0)[:4]
+    questions = [
+        (used, found.protocol),
+        (used[1:], found.protocol),
+        *((used, dataclasses.replace(found.protocol, **{key: 4})) for key in ("size", "views", "view_seed")),
+    ]
+    for _ in range(2):
+        for rows, protocol in questions:
+            images._pixels(found.store, rows, protocol, found.maker)
+    assert len(written) == len(questions)
+
+
+def test_each_epoch_shows_the_next_view_and_what_the_teacher_says_to_it(laboratory: Laboratory, monkeypatch):
+    shown, hinted, images = [], dataclasses.replace(TAUGHT, hint=1.0), laboratory.images
+    monkeypatch.setattr(cell.Student, "step", lambda self, *given: shown.append(given) or (1.0, 1.0))
+    laboratory.protocol = dataclasses.replace(laboratory.protocol, views=2)  # Fewer than epochs.
+    laboratory.train(hinted)
+    answered, embedded = laboratory.teachers.answers(hinted), laboratory.teachers.embeddings(hinted)
+    again = cell.Cell(hinted, {}, images, None, laboratory.protocol, None, None, None)
+    for epoch in range(laboratory.protocol.epochs):
+        again.progress.epoch, view = epoch, epoch % 2
+        for rows in again._batches():
+            x, labels, teacher, hint = shown.pop(0)
+            assert np.array_equal(x, images.view(rows, view))
+            assert labels.argmax(axis=1).tolist() == images.labels[rows].tolist()
+            assert np.array_equal(teacher, answered(rows, view, x))
+            assert np.array_equal(hint, embedded(rows, view))
+    assert shown == []
 
 
 def test_two_commands_at_once_make_the_views_once(laboratory: Laboratory, monkeypatch):
