@@ -43,19 +43,27 @@ def multiselect(
 def segmented_control(
     label: str, options: Sequence[Option], format_func: Callable[[Any], str] = str, *, key: str, **more: Any
 ) -> Option:
-    """`st.segmented_control` of which one is always chosen, at first the first (`?key=` is no choice), likewise."""
-    _say_in_words(key, options, format_func)
-    chosen = st.segmented_control(
-        label, options, default=options[0], required=True, format_func=format_func, key=key, bind="query-params",
-        **more,
-    )  # fmt: skip
-    return options[0] if chosen is None else chosen
+    """`st.segmented_control` of which one is always chosen, at first the first, likewise."""
+    return _one_of_a_row(st.segmented_control, label, options, format_func, key, more)
 
 
 def pills(label: str, options: Sequence[Option], *, key: str) -> Option:
-    """`st.pills` of which one is always chosen, at first the first (`?key=` is no choice), likewise."""
-    _say_in_words(key, options, str)
-    chosen = st.pills(label, options, default=options[0], required=True, key=key, bind="query-params")
+    """`st.pills` of which one is always chosen, at first the first, likewise."""
+    return _one_of_a_row(st.pills, label, options, str, key, {})
+
+
+def _one_of_a_row(
+    widget: Callable[..., Option | None], label: str, options: Sequence[Option], format_func: Callable[[Any], str],
+    key: str, more: dict[str, Any],
+) -> Option:  # fmt: skip
+    if key not in st.session_state and st.query_params.get(key) == "":
+        del st.query_params[key]  # of which Streamlit would make no choice at all, whatever is required
+        st.rerun()
+    _say_in_words(key, options, format_func)
+    chosen = widget(
+        label, options, default=options[0], required=True, format_func=format_func, key=key, bind="query-params",
+        **more,
+    )  # fmt: skip
     return options[0] if chosen is None else chosen
 
 

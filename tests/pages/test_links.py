@@ -88,6 +88,9 @@ def test_so_are_several_and_one_of_a_row(query: dict[str, str | list[str]], show
     assert not app.exception
     assert app.text[0].value == shown
     assert ("nobody" in repr(query)) == bool(app.toast), "what is no choice is said"
+    if query.get("one") == "":
+        assert app.segmented_control(key="one").value == "mel", "the browser shows it as chosen, too"
+        assert "one" not in app.query_params
 
 
 def test_one_of_a_row_is_chosen_by_the_functions_that_know_of_empty_addresses() -> None:
