@@ -84,7 +84,7 @@ models: install ## Make every shipped model anew from HAM10000 (some twenty hour
 	$(CORE) gate fit
 	$(CORE) gate report
 	$(CORE) project
-	$(CORE) turned --model student --model student-int8
+	$(CORE) turned --model student --model student-int8 --model baseline --model resnet50 --model densenet169
 	$(CORE) data summary --publish
 	$(CORE) trials --save
 	$(CORE) benchmark models --save
