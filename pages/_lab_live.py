@@ -51,9 +51,10 @@ def show() -> None:
     order = _choose(teachers, busy)
     st.caption(f":material/info: At this size the student has {_parameters(order.size):,} parameters.")
     with st.container(horizontal=True):
+        # Of a primary button that is disabled nobody can read the word.
         st.button(
-            "Train", type="primary", icon=":material/play_arrow:", disabled=busy, key="train", on_click=_begin,
-            args=(order,),
+            "Train", type="secondary" if busy else "primary", icon=":material/play_arrow:", disabled=busy,
+            key="train", on_click=_begin, args=(order,),
         )  # fmt: skip
         st.button("Stop training", icon=":material/stop:", disabled=not busy, key="stop", on_click=_stop)
     if ticket is None:
