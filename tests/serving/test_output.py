@@ -125,6 +125,14 @@ def test_resume_refuses_rows_of_another_model(tmp_path, ending):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.fixture
+def longest_field():
+    """A function that sets how long a field `csv` reads, which is one number for the whole process."""
+    before = csv.field_size_limit()
+    yield csv.field_size_limit
+    csv.field_size_limit(before)
+
+
 @pytest.mark.parametrize("journal", [False, True])
 @pytest.mark.parametrize(
     "text",
@@ -140,10 +148,12 @@ def test_resume_refuses_rows_of_another_model(tmp_path, ending):
         "image,model,statute",
         "\0\1",
         "x" * 200_000,
-        ",".join(COLUMNS) + "\n" + "x" * 200_000,
+        ",".join(COLUMNS) + "\n" + "x" * 200_000 + "\ny\n",
     ],
 )
-def test_resume_refuses_another_table(tmp_path, text, journal):
+@pytest.mark.parametrize("limit", [131_072, 1 << 24])
+def test_resume_refuses_another_table(tmp_path, text, journal, limit, longest_field):
+    longest_field(limit)
     path = tmp_path / ("t.parquet.part" if journal else "t.csv")
     path.write_text(text)
     with pytest.raises(OutputError, match=f"{path.name}: expected"):
