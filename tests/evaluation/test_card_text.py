@@ -46,14 +46,17 @@ def test_every_field_of_a_recipe_is_said() -> None:
     assert len(rows) - 1 + len(dict(rows)["not used"].split(", ")) == len(recipe)
 
 
+RUN = {
+    "name": "third",
+    "val_accuracy": 0.81,
+    "val_balanced_accuracy": 0.766,
+    "val_macro_f1": 0.728,
+    "val_loss": 0.4855,
+}
+"""As the provenance tells of a run that was averaged with others."""
+
+
 def test_provenance_in_words() -> None:
-    run = {
-        "name": "third",
-        "val_accuracy": 0.81,
-        "val_balanced_accuracy": 0.766,
-        "val_macro_f1": 0.728,
-        "val_loss": 0.4855,
-    }
     agreement = {
         "images": 256,
         "same_class": 0.96,
@@ -64,7 +67,7 @@ def test_provenance_in_words() -> None:
     rows = dict(
         provenance_rows(
             {
-                "training_seconds": 3837, "mean_of": [run, run],
+                "training_seconds": 3837, "mean_of": [RUN, RUN],
                 "pruning": {"method": "channels", "share": 0.5, "size": 0.4, "score": "taylor", "images": 64},
                 "compression": {"kind": "dynamic", "images": "HAM10000", "calibration_images": 210,
                                 "agreement_with_keras_on_validation": agreement},
@@ -81,14 +84,7 @@ def test_provenance_in_words() -> None:
 
 def test_one_run_alone_is_no_mean() -> None:
     """It is stored so where no mean was as good on validation."""
-    run = {
-        "name": "third",
-        "val_accuracy": 0.8,
-        "val_balanced_accuracy": 0.7,
-        "val_macro_f1": 0.7,
-        "val_loss": 0.5,
-    }
-    assert [name for name, _ in provenance_rows({"mean_of": [run]})] == ["weights of"]
+    assert [name for name, _ in provenance_rows({"mean_of": [RUN]})] == ["weights of"]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(20, "20 s"), (180, "3 min"), (3600, "1 h 0 min")])

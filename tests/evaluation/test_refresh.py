@@ -218,29 +218,20 @@ def test_cohorts_need_the_dataset_and_stay_while_the_answers_do(publish, records
     assert "cohorts" not in load_with(run, tmp_path), "other answers have other cohorts"
 
 
-def test_cohorts_of_another_temperature_are_dropped(publish, records, tmp_path):
-    """The same answers on test, after surer ones on validation."""
+@pytest.mark.parametrize(
+    ("part", "factor"),
+    [
+        ("validation", 2),  # another temperature
+        ("test", 0.5),  # the same one, and other areas under curves
+    ],
+)
+def test_cohorts_of_more_or_less_sure_answers_are_dropped(publish, records, tmp_path, part, factor):
+    """Though the classes that lead are the same."""
     publish("student")
     before = load_with(run, tmp_path, records=records)
     predictions = Predictions.load(tmp_path / "predictions/student.parquet")
-    factor = np.where(predictions.part == "validation", 2, 1)[:, None]
-    dataclasses.replace(predictions, logits=predictions.logits * factor).save(
-        tmp_path / "predictions/student.parquet"
-    )
-    update_model(tmp_path, "student", {}, {"predictions": "predictions/student.parquet"})
-    after = load_with(run, tmp_path)
-    assert after["test"]["confusion"] == before["test"]["confusion"]
-    assert "cohorts" in before
-    assert "cohorts" not in after
-
-
-def test_cohorts_of_less_sure_answers_are_dropped(publish, records, tmp_path):
-    """The same classes on test, and the same temperature."""
-    publish("student")
-    before = load_with(run, tmp_path, records=records)
-    predictions = Predictions.load(tmp_path / "predictions/student.parquet")
-    factor = np.where(predictions.part == "test", 0.5, 1)[:, None]
-    dataclasses.replace(predictions, logits=predictions.logits * factor).save(
+    factors = np.where(predictions.part == part, factor, 1)[:, None]
+    dataclasses.replace(predictions, logits=predictions.logits * factors).save(
         tmp_path / "predictions/student.parquet"
     )
     update_model(tmp_path, "student", {}, {"predictions": "predictions/student.parquet"})
