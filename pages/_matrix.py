@@ -88,7 +88,7 @@ def _clickable(figure: Any, key: str, alt: str) -> None:
     tools = _shared.FIGURE_TOOLS | {
         "toImageButtonOptions": {"format": "svg", "filename": f"dermdistill-{key}"}
     }
-    st.plotly_chart(
+    _shared.draw(
         figure, config=tools, key=key, alt=alt, on_select=lambda: take_click(key), selection_mode="points"
     )
 

@@ -162,7 +162,7 @@ def show_facets(table: pd.DataFrame, selection: Selection) -> None:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _bars(
-    counts: Counts, labels: dict[str, str], marked: list[str], totals: dict[str, int], ink: str | None
+    counts: Counts, labels: dict[str, str], marked: list[str], totals: dict[str, int], ink: str
 ) -> go.Figure:
     """`value_bars`, drawn once for the same counts: turning a page or opening an image changes none of them."""
     return value_bars(counts, labels, marked=marked, totals=totals, ink=ink)

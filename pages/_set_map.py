@@ -100,7 +100,7 @@ def answers_of(projection: Projection, predictions: Predictions, temperature: fl
 def _draw(projection: Projection, answers: Answers | None, colouring: str) -> None:
     # A new key after each click clears Plotly's selection, so that the same point can be clicked again.
     key = f"map-{st.session_state.get(CLICKS, 0)}"
-    st.plotly_chart(
+    _shared.draw(
         embedding_map(
             projection.position, projection.image_id, projection.label,
             answers.predicted if answers else None, answers.confidence if answers else None,

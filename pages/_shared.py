@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -15,7 +15,8 @@ from core.errors import UserError
 from core.evaluation.contestants import EVALUATE, Contestant, contestant, read_predictions
 from core.evaluation.latency import Benchmark, read_benchmark
 from core.evaluation.predictions import Predictions
-from core.figures.style import INK_ON_LIGHT
+from core.figures.settled import settle
+from core.figures.style import INK_ON_DARK, INK_ON_LIGHT
 from core.manifest import Manifest
 from core.numbers import percent_range
 from core.serving.registry import KNOWN, Registry, shared_registry
@@ -52,9 +53,9 @@ def run(main: Callable[[], None], *, has_images: bool = False, uploader: str = "
         runpy.run_path(str(ROOT / "app.py"))
 
 
-def ink() -> str | None:
+def ink() -> str:
     """The colour of text in figures, for the theme that the browser shows; see `core.figures.style`."""
-    return INK_ON_LIGHT if st.context.theme.type == "light" else None
+    return INK_ON_LIGHT if st.context.theme.type == "light" else INK_ON_DARK
 
 
 def registry() -> Registry:
@@ -72,9 +73,14 @@ FIGURE_TOOLS = {
 def chart(figure: go.Figure, *, key: str, alt: str, reading: str = "") -> None:
     """A figure with its one line on how to read it; empty where one line stands beneath several."""
     tools = FIGURE_TOOLS | {"toImageButtonOptions": {"format": "svg", "filename": f"dermdistill-{key}"}}
-    st.plotly_chart(figure, config=tools, key=f"chart-{key}", alt=alt)
+    draw(figure, config=tools, key=f"chart-{key}", alt=alt)
     if reading:
         st.caption(f":material/info: {reading}")
+
+
+def draw(figure: go.Figure, **options: Any) -> None:
+    """`st.plotly_chart` of one of `core.figures`, which have looks of their own; drawn once by the browser."""
+    st.plotly_chart(settle(figure), theme=None, **options)
 
 
 def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -> None:

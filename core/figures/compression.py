@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, METHODS, Curves, Point
 from core.evaluation.intervals import Interval
-from core.figures.style import NEUTRAL, figure, model_colour, model_symbol
+from core.figures.style import INK_ON_LIGHT, NEUTRAL, figure, model_colour, model_symbol
 
 SHIPPED = "student-pruned"
 COLOURS = {CHANNELS: model_colour(SHIPPED), MAGNITUDE: "#AA7700"}
@@ -47,7 +47,7 @@ def compression_curves(
     cost: str = "Time",
     gain: str = "balanced_accuracy",
     band: Interval | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """A line for each method, both beginning at the network that was not pruned; its figure is the dashed line.
 
@@ -57,7 +57,7 @@ def compression_curves(
         gain: a key of `GAINS`.
         band: the whole network's figure with its own 95% interval. A point within it is not thereby equal: all answer
             the same images, so only a paired comparison tells two of them apart.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
 
     Raises:
         ValueError: the whole network is not among the points, or a key is not known.
@@ -87,11 +87,11 @@ def compression_curves(
         hovertemplate=f"%{{y:.1%}}<extra>{METHODS[whole.method]}</extra>",
     )  # fmt: skip
     result.update_xaxes(
-        title={"text": COSTS[cost].axis}, tickformat=".0%", fixedrange=True, automargin=True, zeroline=False,
+        title={"text": COSTS[cost].axis}, tickformat=".0%", fixedrange=True, zeroline=False,
         rangemode="tozero",
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": f"{GAINS[gain]} on validation"}, tickformat=".1%", fixedrange=True, automargin=True,
+        title={"text": f"{GAINS[gain]} on validation"}, tickformat=".1%", fixedrange=True,
         zeroline=False,
     )  # fmt: skip
     return result.update_layout(

@@ -9,7 +9,16 @@ import plotly.graph_objects as go
 
 from core.evaluation.operating import Decision
 from core.figures.heatmap import SCALE, readable_on
-from core.figures.style import NEUTRAL, annotate, draw_shapes, figure, hollow, model_colour, model_symbol
+from core.figures.style import (
+    INK_ON_LIGHT,
+    NEUTRAL,
+    annotate,
+    draw_shapes,
+    figure,
+    hollow,
+    model_colour,
+    model_symbol,
+)
 from core.lesions import CODES, LESIONS, N_CLASSES
 
 CELL = 46
@@ -28,7 +37,7 @@ def confusion_matrix(
     as_counts: bool,
     share_of: str,
     chosen: tuple[str, str] | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """Rows are the true class, columns what the model names; coloured by shares, so that rare classes are seen.
 
@@ -38,7 +47,7 @@ def confusion_matrix(
         as_counts: whether cells are labelled with counts rather than with shares in per cent.
         share_of: what the shares are of, for the hover: `the true class`.
         chosen: (true, named) of the cell to outline.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
 
     Raises:
         ValueError: an array is not (7, 7).
@@ -67,7 +76,7 @@ def confusion_difference(
     as_counts: bool,
     titles: tuple[str, str],
     chosen: tuple[str, str] | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """First minus second, cell by cell.
 
@@ -76,7 +85,7 @@ def confusion_difference(
         as_counts: whether these are counts.
         titles: of the two models.
         chosen: (true, named) of the cell to outline.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
 
     Raises:
         ValueError: the array is not (7, 7).
@@ -109,7 +118,7 @@ def _grid(
     texts: Sequence[Sequence[str]],
     hover: Sequence[str],
     chosen: tuple[str, str] | None,
-    ink: str | None,
+    ink: str,
 ) -> go.Figure:
     low, high = span
     result = figure(CELL * N_CLASSES + 66, ink, hovermode="closest", hoverdistance=-1)
@@ -139,7 +148,7 @@ def _grid(
         range=[-0.5, N_CLASSES - 0.5],
     )  # fmt: skip
     result.update_yaxes(
-        range=[N_CLASSES - 0.5, -0.5], fixedrange=True, showgrid=False, zeroline=False, automargin=True,
+        range=[N_CLASSES - 0.5, -0.5], fixedrange=True, showgrid=False, zeroline=False,
         title={"text": "true class"},
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 4, "t": 52, "b": 4})
@@ -156,13 +165,13 @@ def _add_targets(result: go.Figure, hover: Sequence[str]) -> None:
     )  # fmt: skip
 
 
-def two_by_two(decision: Decision, name: str, *, ink: str | None = None) -> go.Figure:
+def two_by_two(decision: Decision, name: str, *, ink: str = INK_ON_LIGHT) -> go.Figure:
     """What is and what was said, as four counted fields: green for right, orange for wrong.
 
     Args:
         decision: the counts.
         name: of the positive class.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     fields = (
         (0, 0, decision.tp, "found", RIGHT),
@@ -196,7 +205,7 @@ def two_by_two(decision: Decision, name: str, *, ink: str | None = None) -> go.F
     )  # fmt: skip
     result.update_yaxes(
         range=[1.5, -0.5], tickvals=[0, 1], ticktext=["is", "is not"], fixedrange=True, showgrid=False,
-        zeroline=False, automargin=True, title={"text": name if len(name) < 24 else ""},
+        zeroline=False, title={"text": name if len(name) < 24 else ""},
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 4, "t": 28, "b": 4})
 

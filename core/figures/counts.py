@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.data.summary import Counts
-from core.figures.style import CLASS_EDGE, NEUTRAL, annotate, at_both_ends, class_colour, figure
+from core.figures.style import CLASS_EDGE, INK_ON_LIGHT, NEUTRAL, annotate, at_both_ends, class_colour, figure
 from core.lesions import BY_CODE, CODES, LESIONS, N_CLASSES
 
 ROW_HEIGHT = 44
@@ -18,14 +18,14 @@ FAINT = 0.22
 
 
 def class_bars(
-    images: Mapping[str, int], lesions: Mapping[str, int] | None = None, *, ink: str | None = None
+    images: Mapping[str, int], lesions: Mapping[str, int] | None = None, *, ink: str = INK_ON_LIGHT
 ) -> go.Figure:
     """The classes' images as bars, each named above its bar so that it fits a phone; lesions as a mark in it.
 
     Args:
         images: class code -> images.
         lesions: class code -> lesions; None draws no marks.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     total = max(sum(images.values()), 1)
     result = figure(ROW_HEIGHT * N_CLASSES + 60, ink, bargap=0)
@@ -72,7 +72,7 @@ def value_bars(
     *,
     marked: Sequence[str] = (),
     totals: Mapping[str, int] | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """One bar for each value, made of the classes in their colours, from the top in the order given.
 
@@ -81,7 +81,7 @@ def value_bars(
         labels: value -> what people read; the value itself where it is missing.
         marked: values whose label is set in bold, since they are chosen.
         totals: value -> images without any choice, drawn faintly behind.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     values = list(counts)
     names = [(labels or {}).get(value, value) for value in values]
@@ -112,18 +112,18 @@ def value_bars(
         xaxis={"rangemode": "tozero", "fixedrange": True, "zeroline": False, "nticks": 4},
         yaxis={
             "range": [max(len(values), 1) - 0.5, -0.5], "tickvals": rows, "ticktext": texts, "fixedrange": True,
-            "showgrid": False, "automargin": True,
+            "showgrid": False, "zeroline": False,
         },
         margin={"l": 4, "r": 12, "t": 2, "b": 26},
     )  # fmt: skip
 
 
-def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str | None = None) -> go.Figure:
+def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str = INK_ON_LIGHT) -> go.Figure:
     """The share of a part's images whose lesion was trained on, one bar for each part.
 
     Args:
         seen: what it is -> (images of a trained lesion, all images).
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     rows = np.arange(len(seen))
     shares = [part / whole if whole else 0.0 for part, whole in seen.values()]
@@ -148,14 +148,14 @@ def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str | None = None) ->
     return result.update_layout(margin={"l": 2, "r": 14, "t": 2, "b": 24})
 
 
-def balancing_bars(table: pd.DataFrame, column: str, *, axis: str, ink: str | None = None) -> go.Figure:
+def balancing_bars(table: pd.DataFrame, column: str, *, axis: str, ink: str = INK_ON_LIGHT) -> go.Figure:
     """One way of balancing: a column of the classes after it, the same without balancing as an outline.
 
     Args:
         table: rows of `core.data.balancing.balancing_table` for one way, with a column `before` beside.
         column: `shown` or `share`.
         axis: what the axis shows.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     share = column == "share"
     rows = np.arange(len(table))
@@ -181,6 +181,5 @@ def balancing_bars(table: pd.DataFrame, column: str, *, axis: str, ink: str | No
     )  # fmt: skip
     result.update_yaxes(
         range=[len(table) - 0.5, -0.5], tickvals=rows, ticktext=list(table["code"]), fixedrange=True, showgrid=False,
-        automargin=True,
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 8, "t": 2, "b": 40})

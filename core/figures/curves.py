@@ -11,10 +11,24 @@ import plotly.graph_objects as go
 
 from core.evaluation.calibration import Reliability
 from core.evaluation.operating import Curve
-from core.figures.style import NEUTRAL, TRAINING, VALIDATION, figure, model_colour
+from core.figures.style import (
+    INK_ON_LIGHT,
+    NEUTRAL,
+    TITLED_BELOW,
+    TITLED_LEFT,
+    TRAINING,
+    VALIDATION,
+    figure,
+    legend_height,
+    model_colour,
+    upwards,
+)
 
 POINTS = 150
 """Points of a curve that are drawn; more cannot be told apart and make the page slow."""
+DECIMALS = 5
+SQUARE = 370
+"""Height of what the curves are drawn in, pixels; on a phone it is higher than wide."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
@@ -35,26 +49,28 @@ def thinned(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> np.ndarray:
     return np.unique(np.searchsorted(along, np.linspace(0, along[-1], points)).clip(0, len(x) - 1))
 
 
-def roc_curves(lines: Sequence[Line], *, ink: str | None = None) -> go.Figure:
+def roc_curves(lines: Sequence[Line], *, ink: str = INK_ON_LIGHT) -> go.Figure:
     """Sensitivity against false alarms; the diagonal is guessing."""
     drawn = _drawn(lines, "AUC", "false positive rate %{x:.1%}<br>sensitivity %{y:.1%}")
     return _square(drawn, ("False positive rate (1 - specificity)", "Sensitivity"), (0, 1), ink)
 
 
-def precision_recall_curves(lines: Sequence[Line], prevalence: float, *, ink: str | None = None) -> go.Figure:
+def precision_recall_curves(
+    lines: Sequence[Line], prevalence: float, *, ink: str = INK_ON_LIGHT
+) -> go.Figure:
     """Precision against sensitivity; the dashed line at the class' share is guessing.
 
     Args:
         lines: of one class.
         prevalence: share of the images that are of the class.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     drawn = _drawn(lines, "AP", "sensitivity %{x:.1%}<br>precision %{y:.1%}")
     return _square(drawn, ("Sensitivity (recall)", "Precision (PPV)"), (prevalence, prevalence), ink)
 
 
 def _square(
-    traces: list[dict[str, Any]], titles: tuple[str, str], guessing: tuple[float, float], ink: str | None
+    traces: list[dict[str, Any]], titles: tuple[str, str], guessing: tuple[float, float], ink: str
 ) -> go.Figure:
     """Traces on two axes of shares, with the line of guessing from its height on the left to that on the right."""
     axes = [
@@ -65,21 +81,21 @@ def _square(
             "tickformat": ".0%",
             "zeroline": False,
             "fixedrange": True,
-            "automargin": True,
         }
         for title in titles
     ]
     dashed = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    top, below = 8, TITLED_BELOW + legend_height(len(traces))
     return figure(
-        400 + 22 * len(traces),
+        top + SQUARE + below,
         ink,
         traces,
         shapes=[{"type": "line", "x0": 0, "x1": 1, "y0": guessing[0], "y1": guessing[1], "line": dashed}],
         xaxis=axes[0],
         yaxis=axes[1],
         showlegend=True,
-        legend={"orientation": "h", "y": -0.17, "yanchor": "top", "x": 0},
-        margin={"l": 4, "r": 28, "t": 8, "b": 8},
+        legend={"orientation": "v", "y": -TITLED_BELOW / SQUARE, "yanchor": "top", "x": 0},
+        margin={"l": TITLED_LEFT, "r": 28, "t": top, "b": below, "autoexpand": False},
     )
 
 
@@ -88,8 +104,8 @@ def _drawn(lines: Sequence[Line], area: str, hover: str) -> list[dict[str, Any]]
     for index, line in enumerate(lines):
         curve = line.curve
         rows = thinned(curve.x, curve.y)
-        # In single precision the browser gets half as much.
-        x, y, threshold = (values[rows].astype(np.float32) for values in (curve.x, curve.y, curve.threshold))
+        # Finer than a pixel, and a third of what a browser would have to read otherwise.
+        x, y = (values[rows].round(DECIMALS).tolist() for values in (curve.x, curve.y))
         traces.append(
             {
                 "type": "scatter",
@@ -102,22 +118,27 @@ def _drawn(lines: Sequence[Line], area: str, hover: str) -> list[dict[str, Any]]
                     "width": 2.5,
                     "dash": DASHES[index % len(DASHES)],
                 },
-                "customdata": threshold,
-                "hovertemplate": f"{hover}<br>threshold %{{customdata:.3f}}<extra>{line.title}</extra>",
+                "customdata": [_threshold(value) for value in curve.threshold[rows]],
+                "hovertemplate": f"{hover}<br>threshold %{{customdata}}<extra>{line.title}</extra>",
             }
         )
     return traces
 
 
+def _threshold(value: float) -> str:
+    """As the hover says it; a curve begins where no image reaches the threshold."""
+    return f"{value:.3f}" if np.isfinite(value) else "above every score"
+
+
 def reliability_diagram(
-    before: Reliability, after: Reliability, model: str, *, ink: str | None = None
+    before: Reliability, after: Reliability, model: str, *, ink: str = INK_ON_LIGHT
 ) -> go.Figure:
     """Accuracy against confidence before and after temperature scaling, and how many images each bin holds.
 
     Args:
         before, after: of the same images and bins.
         model: whose colour the calibrated points have.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     result = figure(500, ink, showlegend=True, bargap=0.15)
     result.add_shape(
@@ -153,11 +174,10 @@ def reliability_diagram(
         x=middle, y=after.count, yaxis="y2", marker={"color": model_colour(model), "opacity": 0.6}, showlegend=False,
         width=(after.edges[1] - after.edges[0]) * 0.85, hovertemplate="%{y} images<extra></extra>",
     )  # fmt: skip
-    text = {"size": 13, "color": ink}
     result.update_layout(
         yaxis={"domain": [0.3, 1]},
-        yaxis2={"domain": [0, 0.2], "title": {"text": "images", "font": text}, "tickfont": text,
-                "nticks": 3, "fixedrange": True, "automargin": True},
+        yaxis2=upwards(ink) | {"domain": [0, 0.2], "nticks": 3, "fixedrange": True},
+        yaxis2_title_text="images",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         margin={"l": 4, "r": 28, "t": 8, "b": 8},
     )  # fmt: skip
@@ -166,12 +186,11 @@ def reliability_diagram(
 
 def _shares(result: go.Figure, x: str, y: str) -> go.Figure:
     common = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True, "zeroline": False}
-    result.update_xaxes(range=[-0.01, 1.01], title={"text": x}, automargin=True, anchor="y2", **common)
+    result.update_xaxes(range=[-0.01, 1.01], title={"text": x}, anchor="y2", **common)
     return result.update_layout(
         yaxis={
             "range": [-0.02, 1.04],
             "title": {"text": y},
-            "automargin": True,
             **common,
         }
     )
@@ -184,7 +203,7 @@ def training_curves(
     *,
     label: str,
     share: bool,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """One quantity by epoch, training blue and validation red.
 
@@ -194,7 +213,7 @@ def training_curves(
         validation: (E,).
         label: what is drawn.
         share: whether it is written in per cent.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     result = figure(340, ink, showlegend=True)
     style = ".1%" if share else ".3f"
@@ -209,14 +228,14 @@ def training_curves(
                 hovertemplate=f"epoch %{{x}}: %{{y:{style}}}<extra>{name}</extra>",
             )  # fmt: skip
     result.update_xaxes(
-        title={"text": "Epoch"}, fixedrange=True, automargin=True, zeroline=False,
+        title={"text": "Epoch"}, fixedrange=True, zeroline=False,
         dtick=1 if len(epoch) <= 12 else None,
     )  # fmt: skip
     result.update_yaxes(
         title={"text": label}, tickformat=".0%" if share else None, fixedrange=True,
-        automargin=True, zeroline=False,
+        zeroline=False,
     )  # fmt: skip
     return result.update_layout(
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        margin={"l": 4, "r": 28, "t": 8, "b": 8},
+        margin={"l": TITLED_LEFT, "r": 28, "t": legend_height(1) + 9, "b": TITLED_BELOW, "autoexpand": False},
     )

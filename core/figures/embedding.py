@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.heatmap import SCALE
-from core.figures.style import CLASS_EDGE, NEUTRAL, class_colour, figure
+from core.figures.style import CLASS_EDGE, INK_ON_LIGHT, NEUTRAL, class_colour, figure
 from core.lesions import CODES, LESIONS
 
 CLASS, PREDICTION, ERROR, CONFIDENCE = COLOURINGS = ("class", "prediction", "error", "confidence")
@@ -23,7 +23,7 @@ def embedding_map(
     *,
     colouring: str = CLASS,
     marked: str | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """Points that can be clicked; each carries its image id as the first of its `customdata`.
 
@@ -35,7 +35,7 @@ def embedding_map(
         confidence: (N,) its largest probability.
         colouring: one of `COLOURINGS`.
         marked: an image id to mark with a ring.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
 
     Raises:
         ValueError: the colouring is unknown, or needs answers that are not given.
@@ -113,7 +113,7 @@ def _points(
 
 
 def _by_confidence(
-    position: np.ndarray, hover: np.ndarray, confidence: np.ndarray | None, ink: str | None
+    position: np.ndarray, hover: np.ndarray, confidence: np.ndarray | None, ink: str
 ) -> go.Scatter:
     trace = _points(position, hover, np.ones(len(position), bool), "confidence", NEUTRAL)
     trace.marker.update(

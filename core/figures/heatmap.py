@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from core.figures.style import figure
+from core.figures.style import INK_ON_LIGHT, figure
 from core.lesions import CODES, LESIONS, N_CLASSES
 
 SCALE = "Cividis"
@@ -41,14 +41,14 @@ def sensitivity_heatmap(
     low: np.ndarray,
     high: np.ndarray,
     *,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """One row for each model, one column for each class, in per cent.
 
     Args:
         titles: (M,) of the models.
         value, low, high: (M, 7) sensitivities with their intervals; NaN leaves a cell empty.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -94,6 +94,6 @@ def sensitivity_heatmap(
             },
         ],
         xaxis={"side": "top", "fixedrange": True, "showgrid": False, "tickangle": 0},
-        yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False, "automargin": True},
+        yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False},
         margin={"l": 4, "r": 4, "t": 30, "b": 4},
     )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import NEUTRAL, figure, hollow
+from core.figures.style import INK_ON_LIGHT, NEUTRAL, TITLED_BELOW, figure, hollow
 
 LABEL_HEIGHT = 26
 MARK_HEIGHT = 18
@@ -62,7 +62,7 @@ def interval_rows(
     share: bool = True,
     points: bool = False,
     reference: tuple[float, str] | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """Rows of marks with intervals on one axis.
 
@@ -72,7 +72,7 @@ def interval_rows(
         share: whether values are shares, written in per cent.
         points: whether they are differences of shares, written in points of 100.
         reference: (value, what it is) of a line.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     style = POINTS if points else SHARES if share else NUMBERS
     if points:
@@ -108,12 +108,17 @@ def interval_rows(
             "title": {"text": axis},
             "fixedrange": True,
             "zeroline": False,
-            "automargin": True,
         },
         yaxis={"range": [max(len(rows), 1), 0], "visible": False, "fixedrange": True},
         showlegend=legend,
         legend={"orientation": "h", "y": -60 / height, "yanchor": "top", "x": 0},
-        margin={"l": 6, "r": 14, "t": 26 if reference is not None else 4, "b": 30},
+        margin={
+            "l": 12,
+            "r": 14,
+            "t": 26 if reference is not None else 4,
+            "b": 30 if legend else TITLED_BELOW,
+            "autoexpand": legend,
+        },
     )
 
 
@@ -182,7 +187,7 @@ def _span(marks: Sequence[Mark], reference: tuple[float, str] | None) -> tuple[f
 
 
 def _reference(
-    rows: int, unit: float, reference: tuple[float, str], span: tuple[float, float], ink: str | None
+    rows: int, unit: float, reference: tuple[float, str], span: tuple[float, float], ink: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Shapes and annotations of a line through the marks, with gaps where the labels are."""
     value, text = reference

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.figures.heatmap import SCALE, readable_on
-from core.figures.style import BROUGHT, NEUTRAL, annotate, class_colour, figure, model_colour
+from core.figures.style import BROUGHT, INK_ON_LIGHT, NEUTRAL, annotate, class_colour, figure, model_colour
 from core.lab.soft_labels import LARGEST_ENTROPY, TEMPERATURES
 from core.lesions import CODES, LESIONS, N_CLASSES
 
@@ -20,7 +20,7 @@ CELL = 44
 
 
 def soft_label_bars(
-    once: np.ndarray, soft: np.ndarray, temperature: float, *, ink: str | None = None
+    once: np.ndarray, soft: np.ndarray, temperature: float, *, ink: str = INK_ON_LIGHT
 ) -> go.Figure:
     """A teacher's answer at T = 1 (outlined) and softened (filled), in the colours of the classes.
 
@@ -30,7 +30,7 @@ def soft_label_bars(
         once: (7,) probabilities at T = 1.
         soft: (7,) at `temperature`.
         temperature: T.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     result = figure(270, ink, barmode="overlay", bargap=0.25)
     colours = [class_colour(code) for code in CODES]
@@ -46,7 +46,7 @@ def soft_label_bars(
     )  # fmt: skip
     _reference(result, 1 / N_CLASSES)
     result.update_xaxes(fixedrange=True, tickangle=0)
-    result.update_yaxes(range=[0, 1.02], tickformat=".0%", fixedrange=True, nticks=5, automargin=True)
+    result.update_yaxes(range=[0, 1.02], tickformat=".0%", fixedrange=True, nticks=5)
     return result.update_layout(margin={"l": 4, "r": 4, "t": 8, "b": 4})
 
 
@@ -56,7 +56,7 @@ def entropy_lines(
     temperature: float,
     titles: Mapping[str, str],
     *,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """Entropy of one image's soft labels along T, against ln 7 and against the report's softmax of softmax.
 
@@ -65,7 +65,7 @@ def entropy_lines(
         twice: the same of probabilities that are softened once more.
         temperature: T, marked.
         titles: teacher -> the name that people read.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     result = figure(330, ink, showlegend=True)
     for teacher, curve in curves.items():
@@ -91,13 +91,13 @@ def entropy_lines(
     )
     _temperature_axis(result)
     result.update_yaxes(
-        range=[0, LARGEST_ENTROPY * 1.12], title={"text": "Entropy, nats"}, fixedrange=True, automargin=True,
+        range=[0, LARGEST_ENTROPY * 1.12], title={"text": "Entropy, nats"}, fixedrange=True,
         zeroline=False,
     )  # fmt: skip
     return _legend_above(result)
 
 
-def knowledge_map(matrix: np.ndarray, *, of: str, ink: str | None = None) -> go.Figure:
+def knowledge_map(matrix: np.ndarray, *, of: str, ink: str = INK_ON_LIGHT) -> go.Figure:
     """Rows are true classes, columns classes, cells mean shares in per cent.
 
     The scale ends at the largest share off the diagonal, since what a soft label holds besides the truth is the point.
@@ -105,7 +105,7 @@ def knowledge_map(matrix: np.ndarray, *, of: str, ink: str | None = None) -> go.
     Args:
         matrix: (7, 7); NaN leaves a row empty.
         of: what a cell is, for the hover: `mean soft label`.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     off = np.where(np.eye(N_CLASSES, dtype=bool), np.nan, matrix)
     limit = float(np.nanmax(off, initial=0)) or 1.0
@@ -133,18 +133,16 @@ def knowledge_map(matrix: np.ndarray, *, of: str, ink: str | None = None) -> go.
         ),
     )  # fmt: skip
     result.update_xaxes(side="top", fixedrange=True, showgrid=False, tickangle=0)
-    result.update_yaxes(
-        autorange="reversed", fixedrange=True, showgrid=False, automargin=True, title={"text": "true class"}
-    )
+    result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=False, title={"text": "true class"})
     return result.update_layout(margin={"l": 4, "r": 4, "t": 30, "b": 4})
 
 
-def gradient_bars(parts: Mapping[str, tuple[str, np.ndarray]], *, ink: str | None = None) -> go.Figure:
+def gradient_bars(parts: Mapping[str, tuple[str, np.ndarray]], *, ink: str = INK_ON_LIGHT) -> go.Figure:
     """The gradient on each logit, one group of bars for each class.
 
     Args:
         parts: name -> (colour, (7,) gradient); a bar below 0 pushes the logit up.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     result = figure(330, ink, barmode="group", bargap=0.2, bargroupgap=0.05, showlegend=True)
     for name, (colour, gradient) in parts.items():
@@ -153,9 +151,7 @@ def gradient_bars(parts: Mapping[str, tuple[str, np.ndarray]], *, ink: str | Non
             hovertemplate="%{x}: %{y:+.4f}<extra>" + name + "</extra>",
         )  # fmt: skip
     result.update_xaxes(fixedrange=True, tickangle=0)
-    result.update_yaxes(
-        title={"text": "Gradient on the logit"}, fixedrange=True, automargin=True, zerolinecolor=NEUTRAL
-    )
+    result.update_yaxes(title={"text": "Gradient on the logit"}, fixedrange=True, zerolinecolor=NEUTRAL)
     return _legend_above(result)
 
 
@@ -164,7 +160,7 @@ def pull_by_temperature(
     lines: Mapping[str, tuple[str, np.ndarray]],
     temperature: float,
     *,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """Length of a term's gradient along T, both axes logarithmic.
 
@@ -172,7 +168,7 @@ def pull_by_temperature(
         temperatures: (P,).
         lines: name -> (colour, (P,) lengths).
         temperature: T, marked.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     result = figure(330, ink, showlegend=True)
     for index, (name, (colour, lengths)) in enumerate(lines.items()):
@@ -192,7 +188,7 @@ def pull_by_temperature(
     )
     _temperature_axis(result)
     result.update_yaxes(
-        type="log", title={"text": "Length of the gradient"}, fixedrange=True, automargin=True, exponentformat="power",
+        type="log", title={"text": "Length of the gradient"}, fixedrange=True, exponentformat="power",
         dtick=1,
     )  # fmt: skip
     return _legend_above(result)
@@ -206,7 +202,7 @@ def _temperature_axis(result: go.Figure) -> None:
     )  # fmt: skip
 
 
-def _reference(result: go.Figure, y: float, text: str = "", ink: str | None = None) -> None:
+def _reference(result: go.Figure, y: float, text: str = "", ink: str = INK_ON_LIGHT) -> None:
     result.add_shape(
         type="line",
         x0=0,

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from core.figures.confusion import DIVERGING
 from core.figures.curves import DASHES
 from core.figures.heatmap import SCALE, readable_on
-from core.figures.style import NEUTRAL, annotate, figure, model_colour
+from core.figures.style import INK_ON_LIGHT, NEUTRAL, annotate, figure, model_colour
 
 CELL = 58
 
@@ -47,7 +47,7 @@ def cell_map(
     *,
     axes: tuple[str, str],
     difference: bool,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """A cell for each choice of two things, its figure and half of its interval beneath, in points of 100.
 
@@ -57,7 +57,7 @@ def cell_map(
         hover: (R, C) texts.
         axes: names of the columns' and of the rows' axis.
         difference: whether values lie about 0.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     value, half = np.asarray(value, dtype=float), np.asarray(half, dtype=float)
     known = value[~np.isnan(value)]
@@ -88,7 +88,7 @@ def cell_map(
     )  # fmt: skip
     result.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5],
-        title={"text": axes[1]}, fixedrange=True, showgrid=False, automargin=True, zeroline=False,
+        title={"text": axes[1]}, fixedrange=True, showgrid=False, zeroline=False,
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 8})
 
@@ -99,7 +99,7 @@ def lines(
     x: str,
     y: str,
     share: bool,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
     x_axis: Mapping[str, Any] | None = None,
 ) -> go.Figure:
     """Series with their intervals, and behind them a thin line for each run.
@@ -108,7 +108,7 @@ def lines(
         series: what is drawn.
         x, y: names of the axes.
         share: whether values are shares, written in per cent.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
         x_axis: more for the horizontal axis.
     """
     result = figure(350 + 12 * len(series), ink, showlegend=True)
@@ -134,7 +134,6 @@ def lines(
         title={"text": y},
         tickformat=".0%" if share else None,
         fixedrange=True,
-        automargin=True,
         zeroline=False,
     )
     return result.update_layout(
@@ -156,7 +155,7 @@ def lesson_curves(
     share: bool,
     epochs: int,
     reference: tuple[float, str] | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """One quantity of both students by epoch, as far as the lesson has come.
 
@@ -167,7 +166,7 @@ def lesson_curves(
         share: whether it is written in per cent.
         epochs: of the whole lesson, so that the axis does not move.
         reference: (value, what it is) of a line.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
     """
     series = []
     for arm, name in ARM_NAMES.items():

@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from core.lesions import BY_CODE
 
 TRANSPARENT = "rgba(0,0,0,0)"
+
+TITLED_LEFT, TITLED_BELOW = 84, 68
+"""Pixels for a vertical axis with labels as long as "100%" and its title, and for a horizontal one with its title.
+Where a figure has its margins by itself, Plotly need not draw it a second time to find them."""
 NEUTRAL = "#7C8791"
 """Grey with a contrast above 3 on the light and the dark ground; for lines, ticks and what is not chosen."""
 
 CLASS_EDGE = {"width": 0.75, "color": NEUTRAL}
 """Around what has a class' colour: two of the seven are too light for the light ground by themselves."""
 
-INK_ON_LIGHT = "#545D66"
-"""For text on the light ground, where Streamlit's own grey has a contrast of 3.7; on the dark ground its own is
-better than anything that would do for both."""
+FONT = '"Source Sans", sans-serif'
+"""Streamlit's, so that figures read as the page does."""
+
+INK_ON_LIGHT, INK_ON_DARK = "#545D66", "#E6EAF1"
+"""For text on the light ground, where Streamlit's own grey has a contrast of 3.7, and on the dark one."""
+
+
+class Ground(NamedTuple):
+    """What lies behind figures of one ink, as `.streamlit/config.toml` has it: a page's colour, its borders', and that
+    of grid lines, which should hardly be seen."""
+
+    page: str
+    border: str
+    grid: str
+
+
+GROUNDS: dict[str, Ground] = {
+    INK_ON_LIGHT: Ground("#FFFFFF", "#CBD5DB", "#E6EAF1"),
+    INK_ON_DARK: Ground("#10171D", "#3A4853", "#31333F"),
+}
 
 MODEL_COLOURS: dict[str, str] = {
     "resnet50": "#D55E00",
@@ -96,32 +117,69 @@ def hollow(symbol: str) -> str:
 
 
 def figure(
-    height: int, ink: str | None = None, data: Iterable[Mapping[str, Any]] = (), **layout: Any
+    height: int, ink: str = INK_ON_LIGHT, data: Iterable[Mapping[str, Any]] = (), **layout: Any
 ) -> go.Figure:
     """A figure on a transparent ground, without tools that its reader does not need.
 
+    All of its looks are set here and none is left to Streamlit's theme, whose template makes the browser draw every
+    figure twice (see `core.figures.settled`).
+
     Args:
         height: pixels.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, one of `GROUNDS`.
         data: traces, each with its `type`. They and the layout are best given here: Plotly checks a whole figure in
             the time of two or three later changes.
         layout: what else the layout has, over what is set here.
     """
-    fonts = {"tickfont": {"size": 13, "color": ink}, "title": {"font": {"size": 13, "color": ink}}}
-    ground = {
+    ground = GROUNDS[ink]
+    fixed = {
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8, "pad": 8},
         "paper_bgcolor": TRANSPARENT,
         "plot_bgcolor": TRANSPARENT,
         "showlegend": False,
         "dragmode": False,
-        "font": {"size": 14, "color": ink},
-        "hoverlabel": {"font": {"size": 13}},
-        "legend": {"font": {"color": ink}},
-        "xaxis": fonts,
-        "yaxis": fonts,
+        "font": {"size": 14, "color": ink, "family": FONT},
+        "hoverlabel": {
+            "bgcolor": ground.page,
+            "bordercolor": ground.border,
+            "font": {"size": 13, "color": ink, "family": FONT},
+        },
+        "legend": {"font": {"size": 12, "color": ink}, "bgcolor": TRANSPARENT, "valign": "top"},
+        "xaxis": across(ink),
+        "yaxis": upwards(ink),
     }
-    return go.Figure(list(data), _over(ground, layout))
+    result = go.Figure(list(data), _over(fixed, layout))
+    # A figure that is made takes Plotly's default for a template that is None.
+    result.layout.template = None
+    return result
+
+
+def legend_height(entries: int) -> int:
+    """Pixels of a legend with its entries beneath each other."""
+    return 10 + 19 * entries
+
+
+def across(ink: str) -> dict[str, Any]:
+    """A horizontal axis for `ink`, without grid lines."""
+    return _axis(ink, standoff=20) | {"showgrid": False, "zeroline": False}
+
+
+def upwards(ink: str) -> dict[str, Any]:
+    """A vertical axis for `ink`."""
+    return _axis(ink, standoff=24)
+
+
+def _axis(ink: str, standoff: int) -> dict[str, Any]:
+    line = GROUNDS[ink].grid
+    return {
+        "tickfont": {"size": 13, "color": ink},
+        "title": {"font": {"size": 13, "color": ink}, "standoff": standoff},
+        "gridcolor": line,
+        "tickcolor": line,
+        "zerolinecolor": line,
+        "automargin": True,
+    }
 
 
 def _over(ground: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

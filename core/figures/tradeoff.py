@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.contestants import Contestant, pareto_front
-from core.figures.style import NEUTRAL, figure, hollow, model_colour, model_symbol
+from core.figures.style import INK_ON_LIGHT, NEUTRAL, figure, hollow, model_colour, model_symbol
 from core.reported import MARK, RESULTS
 
 SMALLEST, LARGEST = 11.0, 34.0
@@ -88,7 +88,7 @@ def tradeoff(
     gain: str,
     share: bool = True,
     reference: tuple[float, str] | None = None,
-    ink: str | None = None,
+    ink: str = INK_ON_LIGHT,
 ) -> go.Figure:
     """Bubbles on a logarithmic axis of cost, the Pareto front dotted.
 
@@ -97,7 +97,7 @@ def tradeoff(
         cost, gain: what the axes show.
         share: whether the gain is a share, written in per cent.
         reference: (gain, what it is) of a dashed line, such as the majority's share.
-        ink: colour of text; None leaves it to the page's theme.
+        ink: colour of text, for the ground that it is read on.
 
     Raises:
         ValueError: a cost is not above 0.
@@ -116,11 +116,11 @@ def tradeoff(
             font={"size": 12, "color": ink},
         )  # fmt: skip
     result.update_xaxes(
-        type="log", title={"text": cost}, fixedrange=True, automargin=True, range=_decades(bubbles),
+        type="log", title={"text": cost}, fixedrange=True, range=_decades(bubbles),
         tickvals=[a * 10**k for k in range(-2, 5) for a in (1, 2, 5)], zeroline=False,
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": gain}, tickformat=".0%" if share else ".3~f", fixedrange=True, automargin=True, zeroline=False,
+        title={"text": gain}, tickformat=".0%" if share else ".3~f", fixedrange=True, zeroline=False,
         range=_gains(bubbles, reference),
     )  # fmt: skip
     return result.update_layout(

@@ -2,10 +2,12 @@
 
 import tomllib
 
+import plotly.io as pio
 import pytest
 
 from core.figures.style import (
     BROUGHT,
+    INK_ON_DARK,
     INK_ON_LIGHT,
     MODEL_COLOURS,
     MODEL_SYMBOLS,
@@ -68,11 +70,21 @@ def test_text_contrast_of_the_themes(theme: str) -> None:
     assert contrast(mix(colours["textColor"], ground, 0.6), ground) >= 4.5
 
 
-def test_text_in_figures_on_the_light_ground() -> None:
-    assert contrast(INK_ON_LIGHT, THEMES["light"]["backgroundColor"]) >= 4.5
-    found = figure(100, INK_ON_LIGHT).layout
-    for font in (found.font, found.legend.font, found.xaxis.tickfont, found.yaxis.tickfont):
-        assert font.color == INK_ON_LIGHT
+@pytest.mark.parametrize(("theme", "ink"), [("light", INK_ON_LIGHT), ("dark", INK_ON_DARK)])
+def test_text_and_lines_in_figures_are_for_their_ground(theme: str, ink: str) -> None:
+    page, border = THEMES[theme]["backgroundColor"], THEMES[theme]["borderColor"]
+    assert contrast(ink, page) >= 4.5
+    found = figure(100, ink).layout
+    across, upwards, hover = found.xaxis, found.yaxis, found.hoverlabel
+    for font in (found.font, found.legend.font, across.tickfont, upwards.title.font, hover.font):
+        assert font.color == ink
+    assert (hover.bgcolor, hover.bordercolor) == (page, border)
+    assert contrast(upwards.gridcolor, page) < 1.5, "lines of the grid should hardly be seen"
+
+
+def test_figures_have_no_template_even_where_plotly_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pio.templates, "default", "plotly_dark")
+    assert "template" not in figure(100).to_dict()["layout"]
 
 
 def test_figures_lie_on_the_page_s_own_ground() -> None:
