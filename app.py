@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.figures.style import themed_css
 from pages import _door, _memory
 
 PAGES = Path(__file__).parent / "pages"
@@ -18,9 +19,11 @@ st.set_page_config(page_title="DermDistill", page_icon=str(PAGES / "icon.svg"), 
 st.logo(str(PAGES / "logo.svg"), size="large")
 # What Streamlit's themes have no word for. White words stand on the theme's colour, which on the dark ground is too
 # light for them. Where nothing hovers a figure's button would lie over its numbers for good: there a tap shows it.
+# A theme that is chosen in the menu makes no page run again, so that figures have to follow it by themselves.
 st.html(
     "<style>[data-tag], [data-testid='stBaseButton-primary'] {background-color: #0B6477 !important}"
-    "@media (hover: none) {[data-testid='stPlotlyChart']:not(:hover) .modebar {opacity: 0 !important}}</style>"
+    "@media (hover: none) {[data-testid='stPlotlyChart']:not(:hover) .modebar {opacity: 0 !important}}"
+    f"{themed_css()}</style>"
 )
 
 page = st.navigation(

@@ -41,6 +41,29 @@ GROUNDS: dict[str, Ground] = {
     INK_ON_DARK: Ground("#10171D", "#3A4853", "#31333F"),
 }
 
+
+def themed_css() -> str:
+    """CSS by which figures follow a theme that their reader changes, until the page's next run draws them for it: what
+    has a colour of one ground gets that of the other as soon as the page is of it."""
+    light, dark = ((ink, ground) for ink, ground in GROUNDS.items())
+    swapped = [
+        ("text", "fill", light[0], dark[0]),
+        ("path", "stroke", light[1].grid, dark[1].grid),
+        (".hovertext path", "fill", light[1].page, dark[1].page),
+        (".hovertext path", "stroke", light[1].border, dark[1].border),
+    ]
+    return "".join(
+        f".js-plotly-plot {what}[style*='{how}: {_as_browsers_write(drawn)}']"
+        f" {{{how}: light-dark({on_light}, {on_dark}) !important}}"
+        for what, how, on_light, on_dark in swapped
+        for drawn in (on_light, on_dark)
+    )
+
+
+def _as_browsers_write(colour: str) -> str:
+    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
+
+
 MODEL_COLOURS: dict[str, str] = {
     "resnet50": "#D55E00",
     "densenet169": "#AA7700",
@@ -176,7 +199,7 @@ def _axis(ink: str, standoff: int) -> dict[str, Any]:
         "tickfont": {"size": 13, "color": ink},
         "title": {"font": {"size": 13, "color": ink}, "standoff": standoff},
         "gridcolor": line,
-        "tickcolor": line,
+        "ticks": "",
         "zerolinecolor": line,
         "automargin": True,
     }

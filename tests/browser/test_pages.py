@@ -92,6 +92,29 @@ def test_where_nothing_hovers_a_figure_s_button_waits_for_a_tap(dashboard, visit
     )
 
 
+@pytest.mark.parametrize(("before", "after"), [("light", "Dark"), ("dark", "Light")])
+def test_figures_follow_the_theme_that_is_chosen_in_the_menu(
+    dashboard, visit, manifest, before: str, after: str
+) -> None:
+    drawn = on_page(visit(f"{dashboard.url}/comparison", color_scheme=after.lower()), "Comparison")
+    wanted = looks(drawn)
+    page = on_page(visit(f"{dashboard.url}/comparison", color_scheme=before), "Comparison")
+    assert looks(page) != wanted
+    page.get_by_test_id("stMainMenu").locator("button").click()
+    page.get_by_test_id("stMainMenuPopover").get_by_text(after).last.click()
+    page.wait_for_function(f"wanted => JSON.stringify(({LOOKS})()) === wanted", arg=wanted)
+
+
+LOOKS = """() => ['.xtick text', '.annotation-text', '.xtitle'].map(
+  part => getComputedStyle(document.querySelector('.js-plotly-plot ' + part)).fill)"""
+
+
+def looks(page) -> str:
+    """The colours of a figure's texts, once it is drawn."""
+    page.locator(".js-plotly-plot .annotation-text").first.wait_for()
+    return page.evaluate(f"() => JSON.stringify(({LOOKS})())")
+
+
 OPACITY = "element => getComputedStyle(element).opacity"
 CONTRAST = """element => {
   const light = colour => {

@@ -7,6 +7,7 @@ import pytest
 
 from core.figures.style import (
     BROUGHT,
+    GROUNDS,
     INK_ON_DARK,
     INK_ON_LIGHT,
     MODEL_COLOURS,
@@ -16,6 +17,7 @@ from core.figures.style import (
     TRANSPARENT,
     VALIDATION,
     figure,
+    themed_css,
 )
 from core.lesions import LESIONS
 from core.serving.registry import KNOWN
@@ -90,3 +92,11 @@ def test_figures_have_no_template_even_where_plotly_has_a_default(monkeypatch: p
 def test_figures_lie_on_the_page_s_own_ground() -> None:
     layout = figure(100).layout
     assert layout.paper_bgcolor == layout.plot_bgcolor == TRANSPARENT
+
+
+def test_figures_follow_a_theme_that_is_chosen_in_the_menu() -> None:
+    rules = themed_css()
+    for ink, ground in GROUNDS.items():
+        for colour in (ink, *ground):
+            assert f"{', '.join(str(part) for part in bytes.fromhex(colour[1:]))})'" in rules
+    assert f"light-dark({INK_ON_LIGHT}, {INK_ON_DARK})" in rules
