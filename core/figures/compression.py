@@ -87,12 +87,11 @@ def compression_curves(
         hovertemplate=f"%{{y:.1%}}<extra>{METHODS[whole.method]}</extra>",
     )  # fmt: skip
     result.update_xaxes(
-        title={"text": COSTS[cost].axis}, tickformat=".0%", fixedrange=True, zeroline=False,
+        title={"text": COSTS[cost].axis}, tickformat=".0%",
         rangemode="tozero",
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": f"{GAINS[gain]} on validation"}, tickformat=".1%", fixedrange=True,
-        zeroline=False,
+        title={"text": f"{GAINS[gain]} on validation"}, tickformat=".1%",
     )  # fmt: skip
     return result.update_layout(
         legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},

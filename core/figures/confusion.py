@@ -144,11 +144,11 @@ def _grid(
         lines = ({"color": "#000000", "width": 5}, {"color": "#FFFFFF", "width": 2})
         draw_shapes(result, ({"type": "rect", "line": line, **box} for line in lines))
     result.update_xaxes(
-        side="top", fixedrange=True, showgrid=False, zeroline=False, tickangle=0, title={"text": "named by the model"},
+        side="top", showgrid=False, tickangle=0, title={"text": "named by the model"},
         range=[-0.5, N_CLASSES - 0.5],
     )  # fmt: skip
     result.update_yaxes(
-        range=[N_CLASSES - 0.5, -0.5], fixedrange=True, showgrid=False, zeroline=False,
+        range=[N_CLASSES - 0.5, -0.5], showgrid=False,
         title={"text": "true class"},
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 4, "t": 52, "b": 4})
@@ -200,12 +200,12 @@ def two_by_two(decision: Decision, name: str, *, ink: str = INK_ON_LIGHT) -> go.
         ),
     )
     result.update_xaxes(
-        range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["said yes", "said no"], side="top", fixedrange=True,
-        showgrid=False, zeroline=False,
+        range=[-0.5, 1.5], tickvals=[0, 1], ticktext=["said yes", "said no"], side="top",
+        showgrid=False,
     )  # fmt: skip
     result.update_yaxes(
-        range=[1.5, -0.5], tickvals=[0, 1], ticktext=["is", "is not"], fixedrange=True, showgrid=False,
-        zeroline=False, title={"text": name if len(name) < 24 else ""},
+        range=[1.5, -0.5], tickvals=[0, 1], ticktext=["is", "is not"], showgrid=False,
+        title={"text": name if len(name) < 24 else ""},
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 4, "t": 28, "b": 4})
 

@@ -59,10 +59,8 @@ def class_bars(
         kind = " · malignant" if lesion.malignant else ""
         notes += at_both_ends(row - 0.42, lesion.name + kind, f"{count:,} · {count / total:.1%}")
     annotate(result, notes)
-    result.update_xaxes(
-        rangemode="tozero", fixedrange=True, zeroline=False, nticks=5, title={"text": "Images"}
-    )
-    result.update_yaxes(range=[N_CLASSES - 0.7, -0.7], visible=False, fixedrange=True)
+    result.update_xaxes(rangemode="tozero", nticks=5, title={"text": "Images"})
+    result.update_yaxes(range=[N_CLASSES - 0.7, -0.7], visible=False)
     return result.update_layout(margin={"l": 2, "r": 2, "t": 2, "b": 40})
 
 
@@ -109,10 +107,10 @@ def value_bars(
     return result.update_layout(
         barmode="overlay",
         bargap=0.25,
-        xaxis={"rangemode": "tozero", "fixedrange": True, "zeroline": False, "nticks": 4},
+        xaxis={"rangemode": "tozero", "nticks": 4},
         yaxis={
-            "range": [max(len(values), 1) - 0.5, -0.5], "tickvals": rows, "ticktext": texts, "fixedrange": True,
-            "showgrid": False, "zeroline": False,
+            "range": [max(len(values), 1) - 0.5, -0.5], "tickvals": rows, "ticktext": texts,
+            "showgrid": False,
         },
         margin={"l": 4, "r": 12, "t": 2, "b": 26},
     )  # fmt: skip
@@ -141,10 +139,8 @@ def leak_bars(seen: Mapping[str, tuple[int, int]], *, ink: str = INK_ON_LIGHT) -
     for row, (name, (part, whole)) in zip(rows, seen.items(), strict=True):
         notes += at_both_ends(row - 0.4, name, f"{part:,} of {whole:,}")
     annotate(result, notes)
-    result.update_xaxes(
-        range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1], fixedrange=True, zeroline=False
-    )
-    result.update_yaxes(range=[len(seen) - 0.6, -0.75], visible=False, fixedrange=True)
+    result.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1])
+    result.update_yaxes(range=[len(seen) - 0.6, -0.75], visible=False)
     return result.update_layout(margin={"l": 2, "r": 14, "t": 2, "b": 24})
 
 
@@ -176,10 +172,10 @@ def balancing_bars(table: pd.DataFrame, column: str, *, axis: str, ink: str = IN
     )  # fmt: skip
     end = 1.25 * max(float(table[column].max()), float(table["before"].max()), 1e-9)
     result.update_xaxes(
-        range=[0, end], tickformat=".0%" if share else ",", nticks=5, fixedrange=True, zeroline=False,
+        range=[0, end], tickformat=".0%" if share else ",", nticks=5,
         title={"text": axis},
     )  # fmt: skip
     result.update_yaxes(
-        range=[len(table) - 0.5, -0.5], tickvals=rows, ticktext=list(table["code"]), fixedrange=True, showgrid=False,
+        range=[len(table) - 0.5, -0.5], tickvals=rows, ticktext=list(table["code"]), showgrid=False,
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 8, "t": 2, "b": 40})

@@ -79,8 +79,6 @@ def _square(
             "range": [-0.01, 1.01],
             "tickvals": [0, 0.25, 0.5, 0.75, 1],
             "tickformat": ".0%",
-            "zeroline": False,
-            "fixedrange": True,
         }
         for title in titles
     ]
@@ -176,7 +174,7 @@ def reliability_diagram(
     )  # fmt: skip
     result.update_layout(
         yaxis={"domain": [0.3, 1]},
-        yaxis2=upwards(ink) | {"domain": [0, 0.2], "nticks": 3, "fixedrange": True},
+        yaxis2=upwards(ink) | {"domain": [0, 0.2], "nticks": 3},
         yaxis2_title_text="images",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         margin={"l": 4, "r": 28, "t": 8, "b": 8},
@@ -185,7 +183,7 @@ def reliability_diagram(
 
 
 def _shares(result: go.Figure, x: str, y: str) -> go.Figure:
-    common = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True, "zeroline": False}
+    common = {"tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1]}
     result.update_xaxes(range=[-0.01, 1.01], title={"text": x}, anchor="y2", **common)
     return result.update_layout(
         yaxis={
@@ -228,12 +226,11 @@ def training_curves(
                 hovertemplate=f"epoch %{{x}}: %{{y:{style}}}<extra>{name}</extra>",
             )  # fmt: skip
     result.update_xaxes(
-        title={"text": "Epoch"}, fixedrange=True, zeroline=False,
+        title={"text": "Epoch"},
         dtick=1 if len(epoch) <= 12 else None,
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": label}, tickformat=".0%" if share else None, fixedrange=True,
-        zeroline=False,
+        title={"text": label}, tickformat=".0%" if share else None,
     )  # fmt: skip
     return result.update_layout(
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},

@@ -64,7 +64,7 @@ def embedding_map(
             x=[x], y=[y], mode="markers", hoverinfo="skip", showlegend=False,
             marker={"size": 18, "color": "rgba(0,0,0,0)", "line": {"width": 3, "color": NEUTRAL}},
         )  # fmt: skip
-    axis = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": None}
+    axis = {"showticklabels": False, "showgrid": False, "title": None, "fixedrange": False}
     result.update_xaxes(**axis)
     result.update_yaxes(**axis)
     return result.update_layout(

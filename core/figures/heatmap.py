@@ -93,7 +93,7 @@ def sensitivity_heatmap(
                 "hoverinfo": "skip",
             },
         ],
-        xaxis={"side": "top", "fixedrange": True, "showgrid": False, "tickangle": 0},
-        yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False},
+        xaxis={"side": "top", "showgrid": False, "tickangle": 0},
+        yaxis={"autorange": "reversed", "showgrid": False},
         margin={"l": 4, "r": 4, "t": 30, "b": 4},
     )

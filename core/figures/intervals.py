@@ -106,10 +106,8 @@ def interval_rows(
             "tickformat": style.tick,
             "nticks": 6,
             "title": {"text": axis},
-            "fixedrange": True,
-            "zeroline": False,
         },
-        yaxis={"range": [max(len(rows), 1), 0], "visible": False, "fixedrange": True},
+        yaxis={"range": [max(len(rows), 1), 0], "visible": False},
         showlegend=legend,
         legend={"orientation": "h", "y": -60 / height, "yanchor": "top", "x": 0},
         margin={

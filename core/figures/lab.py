@@ -45,8 +45,8 @@ def soft_label_bars(
         hovertemplate="%{customdata}: %{y:.2%}<extra>T = 1</extra>",
     )  # fmt: skip
     _reference(result, 1 / N_CLASSES)
-    result.update_xaxes(fixedrange=True, tickangle=0)
-    result.update_yaxes(range=[0, 1.02], tickformat=".0%", fixedrange=True, nticks=5)
+    result.update_xaxes(tickangle=0)
+    result.update_yaxes(range=[0, 1.02], tickformat=".0%", nticks=5)
     return result.update_layout(margin={"l": 4, "r": 4, "t": 8, "b": 4})
 
 
@@ -91,8 +91,7 @@ def entropy_lines(
     )
     _temperature_axis(result)
     result.update_yaxes(
-        range=[0, LARGEST_ENTROPY * 1.12], title={"text": "Entropy, nats"}, fixedrange=True,
-        zeroline=False,
+        range=[0, LARGEST_ENTROPY * 1.12], title={"text": "Entropy, nats"},
     )  # fmt: skip
     return _legend_above(result)
 
@@ -132,8 +131,8 @@ def knowledge_map(matrix: np.ndarray, *, of: str, ink: str = INK_ON_LIGHT) -> go
             for t, n in np.argwhere(~np.isnan(matrix))
         ),
     )  # fmt: skip
-    result.update_xaxes(side="top", fixedrange=True, showgrid=False, tickangle=0)
-    result.update_yaxes(autorange="reversed", fixedrange=True, showgrid=False, title={"text": "true class"})
+    result.update_xaxes(side="top", showgrid=False, tickangle=0)
+    result.update_yaxes(autorange="reversed", showgrid=False, title={"text": "true class"})
     return result.update_layout(margin={"l": 4, "r": 4, "t": 30, "b": 4})
 
 
@@ -150,8 +149,8 @@ def gradient_bars(parts: Mapping[str, tuple[str, np.ndarray]], *, ink: str = INK
             x=list(CODES), y=gradient, name=name, marker={"color": colour},
             hovertemplate="%{x}: %{y:+.4f}<extra>" + name + "</extra>",
         )  # fmt: skip
-    result.update_xaxes(fixedrange=True, tickangle=0)
-    result.update_yaxes(title={"text": "Gradient on the logit"}, fixedrange=True, zerolinecolor=NEUTRAL)
+    result.update_xaxes(tickangle=0)
+    result.update_yaxes(title={"text": "Gradient on the logit"}, zeroline=True, zerolinecolor=NEUTRAL)
     return _legend_above(result)
 
 
@@ -188,7 +187,7 @@ def pull_by_temperature(
     )
     _temperature_axis(result)
     result.update_yaxes(
-        type="log", title={"text": "Length of the gradient"}, fixedrange=True, exponentformat="power",
+        type="log", title={"text": "Length of the gradient"}, exponentformat="power",
         dtick=1,
     )  # fmt: skip
     return _legend_above(result)
@@ -198,7 +197,6 @@ def _temperature_axis(result: go.Figure) -> None:
     ticks: Sequence[float] = (1, 2, 4, 8, 20, 50)
     result.update_xaxes(
         type="log", tickvals=list(ticks), ticktext=[f"{t:g}" for t in ticks], title={"text": "Temperature T"},
-        fixedrange=True, zeroline=False,
     )  # fmt: skip
 
 

@@ -84,11 +84,11 @@ def cell_map(
     annotate(result, notes)
     result.update_xaxes(
         tickvals=list(range(len(columns))), ticktext=list(columns), range=[-0.5, len(columns) - 0.5],
-        title={"text": axes[0]}, fixedrange=True, showgrid=False, tickangle=0, zeroline=False,
+        title={"text": axes[0]}, showgrid=False, tickangle=0,
     )  # fmt: skip
     result.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5],
-        title={"text": axes[1]}, fixedrange=True, showgrid=False, zeroline=False,
+        title={"text": axes[1]}, showgrid=False,
     )  # fmt: skip
     return result.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 8})
 
@@ -129,12 +129,10 @@ def lines(
             },
             hovertemplate=f"%{{x:g}}: {style}<extra>{one.name}</extra>",
         )  # fmt: skip
-    result.update_xaxes(title={"text": x}, fixedrange=True, zeroline=False, **(x_axis or {}))
+    result.update_xaxes(title={"text": x}, **(x_axis or {}))
     result.update_yaxes(
         title={"text": y},
         tickformat=".0%" if share else None,
-        fixedrange=True,
-        zeroline=False,
     )
     return result.update_layout(
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},

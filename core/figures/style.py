@@ -185,7 +185,7 @@ def legend_height(entries: int) -> int:
 
 def across(ink: str) -> dict[str, Any]:
     """A horizontal axis for `ink`, without grid lines."""
-    return _axis(ink, standoff=20) | {"showgrid": False, "zeroline": False}
+    return _axis(ink, standoff=20) | {"showgrid": False}
 
 
 def upwards(ink: str) -> dict[str, Any]:
@@ -200,7 +200,8 @@ def _axis(ink: str, standoff: int) -> dict[str, Any]:
         "title": {"font": {"size": 13, "color": ink}, "standoff": standoff},
         "gridcolor": line,
         "ticks": "",
-        "zerolinecolor": line,
+        "zeroline": False,
+        "fixedrange": True,
         "automargin": True,
     }
 

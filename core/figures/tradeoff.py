@@ -116,11 +116,11 @@ def tradeoff(
             font={"size": 12, "color": ink},
         )  # fmt: skip
     result.update_xaxes(
-        type="log", title={"text": cost}, fixedrange=True, range=_decades(bubbles),
-        tickvals=[a * 10**k for k in range(-2, 5) for a in (1, 2, 5)], zeroline=False,
+        type="log", title={"text": cost}, range=_decades(bubbles),
+        tickvals=[a * 10**k for k in range(-2, 5) for a in (1, 2, 5)],
     )  # fmt: skip
     result.update_yaxes(
-        title={"text": gain}, tickformat=".0%" if share else ".3~f", fixedrange=True, zeroline=False,
+        title={"text": gain}, tickformat=".0%" if share else ".3~f",
         range=_gains(bubbles, reference),
     )  # fmt: skip
     return result.update_layout(
