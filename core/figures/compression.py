@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.compressed import CHANNELS, MAGNITUDE, METHODS, Curves, Point
 from core.evaluation.intervals import Interval
-from core.figures.style import INK_ON_LIGHT, NEUTRAL, figure, model_colour, model_symbol
+from core.figures.style import INK_ON_LIGHT, LEGEND_BENEATH, NEUTRAL, figure, model_colour, model_symbol
 
 SHIPPED = "student-pruned"
 COLOURS = {CHANNELS: model_colour(SHIPPED), MAGNITUDE: "#AA7700"}
@@ -94,7 +94,7 @@ def compression_curves(
         title={"text": f"{GAINS[gain]} on validation"}, tickformat=".1%",
     )  # fmt: skip
     return result.update_layout(
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        legend=LEGEND_BENEATH,
         margin={"l": 4, "r": 16, "t": 8, "b": 8},
     )
 

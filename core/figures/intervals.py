@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from core.figures.style import INK_ON_LIGHT, NEUTRAL, TITLED_BELOW, figure, hollow
+from core.figures.style import INK_ON_LIGHT, LEGEND_BENEATH, NEUTRAL, TITLED_BELOW, figure, hollow
 
 LABEL_HEIGHT = 26
 MARK_HEIGHT = 18
@@ -109,7 +109,7 @@ def interval_rows(
         },
         yaxis={"range": [max(len(rows), 1), 0], "visible": False},
         showlegend=legend,
-        legend={"orientation": "h", "y": -60 / height, "yanchor": "top", "x": 0},
+        legend=LEGEND_BENEATH,
         margin={
             "l": 12,
             "r": 14,

@@ -178,6 +178,11 @@ def figure(
     return result
 
 
+LEGEND_BENEATH = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
+"""A legend in as many columns as there is room for, at the figure's lower edge: measured from the axis in parts of its
+length, it would touch the axis' title where a phone leaves little of that."""
+
+
 def legend_height(entries: int) -> int:
     """Pixels of a legend with its entries beneath each other."""
     return 10 + 19 * entries

@@ -9,7 +9,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.contestants import Contestant, pareto_front
-from core.figures.style import INK_ON_LIGHT, NEUTRAL, figure, hollow, model_colour, model_symbol
+from core.figures.style import (
+    INK_ON_LIGHT,
+    LEGEND_BENEATH,
+    NEUTRAL,
+    figure,
+    hollow,
+    model_colour,
+    model_symbol,
+)
 from core.reported import MARK, RESULTS
 
 SMALLEST, LARGEST = 11.0, 34.0
@@ -124,7 +132,7 @@ def tradeoff(
         range=_gains(bubbles, reference),
     )  # fmt: skip
     return result.update_layout(
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "itemsizing": "constant"},
+        legend=LEGEND_BENEATH | {"itemsizing": "constant"},
         margin={"l": 4, "r": 16, "t": 8, "b": 8},
     )
 
