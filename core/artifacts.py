@@ -30,7 +30,7 @@ from core.manifest import (
     parse_manifest,
     safe_relative,
 )
-from core.settings import artifacts_dir
+from core.settings import artifacts_dir, named
 
 __all__ = [
     "ArtifactError",
@@ -85,27 +85,29 @@ def _read_raw(folder: Path) -> dict[str, Any]:
         raw = json.loads(path.read_bytes(), parse_constant=lambda _: None)  # NaN is no JSON
     except FileNotFoundError as error:
         raise ManifestMissing(
-            f"expected trained models under {folder}, found no {MANIFEST}; "
+            f"expected trained models under {named(folder)}, found no {MANIFEST}; "
             "set DERMDISTILL_ARTIFACTS or train them (python -m core train --help)"
         ) from error
     except OSError as error:
-        raise ManifestError(f"{path}: expected a readable file, found: {error.strerror}") from error
+        raise ManifestError(f"{named(path)}: expected a readable file, found: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{path}: expected JSON, found a damaged file ({error}); restore it") from error
+        raise ManifestError(
+            f"{named(path)}: expected JSON, found a damaged file ({error}); restore it"
+        ) from error
     if not isinstance(raw, dict):
-        raise ManifestError(f"{path}: expected a JSON object, found {type(raw).__name__}; restore it")
+        raise ManifestError(f"{named(path)}: expected a JSON object, found {type(raw).__name__}; restore it")
     if raw.get("version") != VERSION:
         raise ManifestError(
-            f"{path}: expected version {VERSION}, found {raw.get('version')!r}; update the code or it"
+            f"{named(path)}: expected version {VERSION}, found {raw.get('version')!r}; update the code or it"
         )
     try:
-        check_class_order(raw.get("classes"), str(path))
+        check_class_order(raw.get("classes"), named(path))
     except ClassOrderError as error:
         raise ManifestError(str(error)) from error
     for key in ("files", "models", "shared"):
         if not isinstance(raw.setdefault(key, {}), dict):
             raise ManifestError(
-                f"{path}: expected {key!r} to be an object, found {type(raw[key]).__name__}; restore it"
+                f"{named(path)}: expected {key!r} to be an object, found {type(raw[key]).__name__}; restore it"
             )
     return raw
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.lesions import CODES, check_class_order
-from core.settings import INPUT_SIZE
+from core.settings import INPUT_SIZE, named
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -124,7 +124,7 @@ class Manifest:
         """
         if name in self.problems:
             raise ArtifactError(
-                f"model {name}: its entry in {self.folder / MANIFEST} is refused: {self.problems[name]}"
+                f"model {name}: its entry in {named(self.folder / MANIFEST)} is refused: {self.problems[name]}"
             )
         if name not in self.models:
             known = ", ".join(self.models) or "none"
@@ -153,21 +153,23 @@ class Manifest:
         """
         path, entry = self.folder / relative, self.files.get(relative)
         if entry is None:
-            raise FileRefused(f"expected a file that {self.folder / MANIFEST} lists, found {relative!r}")
+            raise FileRefused(
+                f"expected a file that {named(self.folder / MANIFEST)} lists, found {relative!r}"
+            )
         try:
             with path.open("rb") as stream:
                 data = stream.read(entry.bytes + 1)
         except OSError as error:
-            raise FileRefused(f"{path}: expected a readable file, found: {error.strerror}") from error
+            raise FileRefused(f"{named(path)}: expected a readable file, found: {error.strerror}") from error
         if len(data) != entry.bytes:
             found = "more" if len(data) > entry.bytes else f"{len(data)}"
             raise FileRefused(
-                f"{path}: expected {entry.bytes} bytes, found {found}; restore it or make it again"
+                f"{named(path)}: expected {entry.bytes} bytes, found {found}; restore it or make it again"
             )
         digest = hashlib.sha256(data).hexdigest()
         if digest != entry.sha256:
             raise FileRefused(
-                f"{path}: expected sha256 {entry.sha256[:12]}..., found {digest[:12]}...; "
+                f"{named(path)}: expected sha256 {entry.sha256[:12]}..., found {digest[:12]}...; "
                 "restore it or make it again"
             )
         return data

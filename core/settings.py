@@ -32,6 +32,12 @@ class Setting:
             raise UserError(f"{self.variable}: expected a path, found {value!r} ({error})") from error
 
 
+def named(path: Path) -> str:
+    """A path as messages name it: from the project's root where it lies there, since a visitor who reads that a file
+    is damaged need not read where the server keeps it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
 DATA = Setting("DERMDISTILL_DATA", "data/HAM10000", "the HAM10000 folder, in any of its layouts")
 ARTIFACTS = Setting("DERMDISTILL_ARTIFACTS", "artifacts", "trained models, predictions and their manifest")
 CACHE = Setting("DERMDISTILL_CACHE", ".cache", "decoded pixels and teachers' logits, safe to delete")

@@ -24,6 +24,8 @@ from core.artifacts import (
     update_shared,
 )
 from core.lesions import CODES
+from core.manifest import FileEntry, Manifest
+from core.settings import ROOT, named
 
 FULL = ModelEntry(
     name="student",
@@ -334,3 +336,17 @@ def test_concurrent_writers_lose_nothing(tmp_path):
     assert [writer.wait() for writer in writers] == [0] * 4
     models = load_manifest(tmp_path).models
     assert {name: models[name].parameters for name in names} == dict.fromkeys(names, 9)
+
+
+def test_what_visitors_read_does_not_say_where_the_server_keeps_its_files() -> None:
+    assert named(ROOT / "artifacts" / "gate.npz") == str(Path("artifacts/gate.npz"))
+    assert named(Path("/elsewhere/gate.npz")) == "/elsewhere/gate.npz"
+    manifest = Manifest(ROOT / "nowhere", {"gate.npz": FileEntry("0" * 64, 4, "gate")}, {}, {}, {})
+    for relative in ("gate.npz", "other.npz"):
+        with pytest.raises(FileRefused) as refused:
+            manifest.read(relative)
+        assert str(ROOT) not in str(refused.value)
+        assert "nowhere" in str(refused.value)
+    with pytest.raises(ManifestMissing) as missing:
+        load_manifest(ROOT / "nowhere")
+    assert "under nowhere, found" in str(missing.value)
