@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 from core.__main__ import main
@@ -14,7 +15,7 @@ from core.evaluation.calibration import fit_temperature
 from core.evaluation.contestants import read_predictions
 from core.evaluation.ensemble import MEMBERS, combine
 from core.evaluation.leak_file import read_pairs
-from core.evaluation.metrics import confusion, from_confusion
+from core.evaluation.metrics import confusion
 from core.settings import ROOT
 from core.training.recipes import Recipe, customised, recipe_for
 
@@ -94,14 +95,14 @@ def test_the_ensemble_is_the_set_of_networks_that_is_best_on_validation():
     answers = {name: read_predictions(MANIFEST, name).part_only("validation") for name in names}
     temperatures = {name: MANIFEST.model(name).temperature for name in names}
 
-    def worth(members):
+    def log_loss(members):
         found = combine([answers[name] for name in members], temperatures)
-        figures = from_confusion(confusion(found.label, found.predicted))
-        return float(figures["accuracy"][0] + figures["balanced_accuracy"][0])
+        shares = found.probabilities(fit_temperature(found.logits, found.label))
+        return -np.log(shares[np.arange(len(shares)), found.label]).mean()
 
     assert len(names) == 4
     sets = [members for size in (2, 3, 4) for members in combinations(names, size)]
-    assert set(max(sets, key=worth)) == set(MEMBERS) == set(MANIFEST.model("ensemble").members)
+    assert set(min(sets, key=log_loss)) == set(MEMBERS) == set(MANIFEST.model("ensemble").members)
 
 
 def test_the_readme_has_the_figures_of_the_manifest(capsys, monkeypatch):
