@@ -14,6 +14,10 @@ TRANSPARENT = "rgba(0,0,0,0)"
 TITLED_LEFT, TITLED_BELOW = 84, 68
 """Pixels for a vertical axis with labels as long as "100%" and its title, and for a horizontal one with its title.
 Where a figure has its margins by itself, Plotly need not draw it a second time to find them."""
+LEGEND_BENEATH = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
+"""A legend in as many columns as there is room for, at the figure's lower edge: measured from the axis in parts of its
+length, it would touch the axis' title where a phone leaves little of that."""
+
 NEUTRAL = "#7C8791"
 """Grey with a contrast above 3 on the light and the dark ground; for lines, ticks and what is not chosen."""
 
@@ -40,29 +44,6 @@ GROUNDS: dict[str, Ground] = {
     INK_ON_LIGHT: Ground("#FFFFFF", "#CBD5DB", "#E6EAF1"),
     INK_ON_DARK: Ground("#10171D", "#3A4853", "#31333F"),
 }
-
-
-def themed_css() -> str:
-    """CSS by which figures follow a theme that their reader changes, until the page's next run draws them for it: what
-    has a colour of one ground gets that of the other as soon as the page is of it."""
-    light, dark = ((ink, ground) for ink, ground in GROUNDS.items())
-    swapped = [
-        ("text", "fill", light[0], dark[0]),
-        ("path", "stroke", light[1].grid, dark[1].grid),
-        (".hovertext path", "fill", light[1].page, dark[1].page),
-        (".hovertext path", "stroke", light[1].border, dark[1].border),
-    ]
-    return "".join(
-        f".js-plotly-plot {what}[style*='{how}: {_as_browsers_write(drawn)}']"
-        f" {{{how}: light-dark({on_light}, {on_dark}) !important}}"
-        for what, how, on_light, on_dark in swapped
-        for drawn in (on_light, on_dark)
-    )
-
-
-def _as_browsers_write(colour: str) -> str:
-    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
-
 
 MODEL_COLOURS: dict[str, str] = {
     "resnet50": "#D55E00",
@@ -178,11 +159,6 @@ def figure(
     return result
 
 
-LEGEND_BENEATH = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
-"""A legend in as many columns as there is room for, at the figure's lower edge: measured from the axis in parts of its
-length, it would touch the axis' title where a phone leaves little of that."""
-
-
 def legend_height(entries: int) -> int:
     """Pixels of a legend with its entries beneath each other."""
     return 10 + 19 * entries
@@ -242,3 +218,25 @@ def at_both_ends(y: float, left: str, right: str) -> list[dict[str, Any]]:
 def draw_shapes(result: go.Figure, shapes: Iterable[Mapping[str, Any]]) -> None:
     """Likewise shapes, as `add_shape` takes them."""
     result.layout.shapes += tuple(map(dict, shapes))
+
+
+def themed_css() -> str:
+    """CSS by which figures follow a theme that their reader changes, until the page's next run draws them for it: what
+    has a colour of one ground gets that of the other as soon as the page is of it."""
+    light, dark = ((ink, ground) for ink, ground in GROUNDS.items())
+    swapped = [
+        ("text", "fill", light[0], dark[0]),
+        ("path", "stroke", light[1].grid, dark[1].grid),
+        (".hovertext path", "fill", light[1].page, dark[1].page),
+        (".hovertext path", "stroke", light[1].border, dark[1].border),
+    ]
+    return "".join(
+        f".js-plotly-plot {what}[style*='{how}: {_as_browsers_write(drawn)}']"
+        f" {{{how}: light-dark({on_light}, {on_dark}) !important}}"
+        for what, how, on_light, on_dark in swapped
+        for drawn in (on_light, on_dark)
+    )
+
+
+def _as_browsers_write(colour: str) -> str:
+    return f"rgb({', '.join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))})"
