@@ -143,7 +143,7 @@ def _show_demands() -> None:
         {
             "asked": _in_words(bar.what),
             "bar": bar.bound,
-            "measured": "" if bar.measured is None else f"{bar.measured:.3g}{bar.unit}",
+            "measured": bar.found,
             "": words[bar.met],
         }
         for bar in sorted(bars, key=lambda bar: bar.met is not False)

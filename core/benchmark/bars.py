@@ -11,6 +11,9 @@ from typing import Any
 from core.evaluation.latency import COMMAND, KEY, BenchmarkError, outdated
 from core.manifest import Manifest
 
+_ALL_DIGITS = 17
+"""That tell any two numbers apart."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -35,9 +38,10 @@ class Bar:
     @property
     def met(self) -> bool | None:
         """Whether the measured value, unrounded, keeps to the bar; None where there is none."""
-        if self.measured is None:
-            return None
-        return self.measured <= self.limit if self.at_most else self.measured >= self.limit
+        return None if self.measured is None else self._keeps(self.measured)
+
+    def _keeps(self, value: float) -> bool:
+        return value <= self.limit if self.at_most else value >= self.limit
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored."""
@@ -59,7 +63,17 @@ class Bar:
 
     def sides(self) -> str:
         """What was measured and what was asked for: `0.756, at most 0.65`."""
-        return f"{self.measured:.3g}{self.unit}, {self.bound}"
+        return f"{self.found}, {self.bound}"
+
+    @property
+    def found(self) -> str:
+        """`0.756`: three digits, or as many as the verdict on it needs; empty where nothing was measured."""
+        if self.measured is None:
+            return ""
+        # Fewer digits than stand before the point would be written as a power of ten.
+        least = max(3, len(f"{abs(self.measured):.0f}"))
+        texts = (f"{self.measured:.{digits}g}" for digits in range(least, _ALL_DIGITS + 1))
+        return next(text for text in texts if self._keeps(float(text)) is self.met) + self.unit
 
 
 def read_bars(manifest: Manifest) -> list[Bar]:

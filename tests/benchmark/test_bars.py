@@ -38,6 +38,22 @@ def test_words() -> None:
     assert lines[2] == "not measured  pruned: at most 0.65 (not here)"
 
 
+@pytest.mark.parametrize(
+    ("bar", "sides"),
+    [
+        (Bar("x", 0.6504, 0.65), "0.6504, at most 0.65"),
+        (Bar("x", 1.0004, 1.0, unit=" points"), "1.0004 points, at most 1 point"),
+        (Bar("x", 149.7, 150.0, False, " images/s"), "149.7 images/s, at least 150 images/s"),
+        (Bar("x", 0.6496, 0.65), "0.65, at most 0.65"),
+        (Bar("x", 1234.4, 600.0, unit=" MB"), "1234 MB, at most 600 MB"),
+        (Bar("x", 999.7, 600.0, unit=" MB"), "999.7 MB, at most 600 MB"),
+        (Bar("x", -0.12345, 1.0, unit=" points"), "-0.123 points, at most 1 point"),
+    ],
+)
+def test_a_rounded_figure_never_says_other_than_the_verdict(bar: Bar, sides: str) -> None:
+    assert bar.sides() == sides
+
+
 def test_stored_bars_are_read_as_they_were_measured(tmp_path) -> None:
     bars = [Bar("student: size", 4.1, 4.2, unit=" MB"), Bar("pruned: time", None, 0.65, note="not here")]
     store_json(tmp_path, "benchmark", "benchmark.json", {"bars": [bar.to_dict() for bar in bars]})
