@@ -81,17 +81,22 @@ class BatchCosts:
         return float(np.median(whole)), float(np.median(inner))
 
     def bars(self) -> list[Bar]:
-        """What was asked for."""
+        """What was asked for, of `MODEL` and `IMAGES` or more: of fewer, most of the time is the start."""
         first, times = min(self.runs), self.times_faster()
         whole, inner = times or (None, None)
+        rate: float | None = self.rate(first)
         note = "" if times else "no Keras weights, or not asked for"
+        other = ""
+        if first < IMAGES or self.model != MODEL:
+            rate = whole = inner = None
+            note = other = f"asked of {IMAGES:,} images and {MODEL}"
         peaks = [
             Bar(f"peak memory for {count:,} images", max(peak) / 1e6 if peak else None, MEGABYTES, unit=" MB")
             for count, runs in self.runs.items()
             for peak in [[run.peak_bytes for run in runs if run.peak_bytes]]
         ]
         return [
-            Bar(f"{first:,} images, from start to end", self.rate(first), RATE, False, " images/s"),
+            Bar(f"{first:,} images, from start to end", rate, RATE, False, " images/s", other),
             Bar("times faster than a loop of Keras predict, both from start to end", whole, TIMES_KERAS, False,
                 note=note),
             Bar("the same without the start of either program", inner, TIMES_KERAS, False, note=note),

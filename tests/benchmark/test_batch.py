@@ -116,6 +116,17 @@ def test_bars() -> None:
     assert (large.measured, large.met) == (700.0, False)
 
 
+@pytest.mark.parametrize(("model", "count"), [("student-int8", 4), ("densenet169", 1000)])
+def test_bars_are_of_a_thousand_images_and_the_default_model(model: str, count: int) -> None:
+    """Of few images the time without the start is next to nothing, and a ratio to it says nothing."""
+    runs = {count: [Watched(1.3, 2.0, 100_000_000, "", 0)]}
+    loops = [Watched(9.0, 9.0, 10, "", 0)]
+    found = BatchCosts(this_machine(), model, "images", runs, loops, [0.15], 1.31, {"ok": count}, [])
+    for bar in found.bars()[:3]:
+        assert bar.met is None, bar
+        assert bar.note == "asked of 1,000 images and student-int8"
+
+
 def test_the_loop_is_the_plain_one(tiny_network, tmp_path, monkeypatch) -> None:
     from core.benchmark import keras_loop
 
