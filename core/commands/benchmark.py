@@ -111,9 +111,14 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _check_whole_batch(options: argparse.Namespace) -> None:
-    from core.benchmark.batch import IMAGES
+    from core.benchmark.batch import IMAGES, MODEL
     from core.errors import UserError
 
+    if options.model not in ([], [MODEL]):
+        raise UserError(
+            f"expected --save with {MODEL}, which the stored figures are of, found it with --model "
+            f"{options.model[0]}: they would be lost"
+        )
     if options.no_keras or (options.images is not None and options.images < IMAGES):
         raise UserError(
             f"expected --save with {IMAGES:,} images or more, and Keras' loop beside them, found it with "

@@ -134,6 +134,7 @@ def test_app_is_printed_with_how_it_was_measured(make_artifacts, monkeypatch, ca
         (["serving", "--no-keras", "--save"], "error: expected --save with all that there is to measure"),
         (["batch", "--no-keras", "--save"], "error: expected --save with 1,000 images or more"),
         (["batch", "--images", "4", "--save"], "error: expected --save with 1,000 images or more"),
+        (["batch", "--model", "student", "--save"], "error: expected --save with student-int8, which"),
     ],
 )
 def test_misuse_is_one_line_and_2(make_artifacts, capsys, arguments: list[str], message: str) -> None:
