@@ -43,6 +43,15 @@ def test_bars_say_what_was_not_so() -> None:
     assert unknown.met is None
 
 
+def test_without_server_and_browser_a_wait_can_be_missed_but_not_met() -> None:
+    found = AppCosts(this_machine(), by_apptest.HOW, 2, [times(cold_s=4.5)])
+    cold, heavy, first, later, reruns = found.bars()
+    assert (cold.measured, cold.met) == (4.5, False)
+    assert heavy.met is True
+    assert [bar.met for bar in (first, later, reruns)] == [None] * 3
+    assert first.note == "1 s without server and browser, with 2 of 3 models"
+
+
 @pytest.mark.parametrize("browser", [None, by_browser.Browser("chromium", "/usr/bin/chromium")])
 def test_a_browser_where_there_is_one_otherwise_apptest(make_artifacts, monkeypatch, browser) -> None:
     make_artifacts("resnet50", "student", "student-int8")
