@@ -145,7 +145,10 @@ def keras_subjects(name: str, model: keras.Model) -> dict[Key, Subject]:
 def bars(
     manifest: Manifest, rows: Mapping[str, Mapping[str, Any]], timings: Mapping[Key, Timing]
 ) -> list[Bar]:
-    """What was asked of the variants, as far as this run and the manifest's figures can tell."""
+    """What was asked of the variants, as far as this run and the manifest's figures can tell.
+
+    Each names every model that it is of: `core.benchmark.bars.read_bars` goes by that.
+    """
     int8, pruned = "student-int8", "student-pruned"
 
     def size(name: str, of: float | None = None) -> float | None:
@@ -162,12 +165,14 @@ def bars(
     int8_bytes = size(int8)
     return [
         Bar(f"{int8}: size", size(int8, 1e6), 4.2, unit=" MB"),
-        Bar(f"{int8}: accuracy lost on test", lost(int8, "accuracy"), 1.0, unit=" points"),
-        Bar(f"{int8}: balanced accuracy lost on test", lost(int8, "balanced_accuracy"), 1.0, unit=" points"),
+        Bar(f"{int8}: accuracy lost on test beside {REFERENCE}", lost(int8, "accuracy"), 1.0,
+            unit=" points"),
+        Bar(f"{int8}: balanced accuracy lost on test beside {REFERENCE}", lost(int8, "balanced_accuracy"), 1.0,
+            unit=" points"),
         Bar(f"{int8}: time of {REFERENCE}, one thread", times(Key(int8), Key(REFERENCE)), 0.75),
         Bar(f"{pruned}: time of {int8}, one thread", times(Key(pruned), Key(int8)), 0.65),
         Bar(f"{pruned}: size of {int8}", size(pruned, int8_bytes or 0), 0.65),
-        Bar(f"{pruned}: balanced accuracy lost on test", lost(pruned, "balanced_accuracy"), 1.5,
+        Bar(f"{pruned}: balanced accuracy lost on test beside {REFERENCE}", lost(pruned, "balanced_accuracy"), 1.5,
             unit=" points"),
         Bar(f"{int8}: times smaller than the report's student", int8_bytes and reported / int8_bytes, 8.0,
             at_most=False),

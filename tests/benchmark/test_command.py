@@ -64,6 +64,19 @@ def test_figures_of_another_file_are_not_shown_as_shipped(make_artifacts, graphs
     assert stale == {"student": 3, "ensemble": 3, "resnet50": 1}
 
 
+def test_what_a_variant_lost_to_another_file_is_not_shown(make_artifacts, graphs, capsys) -> None:
+    folder = make_artifacts("student", "student-int8")
+    for name, accuracy in (("student", 0.78), ("student-int8", 0.72)):
+        update_model(folder, name, {"figures": {"test": {"accuracy": {"value": accuracy}}}})
+    main(["benchmark", "--rounds", "1", "--save", "--json"])
+    assert any("accuracy lost" in bar.what and bar.met is False for bar in read_bars(load_manifest(folder)))
+    (folder / "models/student.tflite").write_bytes(graphs.build(graphs.random_weights(9)))
+    update_model(folder, "student", {}, {"litert": "models/student.tflite"})
+    left = [bar.what for bar in read_bars(load_manifest(folder))]
+    assert "student-int8: size" in left
+    assert not any("lost" in what for what in left)
+
+
 def test_json(make_artifacts, capsys) -> None:
     make_artifacts("student")
     assert main(["benchmark", "--rounds", "1", "--json"]) == 0

@@ -104,9 +104,9 @@ def test_bars_are_ratios_of_this_run_and_figures_of_the_manifest(make_artifacts)
         bar.what: bar for bar in bars(load_manifest(folder), rows, timings(student=8.0, student_int8=4.0))
     }
     assert found["student-int8: size"].measured == 4.0
-    assert found["student-int8: accuracy lost on test"].measured == pytest.approx(1.5)
-    assert found["student-int8: accuracy lost on test"].met is False
-    assert found["student-int8: balanced accuracy lost on test"].measured is None
+    assert found["student-int8: accuracy lost on test beside student"].measured == pytest.approx(1.5)
+    assert found["student-int8: accuracy lost on test beside student"].met is False
+    assert found["student-int8: balanced accuracy lost on test beside student"].measured is None
     assert found["student-int8: time of student, one thread"].measured == 0.5
     assert found["student: times faster than resnet50 in Keras predict"].measured == 11.25
     smaller = found["student-int8: times smaller than the report's student"]
