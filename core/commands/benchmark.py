@@ -141,7 +141,8 @@ def _models(options: argparse.Namespace, progress: Progress) -> _Measured:
     found = measure_models(registry, options.model, rounds=_of(options), with_keras=not options.no_keras,
                            progress=progress)  # fmt: skip
     shipped = stored(registry.manifest) if registry.manifest else {}
-    head = f"shipped: {shipped.get('hardware')}\n\n" if shipped else "shipped: nothing was stored yet\n\n"
+    # Where another subject alone was stored, the file has a machine for it and none for the models.
+    head = f"shipped: {shipped.get('hardware') or 'nothing was stored yet'}\n\n"
     # Bars on some of the models would say of the others that they were not measured.
     bars = [] if options.model else list(found.bars)
     others = outdated(registry.manifest, shipped.get("models", {})) if registry.manifest else ()

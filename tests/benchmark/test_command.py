@@ -106,6 +106,8 @@ def test_serving_is_printed_and_stored_beside_the_models(make_artifacts, capsys)
     stored = json.loads((folder / "benchmark.json").read_bytes())
     assert stored["serving"]["rounds"] == 1
     assert read_benchmark(load_manifest(folder)) is None
+    assert main(["benchmark", "--rounds", "1", "--no-keras"]) == 0
+    assert "shipped: nothing was stored yet\n" in capsys.readouterr().out
 
 
 def test_batch_is_printed(make_artifacts, monkeypatch, capsys) -> None:
