@@ -182,9 +182,13 @@ def _kind_before(manifest: Manifest, job: Job) -> str:
     """A job's kind where there are no images to try dynamic on: what an earlier trial decided, else float16."""
     if job.kind != AUTO:
         return job.kind
-    known = manifest.models.get(job.target)
-    record = (known.provenance.get("compression") if known else None) or {}
-    return "dynamic" if record.get("kind") == "dynamic" else "float16"
+    return "dynamic" if _record(manifest, job.target).get("kind") == "dynamic" else "float16"
+
+
+def _record(manifest: Manifest, name: str) -> dict[str, Any]:
+    """What the manifest says of the conversion that made a model's file; empty where it says nothing."""
+    known = manifest.models.get(name)
+    return dict((known.provenance.get("compression") if known else None) or {})
 
 
 def _layer_images(images: Images) -> tuple[np.ndarray, np.ndarray]:
@@ -231,7 +235,9 @@ def _publish(
     layers: str | None,
 ) -> None:
     entry = manifest.model(job.source)
-    record: dict[str, Any] = {"kind": kind}
+    is_other = _other_file(manifest, job.target)
+    # What was measured of this very file stays true of it.
+    record: dict[str, Any] = {**({} if is_other else _record(manifest, job.target)), "kind": kind}
     if images is not None:
         record["images"] = images.source
         if kind in ("dynamic", "int8"):
@@ -242,7 +248,7 @@ def _publish(
     files: dict[str, str | None] = {"litert": f"models/{job.target}.tflite", LAYERS: layers}
     if job.target != job.source:
         changes |= _as_variant(entry, kind)
-    if _other_file(manifest, job.target):
+    if is_other:
         # What was measured belonged to it.
         changes |= {"figures": {}, "calibration": {}, "operating_point": None}
         files["predictions"] = None

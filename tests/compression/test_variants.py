@@ -165,6 +165,20 @@ def test_the_models_own_file_keeps_what_was_measured_until_it_changes(artifacts,
     assert entry.provenance["compression"] == {"kind": "float32"}
 
 
+def test_the_same_file_made_again_without_images_keeps_its_agreement(artifacts, network, images):
+    job = Job("student", "float16", "student-fp16")
+
+    def made(images):
+        make(load_manifest(artifacts), job, images)
+        return load_manifest(artifacts).models["student-fp16"].provenance["compression"]
+
+    measured = made(images)
+    assert measured["agreement_with_keras_on_validation"]["images"] == 8
+    assert made(None) == measured
+    network.get_layer("logits").bias.assign_add(np.ones(7, np.float32))
+    assert made(None) == {"kind": "float16"}
+
+
 @pytest.mark.parametrize(("least", "kind"), [(0.0, "dynamic"), (1.1, "float16")])
 def test_a_teacher_is_dynamic_only_where_that_keeps_its_answers(
     artifacts, network, images, monkeypatch, least, kind
