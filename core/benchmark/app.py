@@ -17,6 +17,7 @@ import numpy as np
 
 from core.benchmark.bars import Bar
 from core.benchmark.hardware import Hardware, this_machine
+from core.benchmark.process import machine_of_commands
 from core.benchmark.store import stamp
 from core.data.samples import synthetic_sample
 from core.errors import UserError
@@ -130,7 +131,8 @@ def measure_app(*, rounds: int = 3, progress: Callable[[int, int, str], None] | 
     if progress is not None:
         progress(rounds, rounds, "")
     models = choose_models(Registry.open().usable())
-    return AppCosts(this_machine(), how, len(models), visits)
+    machine = this_machine() if browser else machine_of_commands()
+    return AppCosts(machine, how, len(models), visits)
 
 
 def write_uploads(folder: Path, count: int) -> list[Path]:

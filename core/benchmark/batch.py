@@ -17,9 +17,9 @@ import numpy as np
 
 from core.artifacts import Manifest
 from core.benchmark.bars import Bar
-from core.benchmark.hardware import Hardware, this_machine
+from core.benchmark.hardware import Hardware
 from core.benchmark.memory import ChildFailed
-from core.benchmark.process import Watched, watch
+from core.benchmark.process import Watched, machine_of_commands, watch
 from core.benchmark.rounds import Progress
 from core.benchmark.store import stamp
 from core.data.findings import DatasetError
@@ -43,7 +43,7 @@ class BatchCosts:
     """What was measured.
 
     Attributes:
-        hardware: where.
+        hardware: where, with the cores that the commands got.
         model: that was asked.
         source: the images, in words.
         runs: images -> all runs of `predict` on so many.
@@ -184,7 +184,8 @@ def measure_batch(
         if progress is not None:
             progress(len(plan), len(plan), "")
     whole, inner = [loop for loop, _ in loops], [seconds for _, seconds in loops]
-    return BatchCosts(this_machine(), model, source, runs, whole, inner, start, statuses, notes)
+    machine = machine_of_commands()
+    return BatchCosts(machine, model, source, runs, whole, inner, start, statuses, notes)
 
 
 def make_images(folder: Path, count: int) -> str:

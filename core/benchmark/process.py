@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.benchmark.hardware import Hardware, this_machine
 from core.benchmark.memory import ChildFailed, peak_of
 from core.settings import ROOT
 
@@ -74,12 +75,23 @@ def watch(
 
 def two_cores(command: Sequence[str]) -> list[str]:
     """The command, confined to two of this process's cores where there are more and the system lets one."""
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(allowed) <= CORES:
+    if not (chosen := _two_of_more()):
         return list(command)
     # In the child, before it becomes the command: what it starts itself inherits it.
-    code = f"import os, sys; os.sched_setaffinity(0, {allowed[:CORES]}); os.execv(sys.argv[1], sys.argv[1:])"
+    code = f"import os, sys; os.sched_setaffinity(0, {chosen}); os.execv(sys.argv[1], sys.argv[1:])"
     return [sys.executable, "-c", code, *command]
+
+
+def machine_of_commands() -> Hardware:
+    """This machine with the cores that `watch` leaves a command: figures of two are not those of sixteen."""
+    chosen = _two_of_more()
+    return replace(this_machine(), cores=len(chosen)) if chosen else this_machine()
+
+
+def _two_of_more() -> list[int]:
+    """The cores to confine a command to; empty where there are no more, or the system does not let one."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return allowed[:CORES] if len(allowed) > CORES else []
 
 
 def family(process: int) -> list[int]:

@@ -80,6 +80,7 @@ def test_the_loop_runs_by_turns_on_the_parent_s_weights(make_artifacts, monkeypa
     (folder / "w.npz").write_bytes(b"w")
     update_model(folder, "student", {}, {"weights": "w.npz"})
     update_model(folder, "student-int8", {"parent": "student"})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     order = []
     run = Watched(2.0, 3.0, 100, "", 0)
     monkeypatch.setattr(batch, "make_images", lambda folder, count: "images")
@@ -90,6 +91,7 @@ def test_the_loop_runs_by_turns_on_the_parent_s_weights(make_artifacts, monkeypa
     found = measure_batch(load_manifest(folder), rounds=2)
     assert order == ["predict"] * 3 + ["predict", "student", "predict", "student"]
     assert found.bars()[1].measured == 3.5
+    assert ", 2 cores, " in found.to_dict()["hardware"], "sixteen are there, the commands got two"
     order.clear()
     assert measure_batch(load_manifest(folder), rounds=1, with_keras=False).notes == []
     assert order == ["predict"] * 4
