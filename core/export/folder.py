@@ -176,18 +176,20 @@ def _on_test(point: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _write(files: dict[str, bytes], output: Path) -> None:
-    """All files or none: they are written beside the folder, and then take their place."""
+    """All files or none: they are written beside a new folder or within an empty one, and then take their place."""
     output = output.resolve()  # the folder itself, not a link to it or "."
     if output.is_file():
         raise ExportError(f"{output}: expected a new or an empty folder, found a file")
     if output.exists() and any(output.iterdir()):
         raise ExportError(f"{output}: expected a new or an empty folder, found one that is in use")
+    is_new = not output.exists()
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    # A folder that is there may be a volume of its own: nothing can be moved into it from beside it.
+    partial = Path(tempfile.mkdtemp(dir=output.parent if is_new else output, prefix=f".{output.name}."))
     try:
         for path, data in files.items():
             (partial / path).write_bytes(data)
-        if not output.exists():
+        if is_new:
             partial.chmod(0o755)
             os.replace(partial, output)
             return

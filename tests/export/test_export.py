@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -304,6 +306,36 @@ def test_an_empty_folder_may_be_the_current_one_or_a_link(artifacts, tmp_path, m
         assert {path.name for path in output.iterdir()} == FILES
     assert (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "here", "link", "there"]
+
+
+def test_an_empty_folder_may_be_a_volume_of_its_own(artifacts, tmp_path, monkeypatch):
+    """As one that a container or a stick has: the system moves no file from one volume to another."""
+    (tmp_path / "volume").mkdir()
+    move = os.replace
+
+    def within_a_volume(source: Path, target: Path) -> None:
+        if (tmp_path / "volume" in Path(source).parents) != (tmp_path / "volume" in Path(target).parents):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        move(source, target)
+
+    monkeypatch.setattr("core.export.folder.os.replace", within_a_volume)
+    assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "volume")]) == 0
+    assert {path.name for path in (tmp_path / "volume").iterdir()} == FILES
+
+
+def test_an_empty_folder_stays_empty_when_its_disk_is_full(artifacts, tmp_path, monkeypatch, capsys):
+    (tmp_path / "out").mkdir()
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == "classify.js":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["export", "--model", "student-int8", "--output", str(tmp_path / "out")]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_damaged_file_is_not_exported(artifacts, tmp_path, capsys):
