@@ -72,18 +72,24 @@ def measure_serving(
 
     Args:
         registry: the models.
-        names: none means all that can be used; ensembles have no graph of their own.
+        names: none means all that can be used but ensembles, which have no graph of their own.
         rounds: see `core.benchmark.rounds.measure`.
         with_keras: rebuild the student in Keras.
         progress: see `core.benchmark.rounds.measure`.
 
     Raises:
-        UserError: a name that is not known, or no model that can be used.
+        UserError: a name that is not known, that of an ensemble, or no model that can be used.
     """
     chosen, left_out = choose(registry, names)
     notes = [f"{name} is left out: {reason}" for name, reason in left_out.items()]
     manifest = registry.manifest
     assert manifest is not None  # `choose` found models in it
+    for name in names:
+        if members := manifest.models[name].members:
+            raise UserError(
+                f"model {name}: expected a model with a graph of its own, found an ensemble; measure its members: "
+                f"{', '.join(members)}"
+            )
     graphs = [name for name in chosen if not manifest.models[name].members]
     subjects: dict[Key, Subject] = {}
     for name in graphs:

@@ -110,6 +110,14 @@ def test_serving_is_printed_and_stored_beside_the_models(make_artifacts, capsys)
     assert "shipped: nothing was stored yet\n" in capsys.readouterr().out
 
 
+def test_serving_has_no_graph_of_an_ensemble_to_measure(make_artifacts, capsys) -> None:
+    make_artifacts("student", "resnet50", "ensemble")
+    assert main(["benchmark", "serving", "--model", "ensemble", "--rounds", "1", "--no-keras"]) == 2
+    assert "found an ensemble; measure its members: student, resnet50" in capsys.readouterr().err
+    assert main(["benchmark", "serving", "--rounds", "1", "--no-keras"]) == 0
+    assert "resnet50: explaining graph" in capsys.readouterr().out
+
+
 def test_batch_is_printed(make_artifacts, monkeypatch, capsys) -> None:
     make_artifacts("student-int8")
     monkeypatch.setattr("core.benchmark.batch.DRAWN", 2)
