@@ -23,12 +23,23 @@ def load_trained(manifest: Manifest, name: str, *, size: int | None = INPUT_SIZE
         ArtifactError: the model or its weight file is not there, or differs from its hash.
         UserError: it has no Keras weights (a variant, an ensemble).
     """
+    entry, path = manifest.model(name), weights_of(manifest, name)
+    manifest.read(path)  # checks the hash before the file is parsed
+    network = build(entry.network, size=size, widths=entry.widths)
+    load_weights(network, manifest.folder / path, entry.network)
+    return network
+
+
+def weights_of(manifest: Manifest, name: str) -> str:
+    """Where a model's Keras weights lie, relative to the artifacts folder; the file is not looked at.
+
+    Raises:
+        ArtifactError: the model is not there.
+        UserError: it has no Keras weights (a variant, an ensemble).
+    """
     entry = manifest.model(name)
     path = entry.files.get("weights")
     if path is None:
         parent = f"; use its parent {entry.parent}" if entry.parent else ""
         raise UserError(f"model {name}: expected Keras weights in {manifest.folder}, found none{parent}")
-    manifest.read(path)  # checks the hash before the file is parsed
-    network = build(entry.network, size=size, widths=entry.widths)
-    load_weights(network, manifest.folder / path, entry.network)
-    return network
+    return path

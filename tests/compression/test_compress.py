@@ -51,6 +51,18 @@ def test_without_the_dataset_nothing_is_replaced_before_that_is_seen(artifacts, 
     assert (artifacts / "manifest.json").read_bytes() == before
 
 
+def test_nothing_is_replaced_before_a_model_without_weights_is_seen(artifacts, capsys):
+    assert main(["compress", "--kind", "float16"]) == 0
+    update_model(artifacts, "ensemble", {"title": "E", "role": "ensemble", "members": ["student"]})
+    before = (artifacts / "manifest.json").read_bytes()
+    for second, said in (("student-fp16", "found none; use its parent student"), ("ensemble", "found none")):
+        assert main(["compress", "--model", "student", "--model", second, "--kind", "float32"]) == 2
+        assert (
+            f"error: model {second}: expected Keras weights in {artifacts}, {said}" in capsys.readouterr().err
+        )
+        assert (artifacts / "manifest.json").read_bytes() == before
+
+
 def test_without_the_dataset_a_teacher_stays_of_the_kind_that_was_tried(
     artifacts, small_folder, monkeypatch, capsys
 ):
