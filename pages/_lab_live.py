@@ -182,7 +182,6 @@ def _progress(ticket: Ticket) -> str:
 def _how_it_ended(ticket: Ticket) -> str:
     """`Done after epoch 15 of 15 and 83 s.`"""
     reached, asked = ticket.points[-1]["epoch"] if ticket.points else 0, ticket.order.epochs
-    seconds = (ticket.ended or 0.0) - (ticket.begun or 0.0)
     how = "Stopped"
     if ticket.left:
         how = "Ended, since nobody was seen looking on,"
@@ -190,6 +189,9 @@ def _how_it_ended(ticket: Ticket) -> str:
         how = "Time is up"
     elif ticket.state != STOPPED:
         how = "Done"
+    if ticket.begun is None:  # it was still in the queue
+        return f"{how} before its turn came."
+    seconds = (ticket.ended or 0.0) - ticket.begun
     where = f"after epoch {reached:g} of {asked} and" if ticket.points else "before the first epoch, after"
     return f"{how} {where} {seconds:.0f} s."
 

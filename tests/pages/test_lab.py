@@ -541,3 +541,16 @@ def test_stop_stops_and_others_are_told_that_they_queue(models: Path, use, open_
     assert not button(sound(first), "train").disabled
     assert second.session_state["lesson"].state == "running"
     one.stop(second.session_state["lesson"])
+
+
+def test_who_leaves_the_queue_is_told_of_no_time_that_never_was(
+    models: Path, use, open_page, monkeypatch
+) -> None:
+    one = give_lessons(monkeypatch, "time.sleep(60)")
+    use(models)
+    first, second = sound(open_page("lab")), sound(open_page("lab"))
+    button(first, "train").click().run()
+    button(second, "train").click().run()
+    button(second, "stop").click().run()
+    assert "Stopped before its turn came." in texts(sound(second).info)
+    one.stop(first.session_state["lesson"])
