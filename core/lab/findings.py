@@ -239,13 +239,15 @@ def mistakes_say(repaired: Sequence[Outcome], single: Mapping[str, Sequence[Outc
         return None
     fallen = [title for title, runs in found.items() if _at_majority(runs)]
     others = [title for title in found if title not in fallen]
-    said = ["No mistake, made alone, ends at the majority line."]
     if fallen:
         said = [
             f"Made alone, {'each of ' * (len(fallen) > 1)}{_quoted(fallen)} is enough to end at the majority line."
         ]
         if others:
             said.append(_not_enough(others, {title: found[title][0].variant.mistakes for title in others}))
+    else:  # by name: of a mistake without runs nothing is known
+        none = f"none of {_quoted(others)} ends" if len(others) > 1 else f"{_quoted(others)} does not end"
+        said = [f"Made alone, {none} at the majority line."]
     misleading = [words for title in others if (words := _misleads(title, found[title], repaired))]
     if misleading:
         said.append(f"Accuracy alone misleads, since most test images are nevi: {'; '.join(misleading)}.")

@@ -221,7 +221,12 @@ def test_the_mistakes_that_are_enough_are_named_and_where_accuracy_misleads():
     assert mistakes_say(repaired, {"Faint": runs["Faint"]}) == (
         "Made alone, “Faint” is enough to end at the majority line."
     )
-    assert mistakes_say(repaired, {"Twice": twice}).startswith("No mistake")
+    said = mistakes_say(repaired, {"Twice": twice, "Not run": []})
+    assert said.startswith("Made alone, “Twice” does not end at the majority line."), (
+        "of others nothing is known"
+    )
+    said = mistakes_say(repaired, {"Twice": twice, "Mild": runs["Mild"]})
+    assert said.startswith("Made alone, none of “Twice” and “Mild” ends at the majority line.")
     elsewhere = [replace(run, variant=replace(run.variant, mistakes=(IMAGE_SPLIT,))) for run in twice]
     assert "misleads" not in mistakes_say(repaired, {"Elsewhere": elsewhere}), "another test part's accuracy"
     said = mistakes_say(repaired, runs | {"Elsewhere": elsewhere})
