@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import UserError
+from core.settings import named
 
 MACHINE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
@@ -91,7 +92,7 @@ def reserve(path: Path) -> None:
 
 def explain(error: OSError) -> str | None:
     """What the command line says of an error of the machine; None for one that may be a mistake of ours."""
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{named(Path(str(error.filename)))}: " if error.filename else ""
     if error.errno in PLACES:
         return f"{where}expected {PLACES[error.errno]}, found: {error.strerror}"
     if error.errno not in MACHINE:

@@ -129,3 +129,11 @@ def test_a_variable_with_an_unknown_home_is_named(monkeypatch, capsys) -> None:
 def test_other_errors_may_be_mistakes_of_ours() -> None:
     assert explain(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
     assert explain(ConnectionResetError(errno.ECONNRESET, "reset")) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [(ROOT / ".cache" / "x", ".cache/x: expected"), (Path("/elsewhere/x"), "/elsewhere/x: expected")],
+)
+def test_an_error_of_the_machine_does_not_say_where_the_server_lies(place: Path, said: str) -> None:
+    assert explain(PermissionError(errno.EACCES, "Permission denied", str(place))).startswith(said)

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from core.classroom.lesson import Order, learn
 from core.classroom.material import gather
 from core.errors import UserError
+from core.files import explain
 from core.serving.registry import Registry
 from core.settings import cache_dir
 
@@ -48,6 +49,12 @@ def main() -> int:
     except UserError as error:
         _say("error", text=str(error))
         return error.exit_status
+    except OSError as error:  # as where the folder of what is kept may not be written to
+        said = explain(error)
+        if said is None:
+            raise
+        _say("error", text=said)
+        return UserError.exit_status
     except (ValueError, TypeError) as error:
         _say("error", text=f"expected an order in JSON, found {error}")
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,20 @@ def test_a_worker_says_what_is_wrong_with_an_order(said: str, named: str, tmp_pa
     assert process.wait(120) == 2
     assert told["kind"] == "error"
     assert named in told["text"]
+
+
+def test_a_worker_says_where_it_may_not_write(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "core.classroom.worker"], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, env=os.environ | {"DERMDISTILL_CACHE": str(tmp_path / "file" / "cache")},
+    )  # fmt: skip
+    process.stdin.write('{"source": "synthetic", "teacher": "student"}\n')
+    process.stdin.flush()
+    told = json.loads(process.stdout.readline() or "{}")
+    assert process.wait(120) == 2
+    assert told["kind"] == "error"
+    assert "cache: expected a folder, found: Not a directory" in told["text"]
 
 
 def test_a_worker_ends_when_nobody_holds_its_input(tmp_path: Path) -> None:
