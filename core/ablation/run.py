@@ -26,7 +26,7 @@ from core.ablation.student import Student
 from core.artifacts import update_shared, write_atomically
 from core.errors import UserError
 from core.evaluation.origin import SYNTHETIC_NOTE, check_figures
-from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, parse, to_csv
+from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, TableError, parse, to_csv
 from core.lab.variants import BARE_START, STARVED_TEACHER, Variant
 from core.settings import artifacts_dir, runs_dir
 from core.training.batches import ViewMaker
@@ -68,7 +68,11 @@ class Place:
         """
         if not self.table.exists():
             return []
-        return parse(self.table.read_text(encoding="utf-8"), str(self.table))
+        try:
+            text = self.table.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:  # replaced letters would be written back
+            raise TableError(f"{self.table}: expected UTF-8, found {error}; restore it") from error
+        return parse(text, str(self.table))
 
     def change(self, change: Callable[[list[Outcome]], list[Outcome]]) -> None:
         """Read, change and write the table, alone, and list it."""

@@ -18,7 +18,7 @@ from core.data.balance import class_weights
 from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.lab.plan import plan
-from core.lab.table import TEACHER_WEIGHTS, read_table
+from core.lab.table import TEACHER_WEIGHTS, TableError, read_table
 from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, IMAGE_SPLIT, STARVED_TEACHER, Variant
 from core.manifest import parse_manifest
 from core.training.batches import ViewMaker
@@ -277,6 +277,14 @@ def test_only_what_is_there_can_be_forgotten(laboratory: Laboratory, tmp_path):
             forget(laboratory.place, [name])
     assert (runs / "mine" / "kept").exists()
     assert (tmp_path / "precious" / "kept").exists()
+
+
+def test_a_table_that_is_no_text_is_refused_and_left_alone(tmp_path):
+    place = Place(tmp_path / "table.csv", tmp_path, published=False)
+    place.table.write_bytes(b"run,start\n\xff\xfe,imagenet\n")
+    with pytest.raises(TableError, match=r"table\.csv: expected UTF-8, found .*0xff"):
+        place.change(lambda rows: rows)
+    assert place.table.read_bytes() == b"run,start\n\xff\xfe,imagenet\n"
 
 
 def test_what_is_under_way_can_be_forgotten_unless_somebody_trains_it(laboratory: Laboratory):
