@@ -136,14 +136,17 @@ def _show_softening(chosen: Chosen) -> None:
             ink=_shared.ink(),
         ),
         key="entropy",
-        alt=f"Entropy of the soft label at T = {temperature:g}: {said}; softmax of softmax {twice:.5f}",
+        alt=f"Entropy of the soft label at T = {temperature:g}: {said}; of softmax twice {twice:.5f}",
         reading="How much a soft label leaves open: 0 is a verdict, ln 7 is no answer. The vertical line is your T. "
-        "Softening probabilities again (dotted) is nearly no answer from the start, whatever the image.",
+        f"Softening {titles[first]}'s probabilities again (dotted) is nearly no answer from the start, whatever the "
+        "image.",
     )  # fmt: skip
-    order = ranking(chosen.answers[first])
+    orders = "; ".join(
+        f"{titles[name]} {' > '.join(ranking(chosen.answers[name]))}" for name in chosen.teachers
+    )
     st.markdown(
         f"At T = {temperature:g} the entropy is {said} of at most ln 7 = {LARGEST_ENTROPY:.3f} nats. What survives "
-        f"every temperature is the **order**: {' > '.join(order)}. Softmax of softmax keeps it too, "
+        f"every temperature is a teacher's **order**: {orders}. Softmax of softmax keeps it too, for {titles[first]} "
         f"{LARGEST_ENTROPY - twice:.5f} nats from no answer; but T² makes up for a high temperature, and nothing for "
         "that: [chapter 4](#loss) has what is left of the gradient."
     )

@@ -195,12 +195,28 @@ def test_temperature_moves_the_entropy_and_keeps_the_order(models: Path, use, op
     after = next(m.value for m in sound(app).markdown if m.value.startswith("At T = 50 "))
     entropies = [float(re.search(r"entropy is .*? (\d\.\d{3})", said)[1]) for said in (before, after)]
     assert entropies[0] + 0.1 < entropies[1] <= 1.946
-    order = re.search(r"\*\*order\*\*: ([\w >]+)", after)[1].split(" > ")
+    order = re.search(r"\*\*order\*\*: ResNet50 ([\w >]+)", after)[1].split(" > ")
     bars = {trace["name"]: trace for trace in chart(app, "soft-resnet50")["data"]}
     assert set(bars) == {"T = 50", "T = 1"}
     for trace in bars.values():
         shares = dict(zip(trace["x"], decoded(trace["y"]), strict=True))
         assert sorted(shares, key=shares.get, reverse=True) == order
+
+
+def test_each_teacher_has_an_order_of_its_own(models: Path, tmp_path: Path, use, open_page) -> None:
+    folder = tmp_path / "artifacts"
+    shutil.copytree(models, folder)
+    predictions("densenet169", 7).save(folder / "densenet169.parquet")
+    entry = ModelEntry("densenet169", "DenseNet169", "teacher")
+    update_model(folder, "densenet169", entry, {"predictions": "densenet169.parquet"})
+    use(folder)
+    app = sound(open_page("lab"))
+    said = re.search(r"\*\*order\*\*: (.+?)\. Softmax", texts(app.markdown))[1]
+    for teacher, order in (part.split(" ", 1) for part in said.split("; ")):
+        bars = chart(app, f"soft-{teacher.lower()}")["data"][0]
+        shares = dict(zip(bars["x"], decoded(bars["y"]), strict=True))
+        assert sorted(shares, key=shares.get, reverse=True) == order.split(" > "), teacher
+    assert "for ResNet50 0." in texts(app.markdown), "whose softmax of softmax it is"
 
 
 def test_what_is_as_trained_is_said_and_calibrated_where_it_can_be(
