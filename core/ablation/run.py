@@ -23,11 +23,12 @@ from core.ablation.cell import Cell, Trained
 from core.ablation.images import Images, load_images
 from core.ablation.protocol import Protocol, described, fingerprint
 from core.ablation.student import Student
-from core.artifacts import update_shared, write_atomically
+from core.artifacts import load_manifest, update_shared, write_atomically
 from core.errors import UserError
 from core.evaluation.origin import SYNTHETIC_NOTE, check_figures
 from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, TableError, parse, to_csv
 from core.lab.variants import BARE_START, STARVED_TEACHER, Variant
+from core.manifest import FileRefused, ManifestMissing
 from core.settings import artifacts_dir, runs_dir
 from core.training.batches import ViewMaker
 from core.training.publish import cpu_name, current_commit, describe_init
@@ -82,6 +83,25 @@ class Place:
             write_atomically(self.table, to_csv(change(self.read())).encode())
             if self.published:
                 update_shared(self.table.parent, {KEY: FILE}, formats={KEY: "ablation-csv"})
+
+    def settle(self) -> bool:
+        """List the table as it is, where a command ended after writing it and before that: pages would refuse it.
+
+        Returns:
+            Whether that was so.
+        """
+        unlisted = self.published and self.table.exists() and not self._is_listed()
+        if unlisted:
+            self.change(lambda rows: rows)
+        return unlisted
+
+    def _is_listed(self) -> bool:
+        try:
+            manifest = load_manifest(self.table.parent)
+            manifest.read(manifest.shared.get(KEY, ""))
+        except (ManifestMissing, FileRefused):
+            return False
+        return True
 
 
 class Laboratory:
@@ -207,6 +227,8 @@ def run_all(
     outcomes = laboratory.place.read()
     if laboratory.place.published and not all(outcome.is_of_drawings for outcome in outcomes):
         check_figures(laboratory.place.table, laboratory.images.dataset, "--limit or --epochs")
+    if laboratory.place.settle():
+        say(f"{laboratory.place.table} was not listed as it is, and is now")
     table = {outcome.variant.name: outcome for outcome in outcomes}
     left = [v for v in variants if laboratory.state(v, table) in (OPEN, OUTDATED)]
     while left:

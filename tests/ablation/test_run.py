@@ -14,6 +14,7 @@ import pytest
 from core.ablation import answers, cell, images, run
 from core.ablation.protocol import Protocol, recipe_of
 from core.ablation.run import DONE, OPEN, OUTDATED, WAITING, Laboratory, Place, _alone, forget, run_all
+from core.artifacts import load_manifest
 from core.data.balance import class_weights
 from core.data.synthetic import make_dataset
 from core.errors import UserError
@@ -264,6 +265,25 @@ def test_a_trial_leaves_the_artifacts_alone_and_a_real_run_is_listed(
         json.loads((tmp_path / "artifacts/manifest.json").read_text()), tmp_path / "artifacts"
     )
     assert [outcome.variant for outcome in read_table(manifest)] == [TAUGHT]
+
+
+def test_a_table_that_was_written_and_not_listed_is_listed_by_the_next_command(
+    laboratory: Laboratory, tmp_path, monkeypatch
+):
+    laboratory.place = Place.of(Protocol())
+    laboratory.place.change(lambda rows: [])
+
+    def killed(*_, **__):
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "update_shared", killed)
+        with pytest.raises(KilledError):
+            run_all(laboratory, [Variant()], None, print)
+    with pytest.raises(UserError, match=r"expected .* bytes, found"):
+        read_table(load_manifest(tmp_path / "artifacts"))
+    assert run_all(laboratory, [Variant()], None, print) == []
+    assert [outcome.variant for outcome in read_table(load_manifest(tmp_path / "artifacts"))] == [Variant()]
 
 
 def test_only_what_is_there_can_be_forgotten(laboratory: Laboratory, tmp_path):
