@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.evaluation.metrics import divide
 from core.figures.lab import PART_COLOURS, REPORTED_COLOUR, gradient_bars, pull_by_temperature
-from core.lab.loss import Loss, soft_term, take_apart, twice_softened_term
+from core.lab.loss import LEVEL_FROM, Loss, soft_term, take_apart, twice_softened_term
 from core.lab.soft_labels import TEMPERATURES
 from core.lab.tables import loss_table
 from core.lab.variants import REPORT_ALPHA, REPORT_TEMPERATURE
@@ -111,8 +111,9 @@ def _show_pull(logits: np.ndarray, student: np.ndarray, temperature: float) -> N
     _shared.chart(
         pull_by_temperature(TEMPERATURES, found, temperature, ink=_shared.ink()), key="pull",
         alt=f"Length of the soft term's gradient along T; at T = 50 the report's is {ratio:.0f} times shorter",
-        reading=f"How hard the soft term pulls. T² keeps it level; at T = {REPORT_TEMPERATURE:g} the report's pulls "
-        f"{ratio:,.0f} times less.",
+        reading=f"How hard the soft term pulls. From about T = {LEVEL_FROM:g} on T² keeps it level; below, it hardly "
+        "pulls a student that is sure of the same class as its teacher. At T = "
+        f"{REPORT_TEMPERATURE:g} the report's pulls {ratio:,.0f} times less.",
     )  # fmt: skip
 
 

@@ -13,6 +13,10 @@ import numpy as np
 from core.evaluation.calibration import log_softmax, softmax
 from core.lesions import N_CLASSES
 
+LEVEL_FROM = 8.0
+"""T from which the soft term with T^2 pulls about as hard at every T, since softmax is nearly linear there. Below, two
+that are sure of one class differ by next to nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Term:

@@ -10,7 +10,7 @@ import pytest
 from keras.distillation import LogitsDistillation
 
 from core.ablation.mistakes import SwitchedLoss
-from core.lab.loss import Term, hard_term, soft_term, take_apart, twice_softened_term
+from core.lab.loss import LEVEL_FROM, Term, hard_term, soft_term, take_apart, twice_softened_term
 from core.lab.variants import NO_T2, SOFTMAX_TWICE, Variant
 from core.training.losses import DistillationLoss
 
@@ -80,6 +80,13 @@ def test_the_readings_of_alpha_change_places_at_a_half_and_meet_there():
 def test_the_report_s_soft_term_pulls_a_thousand_times_less():
     parts = take_apart(TEACHER, STUDENT, LABELS, 50.0, 0.8)
     assert (parts.reported.norm < parts.soft.norm / 1000).all()
+
+
+def test_t2_keeps_the_pull_level_at_high_temperatures_alone():
+    teacher, student = 12.0 * np.eye(7)[0], 9.0 * np.eye(7)[0] + 0.5 * np.eye(7)[1]
+    pulls = [float(soft_term(teacher, student, t).norm) for t in (1.0, LEVEL_FROM, 20.0, 50.0)]
+    assert pulls[0] < pulls[1] / 100, "sure of one class"
+    assert max(pulls[1:]) < 2 * min(pulls[1:])
 
 
 def test_gradients_add_up_to_nothing():

@@ -245,6 +245,23 @@ def test_alpha_moves_the_gradient(models: Path, use, open_page) -> None:
     assert "by the one reading" in texts(app.markdown)
 
 
+def test_the_pull_is_called_level_only_where_it_is(models: Path, tmp_path: Path, use, open_page) -> None:
+    folder = tmp_path / "artifacts"
+    shutil.copytree(models, folder)
+    for name, sure in (("resnet50", 12), ("student", 9)):
+        found = predictions(name, 1)
+        replace(found, logits=found.logits + sure * np.eye(7)[LABELS]).save(folder / f"{name}.parquet")
+        update_model(folder, name, {}, {"predictions": f"{name}.parquet"})
+    use(folder)
+    app = sound(open_page("lab", state="student"))
+    with_t2 = next(trace for trace in chart(app, "pull")["data"] if trace["name"] == "with T²")
+    level_from = float(re.search(r"From about T = (\d+) on T² keeps it level", texts(app.caption))[1])
+    there = np.array(decoded(with_t2["x"])) >= level_from
+    lengths = np.array(decoded(with_t2["y"]))
+    assert lengths[there].max() < 2 * lengths[there].min()
+    assert lengths.max() > 10 * lengths.min()
+
+
 def test_without_runs_cells_are_empty_and_commands_named(models: Path, use, open_page) -> None:
     use(models)
     app = sound(open_page("lab"))
