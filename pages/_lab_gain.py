@@ -171,7 +171,7 @@ def _show_plane(
         key="plane",
         alt=f"{what}, for each T and alpha: {int((found.seeds > 0).sum())} of {found.seeds.size} cells have runs",
         reading=f"{what}, mean over the seeds, beneath it half of the 95% interval of the seeds"
-        + (" and the test lesions" if against else "") + "; without one: a single seed. Empty: no runs yet.",
+        + (_and_lesions(test) if against else "") + "; without one: a single seed. Empty: no runs yet.",
     )  # fmt: skip
     frame = pd.DataFrame(
         [
@@ -182,6 +182,11 @@ def _show_plane(
         ]
     )  # fmt: skip
     _shared.download(frame, f"grid-{'+'.join(teachers)}-{figure}.csv")
+
+
+def _and_lesions(test: TestPart | None) -> str:
+    """What else than the seeds an interval of a difference holds."""
+    return " and the test lesions" if test is not None else ""
 
 
 def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
@@ -212,7 +217,7 @@ def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
         key="comparisons", alt="; ".join(said),
         reading="Each against the same student, start, weights and seeds without a teacher, the last against the same "
         "without weights. A hint asks the student to tell the teacher's embedding from its own. Whiskers are 95% "
-        "intervals over the seeds and the test lesions; one that crosses the line shows nothing, nor does a hollow "
+        f"intervals over the seeds{_and_lesions(test)}; one that crosses the line shows nothing, nor does a hollow "
         "mark: one seed.",
     )  # fmt: skip
 

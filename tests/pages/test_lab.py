@@ -284,6 +284,26 @@ def test_how_many_runs_there_are_and_what_adds_more(models: Path, use, open_page
     )
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_intervals_are_of_follows_from_what_there_is(
+    models: Path, tmp_path: Path, use, open_page, fits: bool
+) -> None:
+    folder = tmp_path / "artifacts"
+    shutil.copytree(models, folder)
+    for name in MODELS:
+        found = predictions(name, 1)
+        replace(found, label=found.label if fits else (found.label + 1) % 7).save(folder / f"{name}.parquet")
+        update_model(folder, name, {}, {"predictions": f"{name}.parquet"})
+    use(folder, all_runs())
+    said = texts(sound(open_page("lab")).caption)
+    assert (
+        said.count("over the seeds and the test lesions")
+        == said.count("of the seeds and the test lesions")
+        == fits
+    )
+    assert ("the intervals below are of the seeds alone" in said) != fits
+
+
 def test_deleting_a_run_empties_its_cell(models: Path, use, open_page) -> None:
     cell, other, alone = taught(8.0, 0.25, seed=1), taught(2.0, 0.5, seed=1), Variant(seed=1)
     use(models, [cell, other, alone])
