@@ -129,8 +129,11 @@ class Desk:
             busy = self._preparing is not None and self._preparing.poll() is None
             if self._queue or busy or material in self._prepared:
                 return
+            try:
+                self._preparing = self._start(order, "--prepare", stdout=subprocess.DEVNULL)
+            except OSError:  # as below; the lesson will make it
+                return
             self._prepared.add(material)
-            self._preparing = self._start(order, "--prepare", stdout=subprocess.DEVNULL)
             self._in_hand = material
             # Nobody else may ever ask it for its end.
             threading.Thread(target=self._preparing.wait, daemon=True).start()
@@ -165,8 +168,13 @@ class Desk:
                 self._prepared.discard(self._in_hand)  # and the rest may be made later
                 self._preparing.wait()
             self._preparing = None
+        try:
+            self._process = self._start(ticket.order, stdout=subprocess.PIPE)
+        except OSError as error:  # no memory, or too many open files: the next one may have more luck
+            ticket.note = f"The lesson's process could not be started ({error.strerror})."
+            self._close(ticket, FAILED)
+            return
         self._prepared.add(_material(ticket.order))  # as the lesson makes it itself
-        self._process = self._start(ticket.order, stdout=subprocess.PIPE)
         threading.Thread(target=self._listen, args=(ticket, self._process), daemon=True).start()
 
     def _start(self, order: Order, *more: str, stdout: int) -> subprocess.Popen[str]:

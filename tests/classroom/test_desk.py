@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
 import sys
 import threading
 import time
@@ -159,6 +161,28 @@ def test_a_lesson_that_fails_says_why_and_frees_the_desk(program: str, said: str
     assert said in ticket.note
     again = one.ask(ORDER)
     until(again, FAILED, one)
+
+
+def test_a_process_that_cannot_be_started_fails_its_lesson_alone(monkeypatch):
+    one, start, refused = desk(ENDLESS), subprocess.Popen, [1, 1, 1]
+
+    def busy(*given, **named):
+        if refused:
+            refused.pop()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return start(*given, **named)
+
+    first = running_with_points(one)
+    monkeypatch.setattr(subprocess, "Popen", busy)
+    second, third = one.ask(ORDER), one.ask(ORDER)
+    one.stop(first)
+    until(second, FAILED, one)
+    until(third, FAILED, one)
+    assert second.note == "The lesson's process could not be started (Too many open files)."
+    one.prepare(replace(ORDER, size=64))
+    assert not refused, "asked for three processes"
+    fourth = running_with_points(one)
+    one.stop(fourth)
 
 
 def test_many_may_ask_at_once():
