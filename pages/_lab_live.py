@@ -19,6 +19,13 @@ from pages._lab_temperature import temperature_slider
 TICKET = "lesson"
 BEAT_SECONDS = 1.0
 SOURCES = {"ham10000": "HAM10000, small", "synthetic": "Drawn lesions"}
+RESTS_ON = {
+    "ham10000": "These can point different ways: balanced accuracy rests on a handful of images of each rare class, "
+    "accuracy mostly on nevi.",
+    "synthetic": "As many lesions of each class were drawn, so that accuracy and balanced accuracy are one figure; "
+    "cross-entropy can point another way.",
+}
+"""By the source of a lesson, what its figures are means over."""
 OWN_LOSS = "loss"
 FIGURES = (
     ("test_loss", "Cross-entropy on the test images", False),
@@ -217,8 +224,7 @@ def _show_end(ticket: Ticket) -> None:
         f"{ticket.order.alpha:g}) accuracy at epoch {last['alone']['epoch']:g} differs from that of labels alone "
         f"by {100 * gain['test_accuracy']:+.1f} points, balanced accuracy by "
         f"{100 * gain['test_balanced_accuracy']:+.1f}, cross-entropy by {gain['test_loss']:+.3f} (less is better). "
-        "These can point different ways: balanced accuracy rests on a handful of images of each rare class, accuracy "
-        "mostly on nevi. One run of one seed shows how a student learns, not whether teaching pays: [chapter 6](#gain) "
-        "asks that."
+        f"{RESTS_ON[ticket.order.source]} One run of one seed shows how a student learns, not whether teaching pays: "
+        "[chapter 6](#gain) asks that."
     )
     _shared.download(pd.DataFrame(ticket.points), "lesson.csv", "Curves as CSV")

@@ -70,6 +70,9 @@ def test_drawn_lesions_are_drawn_and_asked_about_once(folder: Path, monkeypatch:
     assert (len(first.images), len(first.test_images)) == (14, 7)
     assert first.images.shape[1:] == (32, 32, 3)
     assert first.labels.tolist() == [*range(7), *range(7)]
+    assert np.bincount(first.test_labels).tolist() == [1] * 7, (
+        "accuracy is balanced accuracy, as the lab says"
+    )
     assert teacher.asked == 14
     assert notes
     again = material.gather(order, registry(folder, teacher), notes.append)

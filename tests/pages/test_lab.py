@@ -532,6 +532,7 @@ def test_a_lesson_draws_its_curves_and_is_summed_up(models: Path, use, open_page
     assert [len(trace["x"]) for trace in curves] == [5, 5]
     assert "balanced accuracy by +10.0," in texts(app.markdown)
     assert "Done after epoch 2 of 2 and" in texts(app.markdown)
+    assert "mostly on nevi" not in texts(app.markdown), "there are as many drawn lesions of each class"
     assert "Accuracy on the test images: from labels alone 50.0%, with the teacher 50.0%." in texts(
         app.caption
     )
