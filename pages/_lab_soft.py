@@ -169,7 +169,14 @@ def _show_image(chosen: Chosen) -> None:
         st.warning(_shared.plain_text(f"{chosen.image_id} cannot be shown: {error}"))
         return
     st.image(sample.data, width="stretch", alt=f"{chosen.image_id}, {chosen.truth}")
-    st.caption(f"{chosen.image_id}: {chosen.truth}. A test image; nobody here was trained on its lesion.")
+    models = _shared.registry().manifest.models
+    by_image = any(models[name].figures.get("split") == "report" for name in chosen.predictions)
+    seen = (
+        "other images of its lesion may have been trained on"
+        if by_image
+        else "nobody here was trained on its lesion"
+    )
+    st.caption(f"{chosen.image_id}: {chosen.truth}. A test image; {seen}.")
 
 
 def _show_teacher(chosen: Chosen, name: str, temperature: float) -> None:

@@ -26,7 +26,7 @@ from core.evaluation.predictions import Predictions
 from core.lab.plan import CHOSEN, SHARES, plan, taught
 from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, to_csv
 from core.lab.variants import ALL_MISTAKES, SEEDS, Variant
-from pages import _lab_live
+from pages import _data, _gallery, _lab_live
 
 N = 210
 IDS = np.array([f"ISIC_{i:07d}" for i in range(N)])
@@ -217,6 +217,27 @@ def test_each_teacher_has_an_order_of_its_own(models: Path, tmp_path: Path, use,
         shares = dict(zip(bars["x"], decoded(bars["y"]), strict=True))
         assert sorted(shares, key=shares.get, reverse=True) == order.split(" > "), teacher
     assert "for ResNet50 0." in texts(app.markdown), "whose softmax of softmax it is"
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("lesion", "nobody here was trained on its lesion"),
+        ("report", "other images of its lesion may have been"),
+    ],
+)
+def test_what_may_have_been_trained_on_follows_from_the_split(
+    models: Path, tmp_path: Path, use, open_page, picture, monkeypatch, split: str, said: str
+) -> None:
+    folder = tmp_path / "artifacts"
+    shutil.copytree(models, folder)
+    for name in MODELS:
+        update_model(folder, name, {"figures": {"split": split}})
+    use(folder)
+    monkeypatch.setattr(_gallery, "records", lambda: True)
+    monkeypatch.setattr(_data, "from_dataset", lambda image_id: SimpleNamespace(data=picture("mel")))
+    captions = texts(sound(open_page("lab")).caption)
+    assert f"A test image; {said}" in captions
 
 
 def test_what_is_as_trained_is_said_and_calibrated_where_it_can_be(
