@@ -39,6 +39,12 @@ def test_every_bar_is_named_valued_and_its_malignancy_said() -> None:
     assert drawn[0].get("title") == f"Melanoma: 62.0%. {BY_CODE['mel'].note}"
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.99996, "> 99.9%"), (0.998, "99.8%"), (0.00004, "< 0.1%")])
+def test_pointing_at_a_bar_tells_no_certainty_either(share: float, said: str) -> None:
+    titles = [row.get("title") for row in rows(probability_bars([1 - share, share, *[0] * 5]))]
+    assert f"{LESIONS[1].name}: {said}. {LESIONS[1].note}" in titles
+
+
 def test_only_the_chosen_class_is_bold() -> None:
     drawn = ElementTree.fromstring(probability_bars(PROBABILITIES, chosen="bkl"))
     assert [bold.text for bold in drawn.iter("b")] == [BY_CODE["bkl"].name]
