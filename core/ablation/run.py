@@ -76,13 +76,23 @@ class Place:
         return parse(text, str(self.table))
 
     def change(self, change: Callable[[list[Outcome]], list[Outcome]]) -> None:
-        """Read, change and write the table, alone, and list it."""
+        """Read, change and write the table, alone, and list it.
+
+        Raises:
+            UserError: another command holds the table for longer than a minute.
+        """
         self.table.parent.mkdir(parents=True, exist_ok=True)
         self.runs.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.runs / f".{FILE}.lock", timeout=LOCK_TIMEOUT_S):
-            write_atomically(self.table, to_csv(change(self.read())).encode())
-            if self.published:
-                update_shared(self.table.parent, {KEY: FILE}, formats={KEY: "ablation-csv"})
+        lock = self.runs / f".{FILE}.lock"
+        try:
+            with FileLock(lock, timeout=LOCK_TIMEOUT_S):
+                write_atomically(self.table, to_csv(change(self.read())).encode())
+                if self.published:
+                    update_shared(self.table.parent, {KEY: FILE}, formats={KEY: "ablation-csv"})
+        except Timeout as error:
+            raise UserError(
+                f"expected {lock} free within {LOCK_TIMEOUT_S:g} s, found it held by another command"
+            ) from error
 
     def settle(self) -> bool:
         """List the table as it is, where a command ended after writing it and before that: pages would refuse it.

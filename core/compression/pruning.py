@@ -85,7 +85,9 @@ def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None, alpha: flo
         UserError: the manifest has no recipe of it, or alpha has nothing to weigh: nobody teaches.
     """
     if "weights" not in entry.files or not entry.recipe:
-        raise UserError(f"model {entry.name}: expected a trained model with its recipe, found a {entry.role}")
+        raise UserError(
+            f"model {entry.name}: expected a trained model with its recipe, found the role {entry.role}"
+        )
     recipe = dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
     known = recipe.distillation
     if teachers:

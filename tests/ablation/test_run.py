@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from core.ablation import answers, cell, images, run
 from core.ablation.protocol import Protocol, recipe_of
@@ -19,7 +20,7 @@ from core.data.balance import class_weights
 from core.data.synthetic import make_dataset
 from core.errors import UserError
 from core.lab.plan import plan
-from core.lab.table import TEACHER_WEIGHTS, TableError, read_table
+from core.lab.table import FILE, TEACHER_WEIGHTS, TableError, read_table
 from core.lab.variants import ALL_MISTAKES, FIRST_BATCH, IMAGE_SPLIT, STARVED_TEACHER, Variant
 from core.manifest import parse_manifest
 from core.training.batches import ViewMaker
@@ -305,6 +306,17 @@ def test_a_table_that_is_no_text_is_refused_and_left_alone(tmp_path):
     with pytest.raises(TableError, match=r"table\.csv: expected UTF-8, found .*0xff"):
         place.change(lambda rows: rows)
     assert place.table.read_bytes() == b"run,start\n\xff\xfe,imagenet\n"
+
+
+def test_a_table_that_another_command_holds_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LOCK_TIMEOUT_S", 0.1)
+    place = Place(tmp_path / "table.csv", tmp_path, published=False)
+    with (
+        FileLock(tmp_path / f".{FILE}.lock"),
+        pytest.raises(UserError, match=r"expected .*lock free within 0\.1 s, found it held"),
+    ):
+        place.change(lambda rows: rows)
+    assert not place.table.exists()
 
 
 def test_what_is_under_way_can_be_forgotten_unless_somebody_trains_it(laboratory: Laboratory):
