@@ -118,6 +118,8 @@ def keep_mean(name: str, run: Path, recipe: Recipe, network: keras.Model) -> Pat
     """
     notes, target = notes_of(run), place_of_mean(name, run)
     target.mkdir(exist_ok=True)
+    # Of new weights an earlier mean's notes say nothing true, should this be killed between them.
+    (target / NOTES).unlink(missing_ok=True)
     save_weights(network, target / BEST, recipe.network)
     shutil.copyfile(run / HISTORY, target / HISTORY)
     notes |= {"recipe": recipe.to_dict()}
@@ -129,9 +131,13 @@ def place_of_mean(name: str, run: Path) -> Path:
     """The folder of a mean, beside that of the run that it goes by. An earlier mean there gives way.
 
     Raises:
-        UserError: a training lies there, whose weights would be lost.
+        UserError: a training lies there, whose weights would be lost, or the mean goes by what lies there.
     """
     target = run.with_name(f"{name}-soup")
+    if target == run:
+        raise UserError(
+            f"{target}: expected a mean beside the runs that it is of, found --name {name}; take another"
+        )
     if (target / CHECKPOINT).exists():
         raise UserError(
             f"{target}: expected no run or an earlier mean, found a training; take another --name"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from core.commands.soup import _others
 from core.errors import UserError
 from core.networks.weights import SMALL_KERNEL, save_weights
-from core.training.soup import cook
+from core.training import soup
+from core.training.soup import cook, keep_mean, place_of_mean
 
 NETWORK = "tiny"
 
@@ -70,3 +72,30 @@ def test_files_are_told_apart_by_their_folders(tmp_path):
     assert _others(files[:2]) == {"a/best.npz": Path(files[0]), "b/best.npz": Path(files[1])}
     with pytest.raises(UserError, match=r"two called a/best\.npz"):
         _others(files)
+
+
+def test_a_mean_that_is_killed_midway_leaves_no_notes_of_an_earlier_one(tiny, tmp_path, monkeypatch):
+    run, target = tmp_path / "first", tmp_path / "mean-soup"
+    for folder in (run, target):
+        folder.mkdir()
+        (folder / "run.json").write_text('{"commit": "abc"}')
+        (folder / "history.csv").write_text("epoch,loss\n1,1\n")
+    recipe = SimpleNamespace(network=NETWORK, to_dict=dict)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(soup, "save_weights", killed)
+        with pytest.raises(KeyboardInterrupt):
+            keep_mean("mean", run, recipe, tiny.make_network())
+    assert not (target / "run.json").exists()
+    assert keep_mean("mean", run, recipe, tiny.make_network()) == target
+    assert (target / "run.json").exists()
+
+
+def test_a_mean_does_not_take_the_place_of_a_run_that_it_goes_by(tmp_path):
+    with pytest.raises(
+        UserError, match="mean-soup: expected a mean beside the runs that it is of, found --name"
+    ):
+        place_of_mean("mean", tmp_path / "mean-soup")
