@@ -63,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     from core.artifacts import load_manifest
     from core.compression.variants import check_calibrated, make, plan
     from core.evaluation.origin import check_origin
+    from core.networks.trained import weights_of
 
     manifest = load_manifest()
     jobs = plan(manifest, options.model, options.kind, every=options.all)
@@ -73,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
             check_calibrated(job)
         else:
             check_origin(manifest, job.source, dataset)
+    for job in jobs:
+        weights_of(manifest, job.source)
     shelf: dict[str, Images] = {}
     with tqdm(jobs, "compressing", unit="file") as bar:
         for job in bar:

@@ -21,7 +21,7 @@ from core.errors import UserError
 from core.evaluation.agreement import LAYERS, Agreement, agreement
 from core.lesions import CODES
 from core.networks.explaining import explaining_graph
-from core.networks.trained import load_trained, weights_of
+from core.networks.trained import load_trained
 
 SUFFIXES = {"float32": "fp32", "float16": "fp16", "dynamic": "dynamic", "int8": "int8"}
 """Ends of the names of variants: `student-int8`."""
@@ -88,8 +88,7 @@ def plan(
         every: all of `KINDS` for a student.
 
     Raises:
-        UserError: a name or a kind that is not known, several kinds for a model with one file, or no Keras weights to
-            make a file of.
+        UserError: a name or a kind that is not known, or several kinds for a model with one file.
         ArtifactError: a model that is not in the manifest.
     """
     if unknown := [kind for kind in kinds if kind not in KINDS]:
@@ -101,8 +100,6 @@ def plan(
         )
     usual = KINDS if every else _STUDENT_KINDS
     jobs = [job for name in names for job in _jobs(manifest, name, tuple(kinds), usual)]
-    for job in jobs:
-        weights_of(manifest, job.source)  # before the first file is replaced, not after some were
     return list(dict.fromkeys(jobs))
 
 
