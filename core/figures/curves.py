@@ -102,7 +102,7 @@ def _drawn(lines: Sequence[Line], area: str, hover: str) -> list[dict[str, Any]]
     for index, line in enumerate(lines):
         curve = line.curve
         rows = thinned(curve.x, curve.y)
-        # Finer than a pixel, and a third of what a browser would have to read otherwise.
+        # Finer than a pixel, and less than half of what a browser would have to read otherwise.
         x, y = (values[rows].round(DECIMALS).tolist() for values in (curve.x, curve.y))
         traces.append(
             {
