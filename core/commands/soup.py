@@ -27,7 +27,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="average the weights of several trainings of one network",
         description="Averages a finished run's weights with those of others, as long as validation images are "
         "recognised no worse, and publishes the mean (or the best run alone where no mean is as good) with the run's "
-        "recipe and history (Wortsman et al., Model soups, ICML 2022). Test images take no part.",
+        "recipe and history, or where that run is left out those of one that is part of it (Wortsman et al., Model "
+        "soups, ICML 2022). Test images take no part.",
     )
     parser.add_argument("run_name", metavar="RUN", help="a finished run")
     parser.add_argument(
@@ -78,8 +79,9 @@ def run(options: argparse.Namespace) -> int:
     used = [one.name for one in ingredients if one.used]
     if len(used) < 2:
         print(f"no mean is as good as its best part: {used[0]} alone is kept")
-        if used[0] != options.run_name:
-            folder, progress, recipe = _alone(files[used[0]])
+    if options.run_name not in used:
+        folder, progress, recipe = _run_among([files[name] for name in used])
+        print(f"{options.run_name} is no part of it: recipe and history are those of {folder.name}")
     target = keep_mean(options.name, folder, recipe, network)
     if options.no_publish:
         print(f"{options.name}: weights in {target}")
@@ -111,8 +113,8 @@ def _check(options: argparse.Namespace, folder: Path, files: Mapping[str, Path],
         place_of_mean(options.name, folder)
 
 
-def _alone(weights: Path) -> tuple[Path, Progress, Recipe]:
-    """The run whose weights these are, since a model goes with its own recipe and history.
+def _run_among(weights: Sequence[Path]) -> tuple[Path, Progress, Recipe]:
+    """The first run whose weights are among these, since a model goes with the recipe and history of a part of it.
 
     Raises:
         UserError: they are those of no finished run.
@@ -122,15 +124,22 @@ def _alone(weights: Path) -> tuple[Path, Progress, Recipe]:
     from core.training.soup import notes_of
     from core.training.trials import read_finished
 
-    try:
-        progress, stored = read_finished(weights.parent)
-        notes_of(weights.parent)
-    except UserError as error:
-        raise UserError(
-            f"{weights} alone is better than any mean, but is no finished run, with a recipe and a history: {error}; "
-            "leave it out"
-        ) from error
-    return weights.parent, progress, Recipe.from_dict(stored)
+    said = []
+    for path in weights:
+        try:
+            progress, stored = read_finished(path.parent)
+            notes_of(path.parent)
+        except UserError as error:
+            said.append(str(error))
+            continue
+        return path.parent, progress, Recipe.from_dict(stored)
+    alone = (
+        "alone is better than any mean, but" if len(weights) == 1 else "are better without the run, but each"
+    )
+    raise UserError(
+        f"{' and '.join(map(str, weights))} {alone} is no finished run, with a recipe and a history: "
+        f"{'; '.join(said)}; leave out what is none"
+    )
 
 
 def _others(texts: Sequence[str]) -> dict[str, Path]:

@@ -226,6 +226,31 @@ def test_where_no_mean_is_as_good_the_best_run_is_kept_alone_with_its_own_recipe
     assert entry.recipe["seed"] == 2
 
 
+def test_a_mean_that_leaves_the_run_out_goes_by_a_run_that_is_part_of_it(place, capsys, monkeypatch):
+    train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
+    for seed, name in enumerate(("first", "second", "third"), start=1):
+        assert main([*train, "--name", name, "--seed", str(seed)]) == 0
+    scores = iter(2 * [0.2, 0.5, 0.6, 0.7, 0.1])  # each alone, then the best two, then all
+
+    def figures(logits, labels):
+        value = next(scores)
+        return {"val_accuracy": value, "val_balanced_accuracy": value}
+
+    monkeypatch.setattr("core.training.soup.validation_figures", figures)
+    assert main(["soup", "first", "second", "third", "--name", "resnet50"]) == 0
+    assert "first is no part of it: recipe and history are those of second" in capsys.readouterr().out
+    entry = load_manifest(place / "artifacts").model("resnet50")
+    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "third"]
+    assert entry.recipe["seed"] == 2
+    files = []
+    for name in ("second", "third"):
+        files.append(place / name / "best.npz")
+        files[-1].parent.mkdir()
+        shutil.copyfile(place / "runs" / name / "best.npz", files[-1])
+    assert main(["soup", "first", *map(str, files), "--name", "mean", "--no-publish"]) == 2
+    assert "are better without the run, but each is no finished run" in error_line(capsys)
+
+
 def test_runs_that_are_not_published_teach(place, capsys):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     assert main([*train, "--name", "one"]) == 0
