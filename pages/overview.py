@@ -50,7 +50,8 @@ def show_doors() -> None:
 
 def show_table(models: list[Contestant], others: list[Contestant]) -> None:
     """Ours beside "as reported"; `others` are ours, too, but not for this table."""
-    from core.evaluation.tables import headline_table  # with pandas, while the browser draws the figure
+    # With pandas, while the browser draws the figure.
+    from core.evaluation.tables import commonest, headline_table
 
     st.subheader("What was measured, beside what was reported")
     manifest = _shared.registry().manifest
@@ -60,10 +61,11 @@ def show_table(models: list[Contestant], others: list[Contestant]) -> None:
     line = majority_line(models)
     ours = f"{line[0]:.1%} here" if line else "unknown here without a model"
     st.caption(
-        f":material/info: Naming everything nevus has the accuracy of the last row ({ours}); “report: collapsed” means "
-        f"that the report's network is within one point of that on the report's split ({MAJORITY_SHARE:.2%}). Columns "
-        f"marked “{MARK}” are the report's own, on a split by image that lets lesions leak; ours are on lesions that "
-        "were never trained on, so the two differ in more than the model."
+        f":material/info: Naming everything “{commonest(line).name}” has the accuracy of the last row ({ours}); "
+        "“report: collapsed” means that the report's network is within one point of naming everything nevus on the "
+        f"report's split ({MAJORITY_SHARE:.2%}). Columns marked “{MARK}” are the report's own, on a split by image "
+        "that lets lesions leak; ours are on lesions that were never trained on, so the two differ in more than the "
+        "model."
     )
     st.caption(
         ":material/list: The baseline is the student's network taught by labels alone; the ensemble is the mean of "

@@ -33,6 +33,7 @@ from core.evaluation.tables import (
     markdown_table,
     written,
 )
+from core.lesions import BY_CODE
 from core.reported import MAJORITY_SHARE, RESULTS
 
 FIGURES = {
@@ -143,6 +144,20 @@ def test_the_headline_table_has_ours_the_report_s_and_the_majority_line(folder: 
     assert set(table["model"]) >= {"ResNet50", "DenseNet169"}, "the report's, which were not trained here"
     assert table.iloc[-1]["accuracy"] == 0.6655
     assert table.iloc[-1]["reported_accuracy"] == MAJORITY_SHARE
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "reported"), [("nv", 0.0, MAJORITY_SHARE), ("mel", 1.0, None), ("df", 0.0, None)]
+)
+def test_the_majority_line_is_of_the_class_that_it_names(code: str, found: float, reported) -> None:
+    """Of drawn lesions another class than the report's nevi may be the commonest."""
+    models = [Contestant("student", "S", {"majority": {"class": code, "share": 0.2}})]
+    row = headline_table(models).iloc[-1]
+    assert row["model"] == f"Always “{BY_CODE[code].name}”"
+    assert row["melanoma_sensitivity"] == found
+    assert row["reported_accuracy"] == reported or (reported is None and np.isnan(row["reported_accuracy"]))
+    line = f"| Always “{BY_CODE[code].name}” | 20.0% | 14.3% | {found:.1%} |  |  |"
+    assert markdown_table(models).endswith(line)
 
 
 def test_without_models_the_report_s_rows_and_the_line_remain() -> None:

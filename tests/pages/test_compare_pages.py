@@ -129,6 +129,21 @@ def test_the_overview_is_the_default_page_and_has_table_figure_and_doors(
     assert "“report: collapsed” means" in texts(app.caption)
 
 
+@pytest.mark.parametrize(("code", "name"), [("nv", "Melanocytic nevus"), ("bcc", "Basal cell carcinoma")])
+def test_the_line_s_caption_names_the_class_of_the_last_row(
+    finished: Path, tmp_path: Path, use, open_page, code: str, name: str
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "artifacts")
+    for model in NAMES:
+        figures = dict(load_manifest(folder).model(model).figures)
+        figures["test"] = figures["test"] | {"majority": {"class": code, "share": 0.2}}
+        update_model(folder, model, {"figures": figures})
+    use(folder)
+    app = sound(open_page("overview"))
+    assert plain_table(app, "headline")[-1]["Model"] == f"Always “{name}”"
+    assert f"Naming everything “{name}” has the accuracy of the last row (20.0% here)" in texts(app.caption)
+
+
 @pytest.mark.parametrize(("student", "said"), [(0.81, True), (0.74, False), (0.75, False)])
 def test_a_student_that_leads_its_teachers_is_explained(
     finished: Path, tmp_path: Path, use, open_page, student: float, said: bool
