@@ -13,6 +13,7 @@ from core.evaluation.confusions import ALARMS, ALL_ERRORS, MISSED, error_rows, i
 from core.evaluation.contestants import Contestant, on_same_images
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import group_in_words
+from core.text import listed
 from pages import _gallery, _links, _matrix, _one_class, _shared
 from pages._answers import DIMENSIONS
 
@@ -132,6 +133,16 @@ def show_errors(found: Found) -> None:
     )
 
 
+def say_whose_split(found: Found) -> None:
+    """Which of the chosen models are of a split by image, whose test lesions are not all unseen."""
+    by_image = [_shared.plain_text(model.title) for model, _ in found if model.split == "report"]
+    if by_image:
+        st.caption(
+            f":material/call_split: {listed(by_image)}: trained and measured on a split by image, so other images of "
+            "these lesions may have been trained on."
+        )
+
+
 VIEWS = {MATRIX: _matrix.show_matrices, ONE_CLASS: _one_class.show_one_class, ERRORS: show_errors}
 
 
@@ -139,8 +150,8 @@ def main() -> None:
     """The page from top to bottom."""
     st.title("Confusion")
     st.markdown(
-        "Which classes a model takes for which, on test images of lesions that it was not trained on; what that means "
-        "for one class against the rest; and the images themselves."
+        "Which classes a model takes for which, on test images that it was not trained on; what that means for one "
+        "class against the rest; and the images themselves."
     )
     _shared.say_what_is_missing()
     found = with_predictions()
@@ -152,6 +163,7 @@ def main() -> None:
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = choose_cohort(choose(found, row), row)
+    say_whose_split(chosen)
     aspect = _links.pills("What to look at", ASPECTS, key="aspect")
     VIEWS[aspect](chosen)
 

@@ -103,6 +103,16 @@ def test_a_model_without_predictions_is_named_and_not_offered(make, open_page) -
     assert app.selectbox(key="of").options == ["Student"]
 
 
+@pytest.mark.parametrize(("split", "said"), [("lesion", False), ("report", True)])
+def test_lesions_are_not_said_to_be_unseen_by_a_model_of_the_split_by_image(
+    make, open_page, split: str, said: bool
+) -> None:
+    update_model(make("student"), "student", {"figures": {"split": split}})
+    app = sound(open_page("confusion"))
+    assert "on test images that it was not trained on" in texts(app.markdown)
+    assert ("Student: trained and measured on a split by image" in texts(app.caption)) is said
+
+
 def test_two_models_stand_beside_each_other_with_their_difference(make, open_page) -> None:
     make("student", "baseline")
     app = sound(open_page("confusion", of="student", beside="baseline"))
