@@ -144,12 +144,10 @@ def or_few(difference: Interval, lesion: np.ndarray | None) -> Interval:
     """A difference; where no resample has one, what zero changed lesions of so many still allow.
 
     Args:
-        difference: by the bootstrap, which would claim that there is none on other images either.
+        difference: by the bootstrap, which knows no ends then.
         lesion: of the images that both are shares of; None for figures that are no shares, whose ends are unknown then.
     """
-    if difference.value or difference.low or difference.high:  # NaN counts as something
+    if difference.value or difference.low == difference.low or lesion is None:  # NaN counts as a value
         return difference
-    if lesion is None:
-        return Interval(0.0, float("nan"), float("nan"))
     _, most = wilson_bounds(0.0, len(np.unique(lesion)))
     return Interval(0.0, -float(most), float(most), method="wilson")

@@ -172,8 +172,7 @@ class Estimates:
             index: of the class, for a figure of shape (K,).
             proportion_of: for a proportion, the number of lesions that it is a share of. Where no resample
                 differs (every image right, or a single lesion) the bootstrap would claim certainty;
-                Wilson's interval for that many lesions stands in. Without it and with fewer than two
-                lesions the ends are undefined.
+                Wilson's interval for that many lesions stands in. Without it the ends are undefined then.
         """
         value, draws = self.values[name], self.draws[name]
         if index is not None:
@@ -181,17 +180,17 @@ class Estimates:
         value, draws = float(value), draws[~np.isnan(draws)]
         if np.isnan(value) or not len(draws):
             return Interval(value, float("nan"), float("nan"))
-        if proportion_of is not None and np.ptp(draws) < _SAME:
-            low, high = wilson_bounds(value, proportion_of)
-            return Interval(value, float(low), float(high), method="wilson")
-        if self.resamples.n_lesions < 2:
+        if np.ptp(draws) >= _SAME:
+            return self._percentiles(value, *np.quantile(draws, _ENDS))
+        if proportion_of is None:
             return Interval(value, float("nan"), float("nan"))
-        return self._percentiles(value, *np.quantile(draws, _ENDS))
+        low, high = wilson_bounds(value, proportion_of)
+        return Interval(value, float(low), float(high), method="wilson")
 
     def intervals(self, name: str) -> list[Interval]:
         """`interval` of each of K classes, for a figure of shape (K,): several times faster than one by one."""
         values, draws = self.values[name], self.draws[name]
-        if self.resamples.n_lesions < 2 or np.isnan(values).any() or np.isnan(draws).any():
+        if np.isnan(values).any() or np.isnan(draws).any() or (np.ptp(draws, axis=0) < _SAME).any():
             return [self.interval(name, index) for index in range(len(values))]
         return [
             self._percentiles(*row) for row in zip(values, *np.quantile(draws, _ENDS, axis=0), strict=True)

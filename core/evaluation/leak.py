@@ -207,13 +207,14 @@ def _measure(
     groups = {
         key: Group(
             images=int(mask.sum()),
-            lesions=len(np.unique(answers.lesion_id[mask])),
+            lesions=(lesions := len(np.unique(answers.lesion_id[mask]))),
             trained=int((mask & trained).sum()),
-            accuracy=found.interval(key),
+            accuracy=found.interval(key, proportion_of=lesions),
         )
         for key, mask in masks.items()
     }
-    figures = {figure: found.interval(figure) for figure in FIGURES}
+    shares = {"accuracy": drawn.n_lesions}
+    figures = {figure: found.interval(figure, proportion_of=shares.get(figure)) for figure in FIGURES}
     majority = majority_share(answers.label)
     side = Side(
         run=answers.model,
@@ -239,8 +240,9 @@ def sentence(pairs: list[Pair], figure: str = "accuracy", title: Callable[[str],
     said = []
     for pair in pairs:
         gain = pair.gain[figure]
-        ends = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-        said.append(f"{100 * gain.value:+.1f} points for {title(pair.name)} (95% interval {ends})")
+        known = gain.low == gain.low
+        ends = f" (95% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})" if known else ""
+        said.append(f"{100 * gain.value:+.1f} points for {title(pair.name)}{ends}")
     if not said:
         return ""
     what = FIGURES[figure].lower()

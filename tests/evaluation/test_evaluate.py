@@ -99,6 +99,8 @@ def test_all_right_is_no_certainty_and_counts_the_lesions_of_each_share(simulate
         of_class = found.classes[code].intervals
         assert of_class["sensitivity"] == of_class["precision"] == wilson(inside, inside), code
         assert of_class["specificity"] == of_class["npv"] == wilson(outside, outside), code
+        assert of_class["auc"].to_dict() == {"value": 1.0, "low": None, "high": None}, code
+    assert found.intervals["balanced_accuracy"].to_dict() == {"value": 1.0, "low": None, "high": None}
 
 
 def test_a_collapsed_model_is_marked():

@@ -116,6 +116,17 @@ def test_two_sides_of_equal_size_are_not_drawn_in_step(records) -> None:
         assert gain.low < gain.value == 0 < gain.high, key
 
 
+def test_all_right_on_both_sides_is_no_certainty(records) -> None:
+    both = {split: answers(records, split, 0) for split in SPLITS}
+    for found in both.values():
+        found.logits[:] = 4 * np.eye(N_CLASSES)[found.label]
+    found = measure_pair("student", both, {s: facts(s) for s in SPLITS}, records, resamples=100)
+    for side in found.sides.values():
+        for accuracy in (side.figures["accuracy"], *(group.accuracy for group in side.groups.values())):
+            assert accuracy.low < accuracy.value == 1
+    assert "accuracy +0.0 points for student. None of it is beyond chance" in sentence([found])
+
+
 def test_one_sample_is_no_two(records) -> None:
     found = answers(records, "lesion", 0)
     drawn, more = resample(found.lesion_id, 100), resample(found.lesion_id, 200)
