@@ -118,7 +118,9 @@ def _usable_rows(frame: pd.DataFrame, findings: list[Finding], source: str) -> p
         items = tuple(sorted(set(frame["image_id"][repeated])))
         findings.append(Finding("repeated_rows", "warning", f"{source} repeats rows word for word", items))
         frame = frame[~repeated]
-    blank = (frame["image_id"] == "") | (frame["lesion_id"] == "")
+    # Rows without one are of no lesion that is known, and not all of one that is called NA.
+    no_lesion = frame["lesion_id"].str.lower().isin({*MISSING, UNKNOWN})
+    blank = (frame["image_id"] == "") | no_lesion
     drop(blank, "blank_ids", f"{blank.sum():,} rows of {source} have no image_id or no lesion_id")
     drop(~frame["dx"].isin(CODES), "unknown_dx", f"{source} has diagnoses other than {' '.join(CODES)}", "dx")
     twice = frame["image_id"].str.casefold().duplicated(keep=False)

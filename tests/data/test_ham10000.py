@@ -431,6 +431,9 @@ def wrong_class_folder(small, folder):
         (append("HAM_1,ISIC_0000003,nv,histo,40,male,back"), "duplicate_ids", "ISIC_0000003"),
         (append("HAM_1,isic_0000003,nv,histo,40,male,back"), "duplicate_ids", "ISIC_0000003"),
         (append(",ISIC_0000003,nv,histo,40,male,back"), "blank_ids", "ISIC_0000003"),
+        (edit("HAM_0000002,ISIC_", "NA,ISIC_"), "blank_ids", "ISIC_0000004"),
+        (edit("HAM_0000002,ISIC_", "NaN,ISIC_"), "blank_ids", "ISIC_0000004"),
+        (edit("HAM_0000002,ISIC_", "unknown,ISIC_"), "blank_ids", "ISIC_0000004"),
         (edit(",bcc,", ",scc,"), "unknown_dx", "scc"),
     ],
 )
