@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import PurePosixPath
 
@@ -75,10 +76,11 @@ def _parse(data: bytes, source: str) -> pd.DataFrame:
     try:
         text = _decode(data)
         separator = _separator(text.splitlines()[0] if text.strip() else "")
+        _check_cells(text, separator, source)
         frame = pd.read_csv(
             io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
         )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DatasetError(
             f"expected a table with the columns {', '.join(COLUMNS)}, found {source}, which is none ({error})"
         ) from error
@@ -92,6 +94,22 @@ def _parse(data: bytes, source: str) -> pd.DataFrame:
     if frame.empty:
         raise DatasetError(f"expected one row per image in {source}, found only the header")
     return frame.fillna("").apply(lambda column: column.str.strip())
+
+
+def _check_cells(text: str, separator: str, source: str) -> None:
+    """Refuse rows with more cells than columns: pandas drops those at the end, where 45,0 has moved the others along.
+
+    Raises:
+        DatasetError: one has more; blank ones at its end do not count.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    columns = len(next(rows, []))
+    for row in rows:
+        if len(row) > columns and any(cell.strip() for cell in row[columns:]):
+            raise DatasetError(
+                f"expected {columns} cells in every row of {source}, found {len(row)} in line {rows.line_num}: "
+                f"{separator.join(row)[:80]!r}; a number with a decimal comma needs quotation marks around it"
+            )
 
 
 def _ages(frame: pd.DataFrame, findings: list[Finding]) -> pd.Series:

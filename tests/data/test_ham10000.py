@@ -297,6 +297,18 @@ def ragged_table(small, folder):
     return folder
 
 
+def long_quotation(small, folder):
+    small.write_flat(folder)
+    (folder / "HAM10000_metadata.csv").write_text('lesion_id,image_id,dx\n"a,b,c\n' + "d,e,f\n" * 30_000)
+    return folder
+
+
+def decimal_commas(small, folder):
+    small.write_flat(folder)
+    (folder / "HAM10000_metadata.csv").write_text(small.csv().replace(".0,", ",0,"))
+    return folder
+
+
 def two_datasets(small, folder):
     small.write_flat(folder / "one")
     small.write_flat(folder / "two")
@@ -327,6 +339,8 @@ def nested_zip(small, folder):
         (empty_table, "which is none"),
         (binary_table, "which is none"),
         (ragged_table, "which is none"),
+        (long_quotation, "which is none"),
+        (decimal_commas, "found 8 in line 2: 'HAM_0000000,ISIC_0000000,akiec,histo,0,0,male,back'"),
         (two_datasets, "found 2 that differ"),
         (nested_zip, "unpack the outer one once"),
     ],
