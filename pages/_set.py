@@ -97,18 +97,29 @@ def counts(images: Shown) -> tuple[Summary, str]:
     if images.live:
         whose = "the synthetic images in the data folder" if images.synthetic else "HAM10000, at hand"
         return _counts(images.key, images.synthetic, images.table), f"Counts of {whose}."
-    manifest = _shared.registry().manifest
-    relative = manifest.shared.get(KEY) if manifest else None
-    if manifest is not None and relative is not None:
-        try:
-            return _shipped(manifest.files[relative].sha256, manifest), "Counts of HAM10000, as shipped."
-        except UserError as error:
-            st.warning(f"The shipped counts are left out: {_shared.plain_text(str(error))}")
+    try:
+        if (found := _shipped_counts()) is not None:
+            return found, "Counts of HAM10000, as shipped."
+    except UserError as error:
+        st.warning(f"The shipped counts are left out: {_shared.plain_text(str(error))}")
     return (
         _counts(images.key, images.synthetic, images.table),
         f"Counts of the synthetic set alone: HAM10000's are not among the artifacts; with it at hand `{COMMAND}` "
         "makes them.",
     )
+
+
+def _shipped_counts() -> Summary | None:
+    """HAM10000's counts as they are shipped; None where none are listed.
+
+    Raises:
+        UserError: they are listed and cannot be read.
+    """
+    manifest = _shared.registry().manifest
+    relative = manifest.shared.get(KEY) if manifest else None
+    if manifest is None or relative is None:
+        return None
+    return _shipped(manifest.files[relative].sha256, manifest)
 
 
 @st.cache_data(max_entries=2, show_spinner="Counting ...")
@@ -137,9 +148,18 @@ def say_which(images: Shown) -> None:
     if images.live:
         st.info(SYNTHETIC_NOTICE, icon=":material/science:")
         return
+    try:
+        has_counts = _shipped_counts() is not None
+    except UserError:
+        has_counts = False  # the views that count say why
+    shown_here = (
+        "Counts of classes and splits are those shipped with the models; every picture, and all that is under Images, "
+        "is"
+        if has_counts
+        else "Every picture and every count of classes and splits is"
+    )
     st.info(
-        "**HAM10000 is not at hand.** Counts of classes and splits are those shipped with the models; every picture, "
-        f"and all that is under Images, is of a synthetic set in its place. {HOW_TO_GET_IT}",
+        f"**HAM10000 is not at hand.** {shown_here} of a synthetic set in its place. {HOW_TO_GET_IT}",
         icon=":material/cloud_download:",
     )
     with st.expander("Why it was not found"):

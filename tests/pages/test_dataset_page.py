@@ -177,6 +177,7 @@ def test_shipped_counts_stand_in(make, with_counts, open_page) -> None:
     app = sound(open_page("dataset"))
     assert "84 images of 70 lesions" in texts(app.markdown)
     assert "as shipped" in texts(app.markdown)
+    assert "Counts of classes and splits are those shipped with the models" in texts(app.info)
 
 
 def test_without_shipped_counts_it_says_which_command_makes_them(make, open_page) -> None:
@@ -184,6 +185,7 @@ def test_without_shipped_counts_it_says_which_command_makes_them(make, open_page
     app = sound(open_page("dataset"))
     assert "700 images" in texts(app.markdown)
     assert "python -m core data summary --publish" in texts(app.markdown)
+    assert "Every picture and every count of classes and splits is of a synthetic set" in texts(app.info)
 
 
 def test_damaged_counts_are_left_out_and_named(make, with_counts, open_page) -> None:
@@ -193,6 +195,7 @@ def test_damaged_counts_are_left_out_and_named(make, with_counts, open_page) -> 
     app = sound(open_page("dataset"))
     assert "The shipped counts are left out" in texts(app.warning)
     assert "700 images" in texts(app.markdown)
+    assert "shipped with the models" not in texts(app.info)
 
 
 def test_a_synthetic_folder_is_called_so(make, open_page, tmp_path, monkeypatch) -> None:
