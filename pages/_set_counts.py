@@ -89,10 +89,11 @@ def show_people(summary: Summary) -> None:
     for title, (column, counts) in tables.items():
         with grid.cell():
             st.markdown(f"**{title}**")
+            labels = {v: in_words(column, v) for v in counts}
             _shared.chart(
-                value_bars(counts, {v: in_words(column, v) for v in counts}, ink=_shared.ink()),
+                value_bars(counts, labels, ink=_shared.ink()),
                 key=f"people-{column}",
-                alt="; ".join(f"{v}: {sum(by.values()):,}" for v, by in counts.items()),
+                alt="; ".join(f"{labels[v]}: {sum(by.values()):,}" for v, by in counts.items()),
             )
     st.caption(
         ":material/info: Images by value, each bar made of the classes in their colours. Confirmation matters: nearly "

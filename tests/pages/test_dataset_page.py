@@ -170,6 +170,8 @@ def test_counts_are_the_dataset_s_own_where_it_is_at_hand(make, open_page, with_
     assert "84 images of 70 lesions" in texts(app.markdown)
     assert "HAM10000, at hand" in texts(app.markdown)
     assert list(table_with(app, "lesions")["images"]) == [12] * N_CLASSES
+    said = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert "histopathology: 84" in said, "to those who hear a figure it says what it shows to others"
 
 
 def test_shipped_counts_stand_in(make, with_counts, open_page) -> None:
