@@ -216,6 +216,7 @@ def show_balancing(images: Shown) -> None:
     st.caption(whose)
     table = balancing_table(summary.parts[split]["train"])
     column = EFFECTS[effect]
+    written = ".1%" if column == "share" else ",.0f"
     before = table[table["balance"] == "none"][column].to_numpy()
     grid = st.grid("auto", min_column_width=320, gap="medium")
     for balance, title in TITLES.items():
@@ -224,7 +225,7 @@ def show_balancing(images: Shown) -> None:
             st.markdown(f"**{title}**")
             _shared.chart(
                 balancing_bars(rows, column, axis=effect, ink=_shared.ink()), key=f"balance-{balance}",
-                alt="; ".join(f"{r.code}: {getattr(r, column):.3g}" for r in rows.itertuples()),
+                alt="; ".join(f"{r.code}: {getattr(r, column):{written}}" for r in rows.itertuples()),
             )  # fmt: skip
     st.caption(
         ":material/info: Filled bars are after balancing, outlines before it. The loss sees images times their weight, "

@@ -491,6 +491,7 @@ def test_balancing_before_and_after(make, open_page, with_data, records) -> None
     app.segmented_control(key="effect").set_value("Images an epoch shows").run()
     after, before, _ = charts(sound(app))[1]["data"]
     assert after["x"] == [1200] * N_CLASSES
+    assert app.get("plotly_chart")[1].proto.alt.startswith("akiec: 1,200; bcc: 1,200")
     assert before["x"] == [int((train == code).sum()) for code in CODES]
     app.segmented_control(key="balance-split").set_value("report").run()
     images = table_with(sound(app), "repeats")["images"].sum()
