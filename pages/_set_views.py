@@ -123,7 +123,8 @@ def show_views(images: Shown, image_id: str, rgb: np.ndarray, augmentation: Augm
     drawn = ", synthetic" if images.synthetic else ""
     st.caption(
         f":material/info: {image_id}{drawn}, squeezed to {INPUT_SIZE} x {INPUT_SIZE} pixels as every network gets it. "
-        "Every range is drawn evenly; what moves in from outside the frame is its mirror image."
+        "Every range is drawn evenly, magnification and stretch by their logarithms, so that half as large is as "
+        "likely as twice as large; what moves in from outside the frame is its mirror image."
     )
 
 

@@ -16,7 +16,7 @@ from core.data.pixels import to_input
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random transforms; every one is drawn uniformly.
+    """Ranges of the random transforms; every one is drawn uniformly, zoom and stretch by their logarithms.
 
     Attributes:
         orientations: all eight flips and quarter turns are equally likely (dermatoscopy has no upright).

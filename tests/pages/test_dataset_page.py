@@ -472,6 +472,7 @@ def test_no_augmentation_shows_the_image_eight_times(make, open_page, with_data)
     app.segmented_control(key="augmentation").set_value("none").run()
     pictures = [image.value for image in sound(app).get("image")]
     assert len(set(map(str, pictures[1:]))) == 1
+    assert "magnification and stretch by their logarithms" in texts(app.caption)
 
 
 def test_another_image_is_chosen_by_class_and_number(make, open_page, with_data, records) -> None:
