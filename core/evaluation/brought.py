@@ -225,9 +225,22 @@ def _assemble(ids: list[int], shares: np.ndarray, reference: Predictions, notes:
     if calibrated:
         fitted = found.part_only("validation")
         temperature = fit_temperature(fitted.logits, fitted.label)
+        notes = notes + _none_for_the_truth(shares[found.part == "validation"], fitted.label)
     else:
         notes = [
             *notes,
             "without all validation images its probabilities are taken as they are, not calibrated",
         ]
     return Brought(found.part_only("test"), temperature, calibrated, tuple(notes))
+
+
+def _none_for_the_truth(shares: np.ndarray, label: np.ndarray) -> list[str]:
+    """A note where the true class has a probability of 0, which nearly always is a small one that was rounded."""
+    zeros = int((shares[np.arange(len(label)), label] == 0).sum())
+    if not zeros:
+        return []
+    rows = "1 validation row" if zeros == 1 else f"{zeros:,} validation rows"
+    return [
+        f"in {rows} the true class has a probability of 0, which weighs heavily in the temperature: if it was rounded, "
+        "bring more decimals"
+    ]

@@ -64,6 +64,23 @@ def test_with_all_validation_images_it_is_calibrated_as_ours(reference: Predicti
     assert set(found.predictions.part) == {"test"}
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"), [(0, ""), (1, "in 1 validation row the"), (3, "in 3 validation rows the")]
+)
+def test_a_probability_of_0_for_the_truth_is_said_to_weigh_in_the_temperature(
+    reference: Predictions, rows: int, said: str
+) -> None:
+    cells = table(reference, None)
+    for row in np.flatnonzero(reference.part == "validation")[:rows]:
+        wrong = (reference.label[row] + 1) % len(CODES)
+        cells[row + 1][1:] = [str(float(k == wrong)) for k in range(len(CODES))]
+    notes = read_brought(written(cells), reference).notes
+    assert [note for note in notes if "probability of 0" in note] == [
+        n for n in notes if said and n.startswith(said)
+    ]
+    assert bool(said) == bool(notes)
+
+
 def test_order_of_rows_and_columns_does_not_matter(reference: Predictions) -> None:
     rows = table(reference)
     turned = [list(reversed(row)) for row in [rows[0], *reversed(rows[1:])]]
