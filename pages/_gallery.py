@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.browse import in_words
-from core.data.ham10000 import Dataset
+from core.data.ham10000 import SYNTHETIC_PREFIX, Dataset
 from core.errors import UserError
 from core.evaluation.contestants import Contestant
 from core.lesions import BY_CODE
@@ -34,6 +34,10 @@ COLUMNS = {
 NO_PICTURES = (
     "No pictures: they are HAM10000's and are not shipped. `python -m core data download` fetches them (2.8 GB); "
     "`DERMDISTILL_DATA` says where they lie."
+)
+NO_DRAWINGS = (
+    "No pictures: these images were drawn by a program, and here photographs alone are shown. Under Dataset, Images, "
+    "are those of a folder of drawn lesions."
 )
 
 
@@ -61,7 +65,8 @@ def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
     )  # fmt: skip
     _shared.download(table, f"{key}-{model.name}.csv")
     if records() is None:
-        st.info(NO_PICTURES, icon=":material/image_not_supported:")
+        are_drawn = table["image_id"].str.startswith(SYNTHETIC_PREFIX).all()
+        st.info(NO_DRAWINGS if are_drawn else NO_PICTURES, icon=":material/image_not_supported:")
         return
     pages = -(-len(table) // PER_PAGE)
     page = 1

@@ -173,6 +173,21 @@ def test_with_the_dataset_a_cell_has_pictures_with_maps(make, open_page, with_da
     assert all(caption.startswith("Melanocytic nevus: ") for caption in captions[1::2])
 
 
+@pytest.mark.parametrize(
+    ("prefix", "said"),
+    [("ISIC_", "they are HAM10000's and are not shipped"), ("SYN_", "were drawn by a program")],
+)
+def test_pictures_that_are_not_shown_are_called_what_they_are(
+    make, open_page, records, prefix: str, said: str
+) -> None:
+    records["image_id"] = records["image_id"].str.replace("ISIC_", prefix)
+    make("student")
+    app = sound(open_page("confusion", true="nv", named="nv"))
+    assert table_with(app, "image_id")["image_id"].str.startswith(prefix).all()
+    assert "No pictures: " in texts(app.info)
+    assert said in texts(app.info)
+
+
 def test_another_list_begins_at_its_first_page(make, open_page, with_data, records, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr("pages._gallery.PER_PAGE", 1)
