@@ -37,6 +37,15 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
+def counted(number: int, thing: str) -> str:
+    """How many of a thing.
+
+    >>> counted(1, "image"), counted(0, "image"), counted(2012, "lesion")
+    ('1 image', '0 images', '2,012 lesions')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line; an address in it is no link."""
     # A word joiner, which nobody sees, parts an address.

@@ -28,6 +28,7 @@ from core.figures.style import model_colour, model_symbol
 from core.lesions import BY_CODE, CODES, INDEX
 from core.numbers import without_minus_zero
 from core.serving.tables import to_csv
+from core.text import counted
 from pages import _links, _shared
 from pages._bring import Guest
 from pages._figures import bars, mark, pick_figure, rows_of_figure
@@ -338,6 +339,6 @@ def cohort_rows(models: list[Contestant], dimension: str, name: str) -> list[Row
             if cohort.get("dimension") == dimension:
                 group, thin = str(cohort["group"]), is_thin(cohort, name)
                 words = group_in_words(dimension, group)
-                labels[group] = f"{words}: {cohort.get('n_lesions')} lesions{', thin' * thin}"
+                labels[group] = f"{words}: {counted(cohort.get('n_lesions') or 0, 'lesion')}{', thin' * thin}"
                 groups.setdefault(group, []).append(mark(model, to_interval(cohort.get(name)), hollow=thin))
     return [Row(labels[group], tuple(marks)) for group, marks in groups.items()]

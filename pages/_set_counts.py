@@ -14,6 +14,7 @@ from core.data.summary import Leak, Summary
 from core.figures.counts import balancing_bars, class_bars, leak_bars, value_bars
 from core.figures.keys import class_key
 from core.lesions import BY_CODE, CODES
+from core.text import counted
 from pages import _links, _set, _shared
 from pages._set import Shown
 from pages._set_images import SPLIT_TITLES, pick_split
@@ -148,7 +149,9 @@ def show_split(split: str, summary: Summary) -> None:
         reading="Images of each part by class; the three bars are divided alike, since both splits keep the classes' "
         "shares.",
     )
-    st.markdown(f"**{leak.lesions:,} lesions in more than one part**, with {leak.images:,} images")
+    st.markdown(
+        f"**{counted(leak.lesions, 'lesion')} in more than one part**, with {counted(leak.images, 'image')}"
+    )
     seen = {
         "Test images of a trained lesion": (leak.test_images_seen, leak.test_images),
         "Validation images of a trained lesion": (leak.validation_images_seen, leak.validation_images),
@@ -170,7 +173,7 @@ def show_leaks(images: Shown) -> None:
     if table.empty:
         st.success("No lesion of this set leaks.")
         return
-    st.markdown(f"{len(table):,} lesions, those with most images first.")
+    st.markdown(f"{counted(len(table), 'lesion')}, those with most images first.")
     config = {"lesion_id": "Lesion", "dx": "Class", "images": "Images", "parts": "Parts"}
     st.dataframe(table, hide_index=True, column_config=config, key="leaking", height=240,
                  alt="Lesions with images in several parts")  # fmt: skip

@@ -24,6 +24,7 @@ from core.data.splits import SPLITS
 from core.data.summary import Counts
 from core.figures.counts import value_bars
 from core.serving.tables import to_csv
+from core.text import counted
 from pages import _links, _set, _shared
 from pages._set import Shown
 
@@ -66,7 +67,7 @@ def show_images(images: Shown) -> None:
     found = table[chosen(table, selection)]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
-            f"**{len(found):,} of {len(images.table):,} images**, {found['lesion_id'].nunique():,} lesions"
+            f"**{len(found):,} of {len(images.table):,} images**, {counted(found['lesion_id'].nunique(), 'lesion')}"
             + (", all drawn by a program" if images.synthetic else "")
         )
         st.button(

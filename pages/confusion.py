@@ -13,7 +13,7 @@ from core.evaluation.confusions import ALARMS, ALL_ERRORS, MISSED, error_rows, i
 from core.evaluation.contestants import Contestant, on_same_images
 from core.evaluation.predictions import Predictions
 from core.evaluation.tables import group_in_words
-from core.text import listed
+from core.text import counted, listed
 from pages import _gallery, _links, _matrix, _one_class, _shared
 from pages._answers import DIMENSIONS
 
@@ -105,8 +105,8 @@ def choose_cohort(found: Found, row: DeltaGenerator) -> Found:
     lesions = len(np.unique(found[0][1].lesion_id[chosen]))
     words = _shared.plain_text(group_in_words(dimension, group))
     st.caption(
-        f":material/filter_alt: {words}: {int(chosen.sum()):,} images of {lesions:,} lesions; everything below is "
-        "of these."
+        f":material/filter_alt: {words}: {counted(int(chosen.sum()), 'image')} of {counted(lesions, 'lesion')}; "
+        "everything below is of these."
     )
     return [(model, predictions.take(chosen)) for model, predictions in found]
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from core.text import escape
+from core.text import counted, escape
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(n, "image") for n in (0, 1, 2, 2012)] == [
+        "0 images",
+        "1 image",
+        "2 images",
+        "2,012 images",
+    ]
 
 
 def test_escape_keeps_one_line() -> None:

@@ -20,6 +20,7 @@ from core.figures.style import (
     model_symbol,
 )
 from core.lesions import CODES, LESIONS, N_CLASSES
+from core.text import counted
 
 CELL = 46
 """Height of a cell in pixels; on a phone it is about as wide."""
@@ -63,7 +64,7 @@ def confusion_matrix(
         for t in range(N_CLASSES)
     ]  # fmt: skip
     hover = [
-        f"<b>{LESIONS[t].name}</b><br>named {LESIONS[n].name}<br>{images[t, n]:,} images"
+        f"<b>{LESIONS[t].name}</b><br>named {LESIONS[n].name}<br>{counted(images[t, n], 'image')}"
         + ("" if np.isnan(shares[t, n]) else f", {shares[t, n]:.1%} of {share_of}")
         for t, n in np.ndindex(images.shape)
     ]

@@ -23,6 +23,7 @@ from core.figures.style import (
     model_colour,
     upwards,
 )
+from core.text import counted
 
 POINTS = 150
 """Points of a curve that are drawn; more cannot be told apart and make the page slow."""
@@ -162,10 +163,8 @@ def reliability_diagram(
                 "thickness": 1.5,
                 "width": 3,
             },
-            customdata=found.count[rows],
-            hovertemplate="says %{x:.1%}, right in %{y:.1%}<br>%{customdata} images<extra>"
-            + name
-            + "</extra>",
+            customdata=[counted(int(count), "image") for count in found.count[rows]],
+            hovertemplate="says %{x:.1%}, right in %{y:.1%}<br>%{customdata}<extra>" + name + "</extra>",
         )
     middle = (after.edges[:-1] + after.edges[1:]) / 2
     result.add_bar(

@@ -44,6 +44,8 @@ def test_every_cell_can_be_clicked_and_says_what_it_is() -> None:
         hover[("mel", "nv")]
         == "<b>Melanoma</b><br>named Melanocytic nevus<br>33 images, 33.0% of the true class"
     )
+    once = confusion_matrix(MATRIX * 0 + 1, MATRIX / 100, as_counts=True, share_of="x").data[1].hovertext
+    assert all("<br>1 image, " in text for text in once)
     assert figure.data[0].hoverinfo == "skip", "the heatmap must not take the click"
 
 

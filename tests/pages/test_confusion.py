@@ -188,6 +188,16 @@ def test_pictures_that_are_not_shown_are_called_what_they_are(
     assert said in texts(app.info)
 
 
+def test_a_cohort_of_one_image_is_counted_so(make, open_page, with_data, small_folder, records) -> None:
+    make("student")
+    table = pd.read_csv(small_folder / "HAM10000_metadata.csv", dtype=str)
+    one = records["image_id"][assign(records) == "test"].iloc[0]
+    table.loc[table["image_id"] == one, "localization"] = "acral"
+    table.to_csv(small_folder / "HAM10000_metadata.csv", index=False)
+    app = sound(open_page("confusion", by="site", **{"group-site": "acral"}))
+    assert "acral: 1 image of 1 lesion; everything below is of these" in texts(app.caption)
+
+
 def test_another_list_begins_at_its_first_page(make, open_page, with_data, records, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr("pages._gallery.PER_PAGE", 1)
