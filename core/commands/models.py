@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -106,8 +107,10 @@ def _facts(state: ModelState, registry: Registry) -> dict[str, Any]:
 
 
 def _figure(test: Any, key: str) -> dict[str, float] | None:
+    from core.evaluation.contestants import to_interval
+
     figure = test.get(key) if isinstance(test, dict) else None
-    return figure if isinstance(figure, dict) and figure.get("value") is not None else None
+    return None if math.isnan(to_interval(figure).value) else figure
 
 
 def _try(registry: Registry, name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from core.evaluation.contestants import (
     averaged_runs,
     contestant,
     run_shown,
+    stored_cohorts,
     to_interval,
 )
 from core.evaluation.held_out import on_test
@@ -284,7 +285,7 @@ def cohort_gaps(cohorts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _gaps(entry: ModelEntry) -> Section:
-    title, stored = "Gaps between cohorts on test", entry.figures.get("cohorts")
+    title, stored = "Gaps between cohorts on test", stored_cohorts(entry.figures)
     if not stored:
         return Section(
             title, (f"Not measured: {EVALUATE} with HAM10000 at hand (DERMDISTILL_DATA) adds them.",)

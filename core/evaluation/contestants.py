@@ -128,8 +128,18 @@ def contestant(
         bytes=shipped_bytes(manifest, entry),
         numbers=" + ".join(number_formats(manifest, entry)),
         milliseconds=benchmark.milliseconds(name) if benchmark else None,
-        cohorts=figures.get("cohorts") or (),
+        cohorts=stored_cohorts(figures),
     )
+
+
+def stored_cohorts(figures: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The cohorts among a model's stored figures; what is none is left out."""
+    stored = figures.get("cohorts")
+    return [
+        cohort
+        for cohort in (stored if isinstance(stored, list) else [])
+        if isinstance(cohort, Mapping) and {"dimension", "group"} <= set(cohort)
+    ]
 
 
 def shipped_bytes(manifest: Manifest, entry: ModelEntry) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.artifacts import ArtifactError, ModelEntry, load_manifest, update_model, update_shared
+from core.evaluation.cards import make_card
 from core.evaluation.compare import Comparison
 from core.evaluation.contestants import (
     Contestant,
@@ -195,6 +196,15 @@ def test_groups_by_confirmation_are_in_words() -> None:
     rows = [{"dimension": "confirmation", "group": group, "thin": False} for group in ("histo", "unknown")]
     table = cohort_table([Contestant("student", "Student", cohorts=rows)], "confirmation")
     assert table["group"].tolist() == ["histopathology", "unknown"]
+
+
+@pytest.mark.parametrize("odd", ["none", {"a": 1}, 3, None, ["x", {}, {"dimension": "sex"}]])
+def test_cohorts_that_are_none_are_left_out(folder: Path, odd: object) -> None:
+    manifest = update_model(folder, "student", {"figures": FIGURES | {"cohorts": odd}})
+    assert contestant(manifest, "student").cohorts == []
+    assert (
+        "Not measured" in make_card(manifest, "student").section("Gaps between cohorts on test").paragraphs[0]
+    )
 
 
 def test_shares_are_written_in_per_cent_and_areas_as_decimals() -> None:

@@ -36,6 +36,16 @@ def test_table(make_artifacts, capsys):
     assert "make it with: python -m core train --network mobilenetv2 --init imagenet" in remarks
 
 
+def test_figures_that_are_none_are_left_out_of_the_table(make_artifacts, capsys):
+    odd = {
+        "accuracy": {"value": "x", "low": None, "high": None},
+        "balanced_accuracy": {"value": 0.7, "low": "y"},
+    }
+    make_artifacts("student", figures={"test": odd})
+    assert main(["models"]) == 0
+    assert lines(capsys)[0]["student"].split()[-3:] == ["-", "-", "ready"]
+
+
 def test_json(make_artifacts, tiny, capsys):
     make_artifacts("student", figures=FIGURES, parameters=2_950_000)
     assert main(["models", "--json"]) == 0
