@@ -119,7 +119,7 @@ WORSE = (
     "In this it is worse than every picture that the models were checked on, and in such pictures malignant lesions "
     "can look harmless."
 )
-"""Beside the advice on a poor picture."""
+"""Behind the advice on a poor picture, whose last sentence is the one that it is true of."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Quality:
     """What is to be said of a photograph.
 
     Attributes:
-        advice: sentences on what is wrong with it; none for a good one.
+        advice: sentences on what is wrong with it, last what makes it poor; none for a good one.
         poor: whether it is worse, in what one of the checks measures, than all images that the limits come from.
     """
 
@@ -200,5 +200,7 @@ def judge(rgb: np.ndarray, limits: PhotoLimits) -> Quality:
     """What is wrong with a photograph (h, w, 3) uint8 RGB."""
     values = measure(rgb)
     advice = [TOO_SMALL] if min(rgb.shape[:2]) < INPUT_SIZE else []
-    advice += [check.sentence for check in CHECKS if check.fails(values, limits.limits)]
+    failed = [check for check in CHECKS if check.fails(values, limits.limits)]
+    failed.sort(key=lambda check: check.fails(values, limits.worst))  # `WORSE` is said behind the last
+    advice += [check.sentence for check in failed]
     return Quality(tuple(advice), any(check.fails(values, limits.worst) for check in CHECKS))

@@ -67,6 +67,18 @@ def test_worse_than_the_worst_is_poor_and_the_worst_itself_is_not(check):
         assert check.sentence in found.advice
 
 
+@pytest.mark.parametrize("worse", list(SENTENCE))
+def test_what_makes_a_picture_poor_is_said_last(worse):
+    """What is said behind the advice, that no picture was worse "in this", is meant of the last sentence."""
+    far = {c.name: -1e9 if c.above else 1e9 for c in CHECKS}
+    limits = replace(LIMITS, limits=far, worst={name: -value for name, value in far.items()})
+    assert judge(picture(), limits) == Quality(tuple(SENTENCE.values()))
+    found = judge(picture(), replace(limits, worst=limits.worst | {worse: far[worse]}))
+    assert found.poor
+    assert found.advice[-1] == SENTENCE[worse]
+    assert set(found.advice) == set(SENTENCE.values())
+
+
 @pytest.mark.parametrize("name", list(SENTENCE))
 def test_each_fault_has_its_sentence(name):
     assert SENTENCE[name] in advise(spoil(name), LIMITS)
