@@ -21,6 +21,17 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}%"
 
 
+def percent_to_a_tenth(share: float) -> str:
+    """A probability in tenths of a per cent, and no certainty either.
+
+    >>> [percent_to_a_tenth(p) for p in (0.62, 0.9996, 0.0004)]
+    ['62.0%', '> 99.9%', '< 0.1%']
+    """
+    if share > 0.999:
+        return "> 99.9%"
+    return "< 0.1%" if share < 0.001 else f"{100 * share:.1f}%"
+
+
 def percent_range(low: float, high: float, digits: int = 1) -> str:
     """The ends of an interval of shares in per cent, empty where it is undefined.
 

@@ -13,7 +13,7 @@ import numpy as np
 from core.figures.keys import MARK_PX, mark_box, model_key
 from core.figures.style import NEUTRAL
 from core.lesions import LESIONS, N_CLASSES
-from core.numbers import percent
+from core.numbers import percent, percent_to_a_tenth
 
 TICKS = (0, 25, 50, 75, 100)
 
@@ -48,7 +48,7 @@ def _line(index: int, shares: Mapping[str, float], named: Mapping[str, str]) -> 
     said = ", ".join(f"{named[model]} {percent(share)}" for model, share in shares.items())
     track = f"position:absolute;left:0;right:0;top:50%;border-top:1px solid {NEUTRAL};opacity:0.5"
     marks = "".join(
-        f'<div title="{escape(f"{named[model]}: {name} {100 * share:.1f}%")}" '
+        f'<div title="{escape(f"{named[model]}: {name} {percent_to_a_tenth(share)}")}" '
         f'style="position:absolute;left:{100 * min(max(share, 0), 1):.2f}%;top:50%;transform:translate(-50%,-50%)">'
         f'<div style="{mark_box(model)}"></div></div>'
         for model, share in shares.items()

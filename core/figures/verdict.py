@@ -12,7 +12,7 @@ import numpy as np
 
 from core.figures.style import NEUTRAL, class_colour
 from core.lesions import LESIONS, N_CLASSES
-from core.numbers import percent
+from core.numbers import percent, percent_to_a_tenth
 
 _ROUNDING = 1e-5
 """By so much a sum of float32 probabilities may be above 1."""
@@ -43,19 +43,12 @@ def _row(index: int, share: float, chosen: str | None) -> str:
     name = f"<b>{name}</b>" if lesion.code == chosen else name
     kind = " · malignant" if lesion.malignant else ""
     return (
-        f'<div role="listitem" title="{escape(f"{lesion.name}: {_to_a_tenth(share)}. {lesion.note}")}" '
+        f'<div role="listitem" title="{escape(f"{lesion.name}: {percent_to_a_tenth(share)}. {lesion.note}")}" '
         'style="margin-bottom:7px">'
         '<div style="display:flex;justify-content:space-between;gap:8px">'
         f'<span>{name}{kind}</span><span style="white-space:nowrap">{escape(percent(share))}</span></div>'
         f"{_bar(share, class_colour(lesion.code), 'position:relative;height:15px')}</div>"
     )
-
-
-def _to_a_tenth(share: float) -> str:
-    """Finer than `core.numbers.percent`, and no certainty either: `62.0%`, `> 99.9%`, `< 0.1%`."""
-    if share > 0.999:
-        return "> 99.9%"
-    return "< 0.1%" if share < 0.001 else f"{100 * share:.1f}%"
 
 
 def malignancy_gauge(score: float, threshold: float | None) -> str:

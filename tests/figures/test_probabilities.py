@@ -45,6 +45,13 @@ def test_who_does_not_see_the_marks_hears_all_figures() -> None:
     assert first.get("aria-label") == "Melanoma: student 62%, mine 62%"
 
 
+def test_a_mark_tells_no_certainty_that_its_line_refuses_to_tell() -> None:
+    [first, *others] = lines(agreement_dots({"student": [0.99996, 0.00004, 0, 0, 0, 0, 0]}, {}))
+    assert first.get("aria-label").endswith("student > 99%")
+    assert [mark.get("title") for mark in marks(first)] == [f"student: {LESIONS[0].name} > 99.9%"]
+    assert all(mark.get("title").endswith(" < 0.1%") for line in others for mark in marks(line))
+
+
 def test_titles_are_text_and_no_markup() -> None:
     html = agreement_dots({"mine": PROBABILITIES}, {"mine": "<b>Mine</b>"})
     assert not list(ElementTree.fromstring(html).iter("b"))
