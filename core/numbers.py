@@ -32,6 +32,17 @@ def percent_to_a_tenth(share: float) -> str:
     return "< 0.1%" if share < 0.001 else f"{100 * share:.1f}%"
 
 
+def told_apart(score: float, limit: float, digits: int = 3) -> tuple[str, str]:
+    """A score and its limit in as many decimals as it takes to see on which side of the limit the score lies.
+
+    >>> told_apart(0.25, 0.2), told_apart(0.2028, 0.2033), told_apart(0.2, 0.2)
+    (('0.250', '0.200'), ('0.2028', '0.2033'), ('0.200', '0.200'))
+    """
+    while f"{score:.{digits}f}" == f"{limit:.{digits}f}" and score != limit and digits < 9:
+        digits += 1
+    return f"{score:.{digits}f}", f"{limit:.{digits}f}"
+
+
 def percent_range(low: float, high: float, digits: int = 1) -> str:
     """The ends of an interval of shares in per cent, empty where it is undefined.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.figures.style import NEUTRAL, class_colour
 from core.lesions import LESIONS, N_CLASSES
-from core.numbers import percent, percent_to_a_tenth
+from core.numbers import percent, percent_to_a_tenth, told_apart
 
 _ROUNDING = 1e-5
 """By so much a sum of float32 probabilities may be above 1."""
@@ -77,11 +77,12 @@ def malignancy_gauge(score: float, threshold: float | None) -> str:
         ),
     ]
     if threshold is not None:
-        words += f", operating point {threshold:.3f}"
+        told, limit = told_apart(score, threshold)
+        words = f"malignancy score {told} on a scale from 0 to 1, operating point {limit}"
         place = f"right:{100 - 100 * threshold:.2f}%" if threshold > 0.5 else f"left:{100 * threshold:.2f}%"
         parts += [
             _box(f"left:{100 * threshold:.2f}%;top:21px;height:28px;border-left:3px solid {NEUTRAL}"),
-            _box(f"{place};top:0;white-space:nowrap", f"operating point {threshold:.3f}"),
+            _box(f"{place};top:0;white-space:nowrap", f"operating point {limit}"),
         ]
     style = "position:relative;height:66px;margin:0 14px 0 4px;font-size:14px;line-height:1.4"
     return f'<div role="img" aria-label="{words}" title="{words}" style="{style}">{"".join(parts)}</div>'

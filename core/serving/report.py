@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from core.lesions import BY_CODE, INDEX, LESIONS
-from core.numbers import percent
+from core.numbers import percent, told_apart
 from core.serving.answer import OK
 from core.serving.classifier import Diagnosis
 from core.serving.gate import gate_key
@@ -121,7 +121,7 @@ def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date 
         files=_files(registry, [reading.gate for reading in ordered], []),
         lead=" or ".join(titles[name] for name in leading) or "no model",
         legend=legend(ordered, titles),
-        rows=[_row(reading, titles) for reading in ordered],
+        rows=[_row(registry, reading, titles) for reading in ordered],
     )
 
 
@@ -169,15 +169,26 @@ def _with_members(registry: Registry, names: Sequence[str]) -> list[str]:
 def _model(registry: Registry, name: str) -> dict[str, str]:
     entry, manifest = registry.state(name).entry, registry.manifest
     path = entry.files.get("litert") if entry else None
-    threshold = entry.malignancy_threshold if entry else None
+    threshold = _threshold(registry, name)
     return {
         "title": registry.short_title(name),
         "network": (entry.network if entry else "") or "mean of several",
         "temperature": f"{entry.temperature:.3f}" if entry else UNKNOWN,
-        "threshold": "none" if threshold is None else f"{threshold:.3f}",
+        "threshold": "none" if threshold is None else f"{threshold:.6g}",
         "commit": (entry.commit if entry else "") or UNKNOWN,
         "sha256": manifest.files[path].sha256 if manifest and path else "none of its own",
     }
+
+
+def _threshold(registry: Registry, name: str) -> float | None:
+    entry = registry.state(name).entry
+    return entry.malignancy_threshold if entry else None
+
+
+def _score(registry: Registry, diagnosis: Diagnosis) -> str:
+    """The malignancy score, which must not seem to lie on the other side of the operating point."""
+    threshold = _threshold(registry, diagnosis.model)
+    return told_apart(diagnosis.malignancy, diagnosis.malignancy if threshold is None else threshold)[0]
 
 
 def _files(registry: Registry, gates: Sequence[str], indexes: Sequence[str]) -> list[tuple[str, str]]:
@@ -218,7 +229,7 @@ def _words(registry: Registry, reading: Reading) -> Said | None:
 def _said(registry: Registry, diagnosis: Diagnosis) -> dict[str, str]:
     return {
         "title": registry.short_title(diagnosis.model),
-        "malignancy": f"{diagnosis.malignancy:.3f}",
+        "malignancy": _score(registry, diagnosis),
         "suspicious": {None: "none chosen", True: "yes", False: "no"}[diagnosis.suspicious],
     }
 
@@ -267,7 +278,7 @@ def _similar(lesion: SimilarLesion) -> dict[str, str]:
     }
 
 
-def _row(reading: Reading, titles: Mapping[str, str]) -> dict[str, Any]:
+def _row(registry: Registry, reading: Reading, titles: Mapping[str, str]) -> dict[str, Any]:
     lead = reading.lead
     return {
         "picture": thumbnail(reading.display),
@@ -278,6 +289,6 @@ def _row(reading: Reading, titles: Mapping[str, str]) -> dict[str, Any]:
         "said": said_of(reading, titles),
         "diagnosis": BY_CODE[lead.label].name if lead else "",
         "confidence": percent(lead.confidence) if lead else "",
-        "malignancy": f"{lead.malignancy:.3f}" if lead else "",
+        "malignancy": _score(registry, lead) if lead else "",
         "suspicious": suspicion_of(reading) or "",
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.evaluation.held_out import on_test
 from core.lesions import BY_CODE, INDEX, LESIONS, MALIGNANT
-from core.numbers import percent
+from core.numbers import percent, told_apart
 from core.serving.classifier import Diagnosis
 from core.serving.gate import Verdict
 from core.serving.quality import WORSE, Quality
@@ -98,19 +98,21 @@ def malignancy_sentence(diagnosis: Diagnosis, point: Mapping[str, Any] | None) -
         point: the manifest's `operating_point`, None where the model has none. Its figures on test are said; where
             there are none, the share of malignant validation images that it was chosen by.
     """
-    score = f"{diagnosis.malignancy:.3f}"
     if point is None:
-        return f"Malignancy score {score}. No operating point was chosen for this model, so it is not judged."
+        return (
+            f"Malignancy score {diagnosis.malignancy:.3f}. No operating point was chosen for this model, so it is not "
+            "judged."
+        )
     held_out, chosen_by = on_test(point), point.get("validation_sensitivity")
     known = "."
     if held_out:
         known = f". {held_out}"
     elif chosen_by is not None:
         known = f", which {percent(chosen_by)} of malignant validation images reach."
-    threshold = float(point["malignancy_threshold"])
+    score, threshold = told_apart(diagnosis.malignancy, float(point["malignancy_threshold"]))
     if diagnosis.suspicious:
-        return f"Malignancy score {score}: at or above the operating point of {threshold:.3f}{known}"
-    return f"Malignancy score {score}: below the operating point of {threshold:.3f}{known} Below is not harmless."
+        return f"Malignancy score {score}: at or above the operating point of {threshold}{known}"
+    return f"Malignancy score {score}: below the operating point of {threshold}{known} Below is not harmless."
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,12 @@ def test_the_operating_point_is_named_on_the_side_with_more_room(threshold: floa
     assert place in malignancy_gauge(0.1, threshold)
 
 
+def test_a_score_just_below_the_operating_point_does_not_seem_to_reach_it() -> None:
+    drawn = malignancy_gauge(0.20279, 0.20333)
+    assert 'aria-label="malignancy score 0.2028 on a scale from 0 to 1, operating point 0.2033"' in drawn
+    assert ">operating point 0.2033<" in drawn
+
+
 def test_a_malignancy_gauge_without_operating_point_draws_no_line() -> None:
     drawn = malignancy_gauge(0.99, None)
     assert "operating" not in drawn

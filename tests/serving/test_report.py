@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -132,6 +133,13 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
     ):  # fmt: skip
         assert wanted in text, wanted
     assert found.tags.count("img") == 3
+
+
+def test_a_score_just_below_the_operating_point_does_not_seem_to_reach_it(registry: Registry) -> None:
+    close = reading(diagnoses=(replace(diagnosis("student"), malignancy=0.39966, suspicious=False),))
+    for text in (case_report(registry, close), batch_report(registry, [close, close])):
+        assert '<td class="number">0.3997</td>' in re.sub(' data-label="[^"]*"', "", text)
+        assert ">0.400<" not in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -65,6 +65,15 @@ def test_malignancy_in_words(suspicious, point, parts: list[str]) -> None:
         assert part in said
 
 
+@pytest.mark.parametrize(("threshold", "words"), [(0.2504, "below"), (0.2496, "at or above")])
+def test_a_score_close_to_the_operating_point_seems_to_lie_on_its_own_side(
+    threshold: float, words: str
+) -> None:
+    found = diagnosis("student", "nv", suspicious=words != "below")
+    said = malignancy_sentence(found, point(threshold))
+    assert said.startswith(f"Malignancy score 0.2500: {words} the operating point of {threshold}.")
+
+
 def test_what_test_images_say_of_the_operating_point_goes_before_what_it_was_chosen_by() -> None:
     test = {"sensitivity": {"value": 0.917, "low": 0.885, "high": 0.947}, "specificity": {"value": 0.737}}
     said = malignancy_sentence(diagnosis("a", "nv", suspicious=False), point(0.4, 0.95) | {"test": test})
