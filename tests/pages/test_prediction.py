@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from core import settings
 from core.artifacts import update_model
 from core.data.ham10000 import open_dataset
 from core.lesions import BY_CODE, CODES, LESIONS
+from core.serving import panel
 from core.serving.gate import Verdict
 from core.serving.panel import Reading
 from core.serving.quality import Quality
@@ -191,6 +193,19 @@ def test_many_images_become_a_table_that_opens_the_most_suspicious(page: AppTest
     assert table["picture"].isna().tolist() == [False, True, False, False]
     assert texts(page.text).startswith("c.png")
     assert "Melanoma" in texts(page.subheader)
+
+
+def test_the_table_of_many_tells_no_certainty(page: AppTest, picture: Callable, monkeypatch) -> None:
+    def ask(registry, models, data, name, *, orientations) -> Reading:
+        found = panel.ask(registry, models, data, name, orientations=orientations)
+        sure = (replace(found.diagnoses[0], confidence=0.99996), *found.diagnoses[1:])
+        return replace(found, diagnoses=sure) if name == "sure.png" else found
+
+    monkeypatch.setattr("pages._data.ask", ask)
+    upload(page, ("sure.png", picture("nv")), ("other.png", picture("bcc")))
+    sure, other = page.dataframe[0].value["confidence"]
+    assert f"{sure:.1f}%" == "99.9%"
+    assert other < 90
 
 
 def test_a_name_in_the_table_is_no_formula(page: AppTest, picture: Callable) -> None:
