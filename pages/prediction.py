@@ -158,8 +158,9 @@ def main() -> None:
         models, orientations = choose()
     try:
         items = gather(source)
-    except UserError as error:
-        st.error(str(error))
+    except UserError as error:  # a sample's: none of a visitor's own images is on the page any more
+        _memory.forget_removed(set())
+        st.error(_shared.plain_text(str(error)))
         return
     st.caption(
         ":material/lock: Nothing is kept: images stay in this server's memory and go when your session ends. "

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from core import settings
 from core.artifacts import update_model
 from core.data.ham10000 import open_dataset
+from core.errors import UserError
 from core.lesions import BY_CODE, CODES, LESIONS
 from core.serving import panel
 from core.serving.gate import Verdict
@@ -26,6 +27,7 @@ from core.serving.panel import Reading
 from core.serving.quality import Quality
 from core.serving.similar import SimilarLesion, SimilarUnavailable
 from core.serving.wording import UNRELIABLE
+from core.text import escape as escape_markdown
 from pages import _data
 from pages._images import Item
 
@@ -608,6 +610,25 @@ def test_who_goes_to_another_page_leaves_nothing_behind(page: AppTest, picture: 
     assert not page.exception
     assert remembered() == b""
     assert not page.session_state["images-here"]
+
+
+def test_who_goes_to_a_sample_that_cannot_be_read_leaves_nothing_behind(
+    page: AppTest, picture: Callable, monkeypatch
+) -> None:
+    def synthetic(code: str, number: int) -> None:
+        raise UserError("expected *a* picture")
+
+    gone = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_session_files", lambda self, session: gone.append(session)
+    )
+    monkeypatch.setattr("pages._data.synthetic", synthetic)
+    upload(page, ("anna.png", picture("mel")))
+    page.segmented_control(key="source").set_value("Sample").run()
+    assert not page.exception
+    assert texts(page.error) == escape_markdown("expected *a* picture")
+    assert remembered() == b""
+    assert len(gone) == 1
 
 
 def test_uploaded_files_go_with_the_field_that_took_them(
