@@ -300,16 +300,22 @@ def _tell_overlays(overlays: Overlays, made: Counter[str], kept: int) -> None:
     from core.serving.answer import OUT_OF_DISTRIBUTION, REJECTED
 
     none = made[OUT_OF_DISTRIBUTION] + made[REJECTED]
-    parts = [f"{len(overlays.drawn)} overlays in {overlays.folder}"]
+    parts = [f"{_counted(len(overlays.drawn), 'overlay')} in {overlays.folder}"]
     if overlays.notes:
-        parts.append(f"{len(overlays.notes)} maps are zero")
+        parts.append(
+            f"{_counted(len(overlays.notes), 'map')} {'is' if len(overlays.notes) == 1 else 'are'} zero"
+        )
     if none:
-        parts.append(f"none for {none} images out of distribution or rejected")
+        parts.append(f"none for {_counted(none, 'image')} out of distribution or rejected")
     if kept:
-        parts.append(f"none drawn anew for {kept} rows of an earlier run")
+        parts.append(f"none drawn anew for {_counted(kept, 'row')} of an earlier run")
     print("; ".join(parts))
     for note in overlays.notes[:_SHOWN]:
         print(note, file=sys.stderr)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _tell_counts(output: Path, counts: Counter[str]) -> None:

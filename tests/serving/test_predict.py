@@ -399,7 +399,7 @@ def test_explain_resumed_keeps_the_overlays_there_were(folder, tmp_path, capsys)
     new.parent.mkdir()
     new.write_bytes((folder / "part_0/lesion_2.png").read_bytes())
     assert main([*command, "--resume"]) == 0
-    assert f"1 overlays in {maps}; none drawn anew for 5 rows of an earlier run" in capsys.readouterr().out
+    assert f"1 overlay in {maps}; none drawn anew for 5 rows of an earlier run" in capsys.readouterr().out
     assert (maps / "lesion_0.png").read_bytes() == before
     index = {row["image"]: row["file"] for row in read(maps / "overlays.csv")}
     assert len(index) == 6
@@ -574,6 +574,19 @@ def test_explain_with_empty_maps_is_a_note(make_artifacts, folder, tmp_path, cap
     captured = capsys.readouterr()
     assert f"overlays in {maps}; 5 maps are zero" in captured.out
     assert captured.err.count("its map is zero everywhere") == 5
+
+
+def test_one_of_each_is_no_plural(make_artifacts, folder, tmp_path, capsys):
+    make_artifacts("nomaps")
+    (tmp_path / "text.png").write_text("no picture")
+    maps = tmp_path / "maps"
+    files = [str(folder / "part_0/lesion_0.png"), str(tmp_path / "text.png")]
+    command = ["--model", "nomaps", "--output", str(tmp_path / "out.csv"), "--explain", str(maps)]
+    assert main(["predict", files[0], *command]) == 0
+    assert f"0 overlays in {maps}; 1 map is zero\n" in capsys.readouterr().out
+    assert main(["predict", *files, *command, "--resume"]) == 3
+    said = "none for 1 image out of distribution or rejected; none drawn anew for 1 row of an earlier run\n"
+    assert f"0 overlays in {maps}; {said}" in capsys.readouterr().out
 
 
 def test_explain_into_a_file_is_an_error(folder, tmp_path, capsys):
