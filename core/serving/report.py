@@ -119,7 +119,7 @@ def batch_report(registry: Registry, readings: Sequence[Reading], *, made: date 
         made=made,
         models=[_model(registry, name) for name in _with_members(registry, [*leading, *beside])],
         files=_files(registry, [reading.gate for reading in ordered], []),
-        lead=" or ".join(titles[name] for name in leading) or "no model",
+        lead=" or ".join(titles[name] for name in leading),
         legend=legend(ordered, titles),
         rows=[_row(registry, reading, titles) for reading in ordered],
     )

@@ -182,6 +182,14 @@ def test_a_rejected_file_has_no_case_and_a_row(registry: Registry) -> None:
     assert "It is no image." in batch_report(registry, [rejected])
 
 
+def test_where_nothing_was_judged_nothing_is_said_of_an_order_or_a_model(registry: Registry) -> None:
+    refused = reading(status=OUT_OF_DISTRIBUTION, reason="No.", diagnoses=())
+    text = " ".join(check_self_contained(batch_report(registry, [refused, refused])).text.split())
+    assert "2 images, none of them judged" in text
+    for claim in ("says of each", "comes last", "suspicious first", "Suspicious: a malignancy score"):
+        assert claim not in text
+
+
 def test_the_most_suspicious_comes_first_and_what_was_not_judged_last(registry: Registry) -> None:
     readings = [
         reading(name="benign", diagnoses=(diagnosis("student", 5),)),
