@@ -16,7 +16,7 @@ KEY = "orientations"
 def choose(models: Sequence[str]) -> int:
     """How many orientations of an image the models are asked about: 1, or all."""
     on = st.toggle(f"All {ALL} orientations", key=KEY, bind="query-params")
-    once = sum(networks(name) for name in models)
+    once = passes(models)
     st.caption(
         "A dermatoscopic image has no upright: its quarter turns and mirror images are as good. Each model looks at "
         f"all {ALL}, and calibrated probabilities and maps are averaged. It costs {ALL * once} passes through a "
@@ -27,10 +27,17 @@ def choose(models: Sequence[str]) -> int:
     return ALL if on else 1
 
 
-def networks(name: str) -> int:
-    """How many networks answer for a model: an ensemble's members, otherwise one."""
+def passes(models: Sequence[str]) -> int:
+    """How often a network looks at an image that is asked about once, as in `core.serving.panel.ask`: those of which a
+    leading ensemble consists do not look again for themselves."""
+    answered = set(members(models[0]))
+    return sum(len(members(name)) or 1 for name in models if name not in answered)
+
+
+def members(name: str) -> Sequence[str]:
+    """The models of which an ensemble consists; none of any other."""
     entry = _shared.registry().state(name).entry
-    return len(entry.members) if entry is not None and entry.members else 1
+    return entry.members if entry is not None else ()
 
 
 def gain(name: str) -> str:

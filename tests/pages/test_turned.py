@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.artifacts import load_manifest, update_shared
+from core.artifacts import ModelEntry, load_manifest, update_model, update_shared
 from core.serving.turned import COMMAND, FIGURES, turned_key
 from tests.pages.conftest import StandIn
 
@@ -44,6 +44,20 @@ def test_it_is_off_and_can_be_switched_on(
     app.toggle(key="orientations").set_value(True).run()
     assert asked == [8, 8]
     assert "Every model looked at the image in 8 orientations" in captions(app)
+
+
+@pytest.mark.parametrize(
+    ("models", "once"), [(["ensemble", "resnet50", "baseline"], 3), (["resnet50", "ensemble"], 3)]
+)
+def test_the_members_of_a_leading_ensemble_are_counted_as_often_as_they_look(
+    make_models: Callable, open_page: Callable, asked: list[int], models: list[str], once: int
+) -> None:
+    folder = make_models(student=None, resnet50=None, baseline=None)
+    entry = ModelEntry("ensemble", "Ensemble", "ensemble", members=("student", "resnet50"))
+    update_model(folder, "ensemble", entry)
+    app = open_page(source="Sample", models=models)
+    assert asked == [1] * once
+    assert f"{8 * once} passes through a network for each image instead of {once}" in captions(app)
 
 
 def test_the_address_switches_it_on(make_models: Callable, open_page: Callable, asked: list[int]) -> None:
