@@ -72,14 +72,18 @@ def show_research(item: Item, reading: Reading) -> None:
 
 
 def with_weights(reading: Reading) -> dict[str, str]:
-    """Models that answered and have Keras weights, or whose parent has: name -> the class that it leads with."""
+    """Models that answered and have Keras weights, or whose parent has: name -> the class that it leads with.
+
+    A parent that answered as well leads with its own class, and otherwise with that of the variant which was asked.
+    """
     manifest = _shared.registry().manifest
     found: dict[str, str] = {}
     for diagnosis in [one for each in reading.diagnoses for one in (each, *each.members)]:
         entry = manifest.models.get(diagnosis.model) if manifest else None
         for name in (diagnosis.model, entry.parent if entry else None):
             if manifest and name in manifest.models and "weights" in manifest.models[name].files:
-                found.setdefault(name, diagnosis.label)
+                if name == diagnosis.model or name not in found:
+                    found[name] = diagnosis.label
                 break
     return found
 

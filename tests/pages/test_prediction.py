@@ -555,6 +555,30 @@ def test_the_open_research_drawer_computes_what_is_chosen(
     assert "Grad-CAM++ of Melanocytic nevus" in [c for image in images(app) for c in image.captions]
 
 
+def test_a_network_leads_with_its_own_class_though_its_variant_leads(
+    make_models, open_page, picture: Callable, monkeypatch
+) -> None:
+    folder = make_models(**{"student": None, "student-int8": "other"})
+    (folder / "student.npz").write_bytes(b"weights")
+    update_model(folder, "student", {}, {"weights": "student.npz"})
+    update_model(folder, "student-int8", {"parent": "student"})
+    asked: list[str] = []
+
+    def explain(sha256, model, weights, code, method, data) -> np.ndarray:
+        asked.append(f"{model} {code}")
+        return np.ones((7, 7), np.float32)
+
+    monkeypatch.setattr("pages._research._explain", explain)
+    monkeypatch.setattr("pages._research._about", lambda method: "A method.")
+    for models, code in ((["student-int8", "student"], "mel"), (["student", "student-int8"], "mel"),
+                         (["student-int8"], "nv")):  # fmt: skip
+        app = upload(open_page(models=models), ("mine.png", picture("mel")))
+        app.session_state["research"] = True
+        app.run()
+        assert not app.exception
+        assert asked[-1] == f"student {code}"
+
+
 def test_the_research_drawer_without_weights_says_how_to_make_them(page: AppTest, picture: Callable) -> None:
     upload(page, ("mine.png", picture("mel")))
     page.session_state["research"] = True
