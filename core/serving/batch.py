@@ -80,7 +80,7 @@ class Overlays:
 
 
 def find_files(paths: Sequence[str], skip: Iterable[Path] = (), linked: list[str] | None = None) -> list[str]:
-    """The files to classify, each once: folders are searched recursively, in the order of their names.
+    """The files to classify, each once, by the first of its names: folders are searched recursively, in order.
 
     Every file of a folder counts, whatever its name, since content decides what is an image; only hidden files
     and folders (a leading dot) and `skip` are left out. Links to folders are not followed. A path that cannot be
@@ -100,14 +100,14 @@ def find_files(paths: Sequence[str], skip: Iterable[Path] = (), linked: list[str
         )
     skipped = set(map(_place, skip))
     linked = [] if linked is None else linked
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for path in paths:
-        walk = _walk(path, skipped, linked) if _is_folder(path) else [path]
-        found.update(dict.fromkeys(walk))
+        for file in _walk(path, skipped, linked) if _is_folder(path) else [path]:
+            found.setdefault(_place(Path(file)), file)
     if not found:
         more = "; linked folders are not searched" if linked else ""
         raise NoImagesError(f"expected images, found no file in {', '.join(map(printable, paths))}{more}")
-    return list(found)
+    return list(found.values())
 
 
 def _place(path: Path) -> str:

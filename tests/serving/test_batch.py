@@ -61,6 +61,20 @@ def test_each_file_once(tmp_path):
     assert find_files([one, str(tmp_path), one]) == [one, str(tmp_path / "2.jpg")]
 
 
+def test_a_file_is_found_once_however_its_path_is_written(tmp_path, monkeypatch):
+    touch(tmp_path, "a/1.jpg", "a/2.jpg")
+    (tmp_path / "folder").symlink_to("a")
+    (tmp_path / "a/link.jpg").symlink_to("1.jpg")
+    monkeypatch.chdir(tmp_path)
+    written = ["a/1.jpg", "./a/1.jpg", "a//1.jpg", str(tmp_path / "a/1.jpg"), "a/../a/1.jpg", "folder/1.jpg"]
+    assert find_files(written) == ["a/1.jpg"]
+    assert find_files([*reversed(written), "folder", "a", "."]) == [
+        "folder/1.jpg",
+        "folder/2.jpg",
+        "folder/link.jpg",
+    ]
+
+
 def test_a_link_to_a_parent_does_not_go_round(tmp_path):
     touch(tmp_path, "a/1.jpg")
     (tmp_path / "a/up").symlink_to(tmp_path)
