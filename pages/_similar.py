@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.lesions import BY_CODE
 from core.serving.looked import look
 from core.serving.panel import Reading, fingerprint
-from core.serving.similar import COMMAND, SimilarLesion, SimilarUnavailable, describe, similar_to
+from core.serving.similar import COMMAND, MOST, SimilarLesion, SimilarUnavailable, describe, similar_to
 from pages import _data, _shared
 from pages._images import Item
 
@@ -64,7 +64,8 @@ def show(found: tuple[SimilarLesion, ...] | str) -> None:
                     st.caption(f"{words(lesion)} (its picture is not in this folder)")
     else:
         rows = [
-            {"Image": x.image_id, "Diagnosis": BY_CODE[x.dx].name, "Similarity": x.similarity} for x in found
+            {"Image": x.image_id, "Diagnosis": BY_CODE[x.dx].name, "Similarity": min(x.similarity, MOST)}
+            for x in found
         ]
         share = st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f")
         st.dataframe(
@@ -94,7 +95,8 @@ def words(lesion: SimilarLesion) -> str:
         lesion.site or "",
     ]
     known = ", ".join(part for part in record if part)
-    return f"{BY_CODE[lesion.dx].name}, similarity {lesion.similarity:.2f}" + (f"; {known}" if known else "")
+    said = f"{BY_CODE[lesion.dx].name}, similarity {lesion.similarity_in_words}"
+    return f"{said}; {known}" if known else said
 
 
 def picture(image_id: str) -> object | None:

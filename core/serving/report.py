@@ -271,7 +271,7 @@ def _similar(lesion: SimilarLesion) -> dict[str, str]:
     return {
         "image_id": lesion.image_id,
         "diagnosis": BY_CODE[lesion.dx].name,
-        "similarity": f"{lesion.similarity:.2f}",
+        "similarity": lesion.similarity_in_words,
         "age": UNKNOWN if lesion.age is None else f"{lesion.age:.0f}",
         "sex": lesion.sex or UNKNOWN,
         "site": lesion.site or UNKNOWN,

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from core.serving.classifier import Diagnosis
     from core.serving.registry import Registry
 
+MOST = 0.99
+"""Beyond, a similarity would be written as 1, which stands for the same picture. Test images of HAM10000 have up to
+0.9999 with training images of other lesions."""
+
 DEFAULT_MODEL = "student"
 COMMAND = "python -m core gate fit"
 _KEY = "similar-"
@@ -71,6 +75,11 @@ class SimilarLesion:
     sex: str | None = None
     site: str | None = None
     model: str = DEFAULT_MODEL
+
+    @property
+    def similarity_in_words(self) -> str:
+        """With two decimals, `> 0.99` beyond: never that of the same picture."""
+        return f"> {MOST}" if self.similarity > MOST else f"{self.similarity:.2f}"
 
 
 @dataclass(frozen=True, eq=False)

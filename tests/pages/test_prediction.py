@@ -459,7 +459,7 @@ def test_one_model_s_suspicion_is_not_outvoted(page: AppTest, picture: Callable)
     assert "To DenseNet169 alone it is suspicious." in said
 
 
-FOUND = (SimilarLesion("ISIC_0000001", "bcc", 0.91), SimilarLesion("ISIC_0000002", "nv", 0.45))
+FOUND = (SimilarLesion("ISIC_0000001", "bcc", 0.9987), SimilarLesion("ISIC_0000002", "nv", 0.45))
 
 
 def test_without_an_index_it_says_which_command_makes_it(page: AppTest, picture: Callable) -> None:
@@ -474,7 +474,7 @@ def test_similar_lesions_without_the_dataset_are_a_table(
     upload(page, ("mine.png", picture("mel")))
     table = page.dataframe[0].value
     assert list(table["Diagnosis"]) == ["Basal cell carcinoma", "Melanocytic nevus"]
-    assert list(table["Similarity"]) == [0.91, 0.45]
+    assert list(table["Similarity"]) == [0.99, 0.45], "1 is said to stand for the same picture"
     assert "lesions that Student learned from" in texts(page.caption), "whichever model was asked"
     assert "DERMDISTILL_DATA" in texts(page.caption)
 
@@ -484,12 +484,12 @@ def test_similar_lesions_with_the_dataset_are_pictures_with_records(
 ) -> None:
     make_models(student=None)
     known = open_dataset(small_folder).records.iloc[0]
-    found = (SimilarLesion(known["image_id"], known["dx"], 0.91), SimilarLesion("ISIC_9999999", "nv", 0.45))
+    found = (SimilarLesion(known["image_id"], known["dx"], 0.9987), SimilarLesion("ISIC_9999999", "nv", 0.45))
     monkeypatch.setattr("pages._similar.similar_to", lambda *a: found)
     monkeypatch.setenv("DERMDISTILL_DATA", str(small_folder))
     app = upload(open_page(), ("mine.png", picture("mel")))
     captions = [caption for image in images(app) for caption in image.captions]
-    assert any(f"{BY_CODE[known['dx']].name}, similarity 0.91" in caption for caption in captions)
+    assert any(f"{BY_CODE[known['dx']].name}, similarity > 0.99" in caption for caption in captions)
     assert "its picture is not in this folder" in texts(app.caption)
 
 

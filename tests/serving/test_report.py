@@ -111,7 +111,7 @@ def check_self_contained(text: str) -> Reader:
 def test_a_case_has_all_that_was_found(registry: Registry) -> None:
     similar = [
         SimilarLesion("ISIC_0000001", "mel", 0.834, 55.0, "male", "back"),
-        SimilarLesion("ISIC_2", "nv", 0.5),
+        SimilarLesion("ISIC_2", "nv", 0.9987),
     ]
     found = check_self_contained(
         case_report(
@@ -126,7 +126,7 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
         "The picture is dark.", "worse than every picture that the models were checked on",
         "50% of the limit. That does not rule out a photograph by a bare camera",
         "at or above the operating point of 0.400", "91.7% (95% interval 88.5 to 94.7)",
-        "Student", "Mine <i>", "Suspicious: have it looked at.", "ISIC_0000001", "0.83",
+        "Student", "Mine <i>", "Suspicious: have it looked at.", "ISIC_0000001", "0.83", "> 0.99",
         "55", "male", "back",
         "not known", "abc123", manifest.files["student.tflite"].sha256, manifest.files["gate.npz"].sha256, "1.500",
         "The two models do not agree",

@@ -62,6 +62,13 @@ def test_the_order_is_that_of_the_cosine(index, embeddings):
     np.testing.assert_allclose([lesion.similarity for lesion in found], expected, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("similarity", "said"), [(0.834, "0.83"), (0.99, "0.99"), (0.9998, "> 0.99"), (1, "> 0.99")]
+)
+def test_another_lesion_is_never_said_to_be_the_same_picture(similarity, said):
+    assert SimilarLesion("ISIC_0000000", "nv", similarity).similarity_in_words == said
+
+
 def test_an_embedding_without_direction_finds_nothing(index):
     assert index.nearest(np.zeros(32)) == ()
     assert index.nearest(np.full(32, np.nan)) == ()
