@@ -10,6 +10,7 @@ from core.lesions import BY_CODE, LESIONS
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION
 from core.serving.panel import Reading, choose_models
 from core.serving.quality import WORSE
+from core.serving.registry import ModelState
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import UNRELIABLE, accepted_sentence, as_sentence, say
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
@@ -23,8 +24,7 @@ def choose() -> tuple[tuple[str, ...], int]:
     states = {state.name: state for state in _shared.registry().states()}
     usable = [name for name, state in states.items() if state.usable]
     if not usable:
-        st.error("**There is no model that can be used.** These commands make them:")
-        st.table([{"model": s.title, "made by": s.command, "state": s.reason} for s in states.values()])
+        show_no_models(list(states.values()))
         st.stop()
     with st.popover("Models", icon=":material/model_training:"):
         chosen = _links.multiselect(
@@ -37,11 +37,22 @@ def choose() -> tuple[tuple[str, ...], int]:
         for state in states.values():
             if not state.usable:
                 what = "not here" if state.absent else "refused"
-                st.caption(f"{_shared.title(state.name)} is {what}: `{state.command}` makes one.")
+                remedy = f": `{state.command}` makes one." if state.command else "."
+                st.caption(f"{_shared.plain_text(_shared.title(state.name))} is {what}{remedy}")
                 if not state.absent:
                     st.text(state.reason)
         models = tuple(chosen) or choose_models(usable)
         return models, _turned.choose(models)
+
+
+def show_no_models(states: list[ModelState]) -> None:
+    """What there is in place of models: the commands that make them, or what is damaged and has to be restored."""
+    if any(state.command for state in states):
+        st.error("**There is no model that can be used.** These commands make them:")
+        st.table([{"model": s.title, "made by": s.command, "state": s.reason} for s in states])
+    else:
+        reason = _shared.plain_text(states[0].reason or "")
+        st.error(as_sentence(f"**There is no model that can be used**: {reason}"))
 
 
 def read_all(items: list[Item], models: tuple[str, ...], orientations: int) -> list[Reading]:

@@ -17,7 +17,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 
 from core import settings
-from core.artifacts import update_model
+from core.artifacts import ModelEntry, update_model
 from core.data.ham10000 import open_dataset
 from core.errors import UserError
 from core.lesions import BY_CODE, CODES, LESIONS
@@ -276,6 +276,25 @@ def test_without_models_the_page_says_which_commands_make_them(open_page, tmp_pa
     assert "no model that can be used" in texts(app.error)
     assert "python -m core distill --init imagenet" in list(app.table[0].value["made by"])
     assert not app.file_uploader
+
+
+def test_a_damaged_manifest_is_to_be_restored_and_no_command_is_promised(make_models, open_page) -> None:
+    (make_models(student=None) / "manifest.json").write_text("{")
+    app = open_page()
+    assert not app.exception
+    said = texts(app.error).replace("\\", "")
+    assert said.startswith("**There is no model that can be used**: ")
+    assert "found a damaged file" in said
+    assert said.endswith("restore it.")
+    assert not app.table
+
+
+def test_a_model_that_no_known_command_makes_is_named_without_one(make_models, open_page) -> None:
+    folder = make_models(student=None)
+    update_model(folder, "mine", ModelEntry("mine", "My *own*", "student"), {})
+    app = open_page()
+    assert "My \\*own\\* is refused." in texts(app.caption)
+    assert "None" not in texts(app.caption)
 
 
 def test_images_that_differ_in_a_few_rows_share_no_answer(page: AppTest, picture: Callable) -> None:
