@@ -12,6 +12,7 @@ from core.lesions import BY_CODE
 from core.serving.looked import look
 from core.serving.panel import Reading, fingerprint
 from core.serving.similar import COMMAND, MOST, SimilarLesion, SimilarUnavailable, describe, similar_to
+from core.serving.wording import as_sentence
 from pages import _data, _shared
 from pages._images import Item
 
@@ -24,7 +25,8 @@ def find(item: Item, reading: Reading) -> tuple[SimilarLesion, ...] | str:
     try:
         found = _find(item.sha256, models, fingerprint(_shared.registry()), item, reading)
     except SimilarUnavailable as error:
-        return f"The index of lesions cannot be used: {_shared.plain_text(str(error))} `{COMMAND}` makes it."
+        said = as_sentence(f"The index of lesions cannot be used: {_shared.plain_text(str(error))}")
+        return f"{said} `{COMMAND}` makes it."
     if found is None:
         return f"Similar lesions need an index of those that the model learned from: `{COMMAND}` makes it."
     dataset = _data.dataset()

@@ -518,7 +518,8 @@ def test_an_unusable_index_is_named(page: AppTest, picture: Callable, monkeypatc
 
     monkeypatch.setattr("pages._similar.similar_to", refuse)
     upload(page, ("mine.png", picture("mel")))
-    assert "The index of lesions cannot be used: expected the lesions" in texts(page.caption)
+    said = "The index of lesions cannot be used: expected the lesions as student sees them. `python -m core gate fit`"
+    assert said in texts(page.caption)
 
 
 def downloads(app: AppTest) -> list[str]:
