@@ -229,7 +229,7 @@ def read_index(folder: Path) -> dict[str, str]:
         )
     # A killed run may have torn the last line; a name with a folder in it was not written by this command.
     whole = [line for line in lines[1:] if len(line) == 2 and line[1].endswith(".png")]
-    return {restore(image): name for image, name in whole if Path(name).name == name}
+    return {restore(image): restore(name) for image, name in whole if Path(name).name == name}
 
 
 def rows(

@@ -407,6 +407,17 @@ def test_explain_resumed_keeps_the_overlays_there_were(folder, tmp_path, capsys)
     assert index[str(folder / "part_0/lesion_0.png")] == "lesion_0.png"
 
 
+def test_an_overlay_whose_name_the_index_quotes_is_known_again(folder, tmp_path):
+    """A cell that begins with a dash could be run as a formula, so that the table holds it behind an apostrophe."""
+    out, maps, dashed = tmp_path / "out.csv", tmp_path / "maps", folder / "-1.png"
+    dashed.write_bytes((folder / "part_0/lesion_0.png").read_bytes())
+    command = ["--output", str(out), "--explain", str(maps)]
+    for more in ([], [], [str(folder / "part_0"), "--resume"]):
+        assert main(["predict", str(dashed), *more, *command]) == 0
+        assert len(list(maps.glob("-1*.png"))) == 1
+        assert {row["image"]: row["file"] for row in read(maps / "overlays.csv")}[str(dashed)] == "'-1.png"
+
+
 @pytest.mark.parametrize("more", [["--resume"], []])
 def test_overlays_that_a_killed_run_did_not_index_are_drawn_anew(folder, tmp_path, more):
     out, maps = tmp_path / "out.csv", tmp_path / "maps"
