@@ -451,6 +451,13 @@ def test_limits_of_size(size, code):
         assert f"{size[0]:,} x {size[1]:,}" in reason
 
 
+@pytest.mark.parametrize(("rows", "said"), [(4883, "which is a little more."), (4890, "which is 40.1.")])
+def test_what_has_too_many_pixels_is_not_said_to_have_as_many_as_it_may(rows, said):
+    reason = refuse(png(struct.pack(">IIBBBBB", 8192, rows, 8, 2, 0, 0, 0), b""), "too_many_pixels").reason
+    assert "Expected at most 40 megapixels;" in reason
+    assert said in reason
+
+
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [

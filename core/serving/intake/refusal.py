@@ -56,12 +56,17 @@ def damaged(kind: str) -> Refused:
 
 def too_large(size: int) -> Refused:
     """A file of more bytes than an upload may have."""
-    limit, came = (f"{value / 2**20:.1f}".removesuffix(".0") for value in (settings.MAX_UPLOAD_BYTES, size))
-    found = "a little more" if came == limit else f"{came} MB"
+    limit, came = _beyond(settings.MAX_UPLOAD_BYTES / 2**20, size / 2**20, " MB")
     return Refused(
         "too_large",
-        f"Expected a file of at most {limit} MB; this one has {found}. Please export the picture smaller.",
+        f"Expected a file of at most {limit} MB; this one has {came}. Please export the picture smaller.",
     )
+
+
+def _beyond(limit: float, came: float, unit: str = "") -> tuple[str, str]:
+    """A limit and what lies beyond it, in tenths; not twice the same number."""
+    allowed, found = (f"{value:.1f}".removesuffix(".0") for value in (limit, came))
+    return allowed, "a little more" if found == allowed else f"{found}{unit}"
 
 
 def unsupported(what: str, instead: str = "Please export it as an ordinary JPEG or PNG.") -> Refused:
@@ -88,10 +93,10 @@ def check_size(width: int, height: int, kind: str) -> None:
             f"Expected at most {settings.MAX_SIDE:,} pixels a side; {came}. Please export it smaller.",
         )
     if width * height > settings.MAX_PIXELS:
+        limit, found = _beyond(settings.MAX_PIXELS / 1e6, width * height / 1e6)
         raise Refused(
             "too_many_pixels",
-            f"Expected at most {settings.MAX_PIXELS / 1e6:g} megapixels; {came}, which is "
-            f"{width * height / 1e6:.1f}. Please export it smaller.",
+            f"Expected at most {limit} megapixels; {came}, which is {found}. Please export it smaller.",
         )
     if min(width, height) < settings.MIN_SIDE:
         raise Refused(
