@@ -14,7 +14,7 @@ from core.serving.registry import ModelState
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import UNRELIABLE, accepted_sentence, as_sentence, say
 from pages import _data, _links, _memory, _research, _shared, _similar, _turned
-from pages._images import CAMERA, SOURCES, UPLOAD, Item, gather
+from pages._images import SAMPLE, SOURCES, Item, gather
 from pages._many import pick
 from pages._maps import show_maps
 
@@ -178,7 +178,7 @@ def main() -> None:
         "What a file says about patient, place or camera is never read out."
     )
     own = {(item.name, item.sha256) for item in items if item.notice is None}
-    _memory.forget_removed(own, source if source in (UPLOAD, CAMERA) else "")
+    _memory.forget_removed(own, source if source != SAMPLE else "")
     if not items:
         show_classes()
         _data.get_ready(models)

@@ -692,6 +692,20 @@ def test_uploaded_files_go_with_the_field_that_took_them(
     assert len(gone) == 1
 
 
+def test_what_was_pasted_and_never_sent_goes_with_its_field(make_models, open_page, monkeypatch) -> None:
+    make_models(student=None)
+    app = open_page(source="Paste")
+    gone = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_session_files", lambda self, session: gone.append(session)
+    )
+    app.run()
+    assert not gone
+    app.segmented_control(key="source").set_value("Sample").run()
+    assert not app.exception
+    assert len(gone) == 1
+
+
 def test_what_was_made_of_pasted_images_is_forgotten_with_them(
     make_models, open_page, picture: Callable
 ) -> None:
