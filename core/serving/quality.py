@@ -116,8 +116,8 @@ CHECKS = (
 
 
 WORSE = (
-    "In this it is worse than every picture that the models were checked on, and in such pictures malignant lesions "
-    "can look harmless."
+    "In this it is worse than every picture by which the models were chosen and calibrated, and in such pictures "
+    "malignant lesions can look harmless."
 )
 """Behind the advice on a poor picture, whose last sentence is the one that it is true of."""
 

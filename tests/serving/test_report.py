@@ -123,7 +123,7 @@ def test_a_case_has_all_that_was_found(registry: Registry) -> None:
     for wanted in (
         "Not a medical device", "2030-01-02",
         f"Poor picture; leading: Melanoma, {percent(diagnosis('student').confidence)}",
-        "The picture is dark.", "worse than every picture that the models were checked on",
+        "The picture is dark.", "worse than every picture by which the models were chosen and calibrated",
         "50% of the limit. That does not rule out a photograph by a bare camera",
         "at or above the operating point of 0.400", "91.7% (95% interval 88.5 to 94.7)",
         "Student", "Mine <i>", "Suspicious: have it looked at.", "ISIC_0000001", "0.83", "> 0.99",
