@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
@@ -166,6 +167,12 @@ def test_tiff_compressions(compression, big):
     assert np.abs(upload.pixels.astype(int) - np.asarray(photo())).mean() < (
         3 if compression == "jpeg" else 1e-9
     )
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+def test_a_sound_tiff_of_colours_that_are_not_read_is_not_called_damaged(kind):
+    _, data = cv2.imencode(".tiff", np.asarray(photo()).astype(kind))
+    assert "stored in a way that is not read" in refuse(data.tobytes(), "unsupported").reason
 
 
 @pytest.mark.parametrize("compression", ["group4", "lzma", "zstd"])

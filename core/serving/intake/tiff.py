@@ -15,6 +15,8 @@ from __future__ import annotations
 import math
 import struct
 
+from PIL import UnidentifiedImageError
+
 from core import settings
 from core.serving.intake import ifd, jpeg
 from core.serving.intake.raster import DEEP_GREY, Raster, decode
@@ -71,7 +73,13 @@ def read(data: bytes) -> Raster:
     for tag, entry in kept.items():
         if entry.offset + entry.size > len(data) or entry.count > MAX_VALUES.get(tag, 16):
             raise damaged(KIND)
-    image = decode(_with_one_directory(data, directory, kept), KIND, (width, height), KIND)
+    try:
+        image = decode(_with_one_directory(data, directory, kept), KIND, (width, height), KIND)
+    except (
+        UnidentifiedImageError
+    ) as error:  # Pillow knows no mode for bits, samples and colours such as these
+        what = "The colours in this TIFF are stored in a way that is not read"
+        raise unsupported(what, _EXPORT) from error
     orientation = directory.number(data, ifd.ORIENTATION, 1)
     held = directory.entries.get(_ICC)
     profile = data[held.offset : held.offset + held.size] if held else None
