@@ -6,7 +6,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -62,8 +62,9 @@ class RowWriter:
             wanted: images that the table shall have in the end.
 
         Raises:
-            OutputError: another ending; what is there cannot be written, or is no such table; its rows are of another
-                model or made with something else, or it is unknown with what, and something that is wanted is lacking.
+            OutputError: another ending; what is there cannot be written, or is no such table; another process writes
+                it; its rows are of another model or made with something else, or it is unknown with what, and
+                something that is wanted is lacking.
         """
         check_ending(path)
         self.path = path
@@ -72,16 +73,21 @@ class RowWriter:
         self._parquet = path.suffix.lower() == ".parquet"
         self._rows = path.with_name(f"{path.name}.part") if self._parquet else path
         self._making = making_of(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not (resume and self._recover(model, made_with, wanted)):
-                for standing in {path, self._rows}:
-                    _check_own(standing)
-                self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
-            self._keep_making(made_with)
-            self._stream = self._rows.open("a", encoding="utf-8", newline="")
-        except OSError as error:
-            raise OutputError(f"{path}: expected to write there, found: {error.strerror or error}") from error
+        with ExitStack() as alone:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                alone.enter_context(_alone(path))
+                if not (resume and self._recover(model, made_with, wanted)):
+                    for standing in {path, self._rows}:
+                        _check_own(standing)
+                    self._rows.write_text(csv_line(COLUMNS), encoding="utf-8")
+                self._keep_making(made_with)
+                self._stream = self._rows.open("a", encoding="utf-8", newline="")
+            except OSError as error:
+                raise OutputError(
+                    f"{path}: expected to write there, found: {error.strerror or error}"
+                ) from error
+            self._alone = alone.pop_all()  # until the table is closed
 
     def write(self, row: Sequence[object]) -> None:
         """Append one row of `COLUMNS`; it is in the file when this returns."""
@@ -101,12 +107,14 @@ class RowWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        # What could not be written is still in the stream, so that closing it fails again, and would be told instead.
-        with suppress(OSError) if error else nullcontext():
-            self._stream.close()
-        if kind is None and self._parquet:
-            to_parquet(self._rows, self.path)
-            self._rows.unlink()
+        with self._alone:
+            # What could not be written is still in the stream, so that closing it fails again, and would be told
+            # instead.
+            with suppress(OSError) if error else nullcontext():
+                self._stream.close()
+            if kind is None and self._parquet:
+                to_parquet(self._rows, self.path)
+                self._rows.unlink()
 
     def _found_making(self) -> str:
         """What the rows that are there were made with; empty where it is unknown."""
@@ -182,9 +190,32 @@ def check_ending(path: Path) -> None:
 
 
 def own_files(path: Path) -> list[Path]:
-    """The table, every file that stands for it while it is written, and what says how it was made."""
+    """The table, every file that stands for it while it is written, its lock, and what says how it was made."""
     standing_in = [path.with_name(path.name + end) for end in ("", ".kept", ".part", ".part.kept", ".new")]
-    return [*standing_in, making_of(path)]
+    return [*standing_in, _lock_of(path), making_of(path)]
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from a table, whose rows would come to lie among ours; the lock of a killed one is free."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(_lock_of(path))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputError(
+            f"{path}: expected no other process to write there, found one; wait for it, or choose another output"
+        ) from error
+    try:
+        yield
+    finally:
+        _lock_of(path).unlink(missing_ok=True)
+        lock.release()
 
 
 def is_table(path: Path) -> bool:

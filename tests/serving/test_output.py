@@ -209,6 +209,20 @@ def test_a_place_that_cannot_be_written(tmp_path):
         RowWriter(tmp_path / "t.csv", "student")
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_two_at_once_do_not_write_one_table(tmp_path, name):
+    """Rows of both would stand in it, and each would be told that all of its own do."""
+    path = tmp_path / name
+    with RowWriter(path, "student") as writer:
+        for resume in (False, True):
+            with pytest.raises(OutputError, match="expected no other process to write there, found one"):
+                RowWriter(path, "student", resume=resume)
+        writer.write(row("a.jpg"))
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    with RowWriter(path, "student", resume=True) as writer:
+        assert writer.done == {"a.jpg"}
+
+
 def test_rows_of_two_makings_never_mix(tmp_path):
     path = tmp_path / "t.csv"
     with suppress(Killed), RowWriter(path, "student", "file a") as writer:
