@@ -185,7 +185,7 @@ def check_ending(path: Path) -> None:
         OutputError: it does not end with one of `ENDINGS`.
     """
     if path.suffix.lower() not in ENDINGS:
-        found = path if path.name else f"no file name in '{path}'"
+        found = f"no file name in '{path}'" if path.name.lower() in ("", *ENDINGS) else path
         raise OutputError(f"expected an output ending with {' or '.join(ENDINGS)}, found {found}")
 
 

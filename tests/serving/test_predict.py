@@ -164,6 +164,10 @@ def test_original_and_224_copy_agree(make_artifacts, images, tmp_path):
             ["images", "--output", ""],
             r"error: expected an output ending with \.csv or \.parquet, found no file name in '\.'",
         ),
+        (
+            ["images", "--output", "maps/.csv"],
+            r"error: expected an output ending with \.csv or \.parquet, found no file name in 'maps/\.csv'",
+        ),
         (["images", "", "--output", "o.csv"], "error: expected an image or a folder, found an empty path"),
         (["images", "--workers", "-1", "--output", "o.csv"], "error: expected 1 to 256 workers, found -1"),
     ],
