@@ -75,9 +75,8 @@ def read(data: bytes) -> Raster:
             raise damaged(KIND)
     try:
         image = decode(_with_one_directory(data, directory, kept), KIND, (width, height), KIND)
-    except (
-        UnidentifiedImageError
-    ) as error:  # Pillow knows no mode for bits, samples and colours such as these
+    except UnidentifiedImageError as error:
+        # Pillow knows no mode for bits, samples and colours such as these.
         what = "The colours in this TIFF are stored in a way that is not read"
         raise unsupported(what, _EXPORT) from error
     orientation = directory.number(data, ifd.ORIENTATION, 1)
