@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from core.compression.eight_bits import equalise_head
+from core.compression.equalise import equalise
 
 OUTPUT_LAYERS = {"embedding": "pool", "logits": "logits"}
 """Outputs of an explaining graph that are named otherwise than the layers that make them."""
@@ -60,14 +60,14 @@ def layer_errors(
         graph: the explaining graph that was converted.
         path: the int8 file.
         images: (N, 224, 224, 3) uint8 to compare on.
-        calibration: that it was calibrated with: the conversion scales the hidden units by them, and so does this.
+        calibration: that it was calibrated with: the conversion scales channels by them, and so does this.
 
     Returns:
         One row for each layer whose output the file holds, in the graph's order.
     """
     reference = keras.models.clone_model(graph)
     reference.set_weights(graph.get_weights())
-    equalise_head(reference, calibration)
+    equalise(reference, calibration)
     interpreter = Interpreter(
         model_content=path.read_bytes(),
         experimental_preserve_all_tensors=True,

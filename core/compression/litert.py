@@ -21,8 +21,8 @@ Kinds:
 - `int8`: weights and activations in int8, activations in the ranges that the representative images take: a quarter
   of the size and half the time. The maps and the embedding are int8 inside as well, each in a range of its own.
 
-For `int8`, and for `dynamic` where representative images are given, the network is first made ready for eight bits
-(`core.compression.eight_bits`).
+For `int8`, and for `dynamic` and `float16` where representative images are given, the network is first made ready
+(`core.compression.eight_bits`, `core.compression.half`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from core.artifacts import write_atomically
 from core.compression.eight_bits import prepare_weights, prepare_whole
+from core.compression.half import prepare_half
 
 KINDS = ("float32", "float16", "dynamic", "int8")
 SIGNATURE = "serving_default"
@@ -58,8 +59,8 @@ def convert(
             RGB 0..255 to logits or to a dict of outputs.
         path: the file, replaced as a whole.
         kind: one of `KINDS`.
-        representative: (N, 224, 224, 3) uint8, needed for `int8`, of use for `dynamic`: images of all classes that the
-            network was trained on, never of the test part. Some hundred are enough.
+        representative: (N, 224, 224, 3) uint8, needed for `int8`, of use for `dynamic` and `float16`: images of all
+            classes that the network was trained on, never of the test part. Some hundred are enough.
 
     Returns:
         `path`.
@@ -70,6 +71,8 @@ def convert(
     _check(model, kind, representative)
     if kind == "int8" and representative is not None:
         model, representative = prepare_whole(model, representative)
+    elif kind == "float16" and representative is not None:
+        model = prepare_half(model, representative)
     elif kind == "dynamic" and representative is not None:
         model = prepare_weights(model, representative, smallest=_SMALLEST_DYNAMIC)
     with tempfile.TemporaryDirectory() as folder:
