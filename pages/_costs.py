@@ -56,7 +56,7 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
             reference=(line[0], f"majority line {percent(line[0])}") if line else None,
         ),
         key="tradeoff",
-        alt="; ".join(f"{b.title}: {written(name, _gain(b))[0]} at {b.cost:.3g}" for b in found),
+        alt="; ".join(f"{b.title}: {written(name, _gain(b))[0]} at {b.cost_text}" for b in found),
         reading="Better is up and to the left; the area of a bubble is its file's size. No other model chosen "
         f"above has both a higher {title[0].lower()}{title[1:]} and {cheaper} than one on the dotted Pareto front."
         + (f" Hollow: {REPORTED_NOTE}." if any(bubble.reported for bubble in found) else ""),

@@ -23,8 +23,8 @@ COLUMNS = {
     "lesion_id": "Lesion",
     "true": "True",
     "named": "Named",
-    "confidence": st.column_config.ProgressColumn("Confidence", **_shared.PERCENT),
-    "p_true": st.column_config.ProgressColumn("Of the true class", **_shared.PERCENT),
+    "confidence": st.column_config.ProgressColumn("Confidence", **_shared.PROBABILITY),
+    "p_true": st.column_config.ProgressColumn("Of the true class", **_shared.PROBABILITY),
     "malignancy": st.column_config.ProgressColumn("Malignancy score", **_shared.SCORE),
     "age": st.column_config.NumberColumn("Age", format="%.0f"),
     "sex": "Sex",
@@ -56,7 +56,7 @@ def show(model: Contestant, table: pd.DataFrame, key: str) -> None:
         table: the surest answer first.
         key: of the widgets.
     """
-    shown = _shared.in_percent(table, ["confidence", "p_true"])
+    shown = _shared.probabilities(table, ["confidence", "p_true"])
     if "dx_type" in shown:  # the download keeps HAM10000's codes
         shown["dx_type"] = [in_words("dx_type", code) for code in shown["dx_type"]]
     st.dataframe(

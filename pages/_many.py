@@ -13,9 +13,6 @@ from pages._images import Item
 
 COLUMNS = ["picture", "image", "suspicious", "diagnosis", "confidence", "malignancy", "verdict", "reason"]
 
-SUREST = 99.9
-"""Per cent. A bar's figure would be rounded to a certainty beyond; see `core.numbers.percent`."""
-
 ROW_HEIGHT, HEADER_HEIGHT, ROWS_SHOWN = 56, 40, 12
 """In pixels, of a row with its picture and of the table's head; more rows than these are scrolled."""
 
@@ -29,9 +26,8 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
     table["suspicious"] = table["suspicious"].where(table["diagnosis"].notna(), "not judged")
     table.insert(0, "picture", [thumbnail(reading.display) for reading in readings])
     worst = readings.index(most_suspicious_first(readings)[0])
-    shown = _shared.in_percent(table, ["confidence"])
     event = st.dataframe(
-        shown.assign(confidence=shown["confidence"].clip(upper=SUREST)),
+        _shared.probabilities(table, ["confidence"]),
         hide_index=True,
         column_order=COLUMNS,
         column_config={
@@ -39,9 +35,7 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
             "image": st.column_config.TextColumn("Image", width=150),
             "verdict": st.column_config.TextColumn("Verdict", width=150),
             "diagnosis": st.column_config.TextColumn("Diagnosis", width=170),
-            "confidence": st.column_config.ProgressColumn(
-                "Confidence", width=130, help=f"{SUREST}% stands for more, too.", **_shared.PERCENT
-            ),
+            "confidence": st.column_config.ProgressColumn("Confidence", width=130, **_shared.PROBABILITY),
             "malignancy": st.column_config.ProgressColumn("Malignancy score", width=130, **_shared.SCORE),
             "suspicious": st.column_config.TextColumn("Suspicious", width=90),
             "reason": st.column_config.TextColumn("Reason", width=360),

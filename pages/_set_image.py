@@ -28,7 +28,7 @@ ASKED = "asked-of"
 ANSWERS = {
     "model": "Model",
     "diagnosis": "Names it",
-    "confidence": st.column_config.ProgressColumn("Confidence", **_shared.PERCENT),
+    "confidence": st.column_config.ProgressColumn("Confidence", **_shared.PROBABILITY),
     "malignancy": st.column_config.ProgressColumn("Malignancy score", **_shared.SCORE),
     "right": "Right",
 }
@@ -181,7 +181,7 @@ def show_table(answers: Sequence[tuple[str, str, np.ndarray]], true: str | None,
     table = answer_table([(title, shares) for _, title, shares in answers], true)
     order = [name for name in ANSWERS if name != "right" or true is not None]
     st.dataframe(
-        _shared.in_percent(table, ["confidence"]), hide_index=True, column_config=ANSWERS, column_order=order,
+        _shared.probabilities(table, ["confidence"]), hide_index=True, column_config=ANSWERS, column_order=order,
         key=f"answers-{image_id}", placeholder="", height="content", alt=f"What {len(table)} models say of {image_id}",
     )  # fmt: skip
     _shared.download(table, f"answers-{image_id[:40]}.csv")

@@ -103,6 +103,19 @@ def in_percent(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     return table.assign(**(table[names].astype(float) * 100))
 
 
+LEAST_SURE, SUREST = 0.1, 99.9
+"""Per cent. What lies beyond would be rounded to a certainty; see `core.numbers.percent`."""
+PROBABILITY = PERCENT | {"help": f"{SUREST}% stands for more, too, and {LEAST_SURE}% for less."}
+"""Of a column with bars that `probabilities` made."""
+
+
+def probabilities(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """As `in_percent`, for probabilities, none of which is written as a certainty."""
+    names = list(columns)
+    shown = in_percent(table, names)
+    return shown.assign(**shown[names].clip(LEAST_SURE, SUREST))
+
+
 def ranges(table: pd.DataFrame, name: str) -> list[str | None]:
     """The intervals of a table's figure, per cent, in words; None where it is undefined."""
     ends = table[[f"{name}_low", f"{name}_high"]].to_numpy(float)

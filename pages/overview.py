@@ -131,7 +131,7 @@ def show_tradeoff(models: list[Contestant]) -> None:
             ink=_shared.ink(),
         ),
         key="overview-tradeoff",
-        alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost:.3g}" for b in found),
+        alt="; ".join(f"{b.title}: accuracy {b.gain:.1%} at {b.cost_text}" for b in found),
         reading="Better is up and to the left; the area of a bubble is the size of its file as it is shipped, in the "
         "format that the table names. Whiskers are 95% intervals. No other model measured here is both more accurate "
         f"and {'smaller' if axis == SIZE else 'faster'} than one on the dotted front."

@@ -24,8 +24,14 @@ def read_history(manifest: Manifest, name: str) -> pd.DataFrame:
         ArtifactError: the model or its file is missing or damaged.
         HistoryError: it has no history, or one without the columns that a curve needs.
     """
-    path = manifest.model(name).files.get("history")
+    entry = manifest.model(name)
+    path = entry.files.get("history")
     if path is None:
+        if entry.parent:
+            raise HistoryError(
+                f"expected a training history of {name}, found none: it is a conversion of {entry.parent}, whose "
+                "training is shown under its own name"
+            )
         raise HistoryError(f"expected a training history of {name}, found none; training writes it")
     try:
         frame = pd.read_csv(io.BytesIO(manifest.read(path)))

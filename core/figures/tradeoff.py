@@ -38,6 +38,7 @@ class Bubble:
         front: whether no other is better in one and as good in the other.
         reported: hollow, because the figure is not ours.
         note: more for the hover.
+        unit: of the cost.
     """
 
     model: str
@@ -50,6 +51,16 @@ class Bubble:
     front: bool = False
     reported: bool = False
     note: str = ""
+    unit: str = ""
+
+    @property
+    def cost_text(self) -> str:
+        """The cost with its unit: `4.08 MB`."""
+        return f"{self.cost:.3g} {self.unit}".rstrip()
+
+
+UNITS = {"megabytes": "MB", "milliseconds": "ms"}
+"""Of what is paid for a model, by attribute of a contestant."""
 
 
 def bubbles_of(
@@ -73,7 +84,7 @@ def bubbles_of(
     found = [
         Bubble(
             model.name, model.title, price, gain.value, gain.low, gain.high, area=model.megabytes, front=bool(best),
-            note=f"{model.megabytes:.1f} MB" if model.megabytes else "",
+            note=f"{model.megabytes:.1f} MB" if model.megabytes and cost != "megabytes" else "", unit=UNITS[cost],
         )
         for (model, price, gain), best in zip(known, front, strict=True)
     ]  # fmt: skip
@@ -82,7 +93,7 @@ def bubbles_of(
         found += [
             Bubble(
                 row.counterpart, f"{row.title}, {MARK}", row.megabytes, row.accuracy, unknown, unknown,
-                area=row.megabytes, reported=True, note=REPORTED_NOTE,
+                area=row.megabytes, reported=True, note=REPORTED_NOTE, unit=UNITS[cost],
             )
             for row in RESULTS
         ]  # fmt: skip
@@ -169,6 +180,7 @@ def _trace(bubble: Bubble, largest: float, digits: str) -> go.Scatter:
         symbol = hollow(symbol)
     share = (bubble.area or 0.0) / largest
     known = np.isfinite([bubble.low, bubble.high]).all()
+    note = f"<br>{bubble.note}" if bubble.note else ""
     interval = f" [{bubble.low:{digits}}, {bubble.high:{digits}}]" if known else ""
     return go.Scatter(
         x=[bubble.cost],
@@ -194,5 +206,5 @@ def _trace(bubble: Bubble, largest: float, digits: str) -> go.Scatter:
         }
         if known
         else None,
-        hovertemplate=f"%{{y:{digits}}}{interval} at %{{x:.3g}}<br>{bubble.note}<extra>{bubble.title}</extra>",
+        hovertemplate=f"%{{y:{digits}}}{interval} at {bubble.cost_text}{note}<extra>{bubble.title}</extra>",
     )

@@ -103,7 +103,9 @@ def _grad_cam_plus_plus(model: keras.Model, batch: np.ndarray, class_index: int)
 
 
 def _score_cam(model: keras.Model, batch: np.ndarray, class_index: int) -> np.ndarray:
-    # Every channel would cost a forward pass; those that vary most carry the map (Faster Score-CAM).
+    # Every channel would cost a forward pass; those that vary most carry the map (Faster Score-CAM). It asks Keras for
+    # predictions, which would draw a progress bar into the server's log.
+    keras.config.disable_interactive_logging()
     return Scorecam(model)(_score(class_index), batch, **_layer(model), max_N=SCORE_CAM_CHANNELS)
 
 

@@ -266,6 +266,17 @@ def test_a_history_is_read_in_order(folder: Path) -> None:
     assert read_history(manifest, "student")["epoch"].tolist() == [1, 2]
 
 
+def test_who_asks_for_a_conversions_history_is_told_whose_training_there_is(folder: Path) -> None:
+    manifest = update_model(
+        folder,
+        "student-int8",
+        {"title": "S", "role": "variant", "parent": "student", "network": "mobilenetv2"},
+        {},
+    )
+    with pytest.raises(HistoryError, match="found none: it is a conversion of student"):
+        read_history(manifest, "student-int8")
+
+
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", '"'])
 def test_a_history_that_cannot_be_drawn_is_an_error(folder: Path, text: str) -> None:
     (folder / "h.csv").write_text(text)

@@ -112,6 +112,16 @@ def test_bubbles_are_the_models_whose_size_and_figure_are_known() -> None:
     assert [b.cost for b in found if b.reported] == [row.megabytes for row in RESULTS]
 
 
+def test_hovering_names_the_unit_of_a_cost_once() -> None:
+    (size, *_), (time, *_) = (
+        tradeoff([b for b in bubbles_of(MODELS, cost) if b.model == "student"][:1], cost="", gain="").data
+        for cost in ("megabytes", "milliseconds")
+    )
+    assert size.hovertemplate.count(" MB") == 1
+    assert " at 5 ms<br>" in time.hovertemplate
+    assert time.hovertemplate.count(" MB") == 1
+
+
 def test_the_report_has_no_latency_of_one_image() -> None:
     assert [b.cost for b in bubbles_of(MODELS, "milliseconds")] == [5.0, 60.0]
     assert not any(b.reported for b in bubbles_of(MODELS, "megabytes", "balanced_accuracy"))

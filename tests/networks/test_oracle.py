@@ -1,5 +1,6 @@
 """The research explanations: each gives a map of the image's size, the right one, and the same one twice."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.ndimage import zoom
@@ -34,6 +35,13 @@ def test_every_method_gives_a_map_of_the_image(model, image, strongest, method):
     assert shown.min() >= 0
     assert 0.9 < shown.max() <= 1
     np.testing.assert_array_equal(shown, oracle.explain(model, image, strongest[1], method))
+
+
+def test_nothing_is_printed_into_the_servers_log(model, image, strongest, capfd):
+    keras.config.enable_interactive_logging()
+    for method in oracle.METHODS:
+        oracle.explain(model, image, strongest[1], method)
+    assert "step" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize("method", oracle.METHODS)

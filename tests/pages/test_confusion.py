@@ -17,7 +17,7 @@ from core.data.ham10000 import open_dataset
 from core.data.splits import assign
 from core.evaluation.predictions import Predictions
 from core.lesions import BY_CODE, CODES, INDEX, N_CLASSES
-from pages import _matrix
+from pages import _gallery, _matrix, _set_image, _shared
 
 TITLES = {"resnet50": "ResNet50", "student": "Student", "baseline": "Baseline"}
 
@@ -411,3 +411,17 @@ def test_whose_images_are_shown_stands_in_the_address(make, open_page, aspect: s
 def test_junk_in_the_address_is_ignored(make, open_page, query: dict[str, str]) -> None:
     make("student")
     sound(open_page("confusion", **query))
+
+
+def test_no_probability_in_a_table_is_a_certainty() -> None:
+    table = pd.DataFrame({"confidence": [1.0, 0.5, 1e-9, np.nan], "image": list("abcd")})
+    shown = _shared.probabilities(table, ["confidence"])
+    assert shown["confidence"].tolist()[:3] == [99.9, 50.0, 0.1]
+    assert np.isnan(shown["confidence"][3])
+    assert shown["image"].tolist() == list("abcd")
+    for column in (
+        _gallery.COLUMNS["confidence"],
+        _gallery.COLUMNS["p_true"],
+        _set_image.ANSWERS["confidence"],
+    ):
+        assert "99.9% stands for more" in column["help"]
