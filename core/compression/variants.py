@@ -156,7 +156,8 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     """Convert one model and enter it in the manifest.
 
     Raises:
-        UserError: int8 without images, or a model without weights.
+        UserError: int8 without images, a model without weights, or a file without images that would take the place
+            of one that was evaluated.
     """
     if images is None:
         check_calibrated(job)
@@ -167,6 +168,8 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     try:
         kind = _kind_before(manifest, job) if images is None else job.kind
         kind, measured = _convert(graph, new, kind, images)
+        if images is None:
+            _check_figures(manifest, job, new)
         errors = None
         if kind == "int8" and images is not None:
             errors = layer_errors(graph, new, *_layer_images(images))
@@ -176,6 +179,18 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     layers = None if errors is None else _write_layers(manifest, job, errors)
     _publish(manifest, job, kind, images, measured, layers)
     return Made(job, kind, path, path.stat().st_size, measured)
+
+
+def _check_figures(manifest: Manifest, job: Job, new: Path) -> None:
+    """Refuse what would drop figures that cannot be measured again here."""
+    entry = manifest.models.get(job.target)
+    if entry is None or not entry.figures or "litert" not in entry.files:
+        return
+    if manifest.files[entry.files["litert"]].sha256 != hashlib.sha256(new.read_bytes()).hexdigest():
+        raise UserError(
+            f"{job.target}: expected the file that was evaluated, found another one, made without HAM10000; "
+            "with it the figures would be lost; set DERMDISTILL_DATA"
+        )
 
 
 def _kind_before(manifest: Manifest, job: Job) -> str:

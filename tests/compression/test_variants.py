@@ -149,7 +149,7 @@ def test_another_file_of_a_kind_drops_what_was_measured(artifacts, network, imag
     assert load_manifest(artifacts).model("student-int8").temperature == 1.0
 
 
-def test_the_models_own_file_keeps_what_was_measured_until_it_changes(artifacts, network):
+def test_the_models_own_file_keeps_what_was_measured_until_it_changes(artifacts, network, images):
     job = Job("baseline", "float16", "baseline")
     make(load_manifest(artifacts), job, None)
     (artifacts / "baseline.parquet").write_bytes(b"logits")
@@ -158,25 +158,31 @@ def test_the_models_own_file_keeps_what_was_measured_until_it_changes(artifacts,
     make(load_manifest(artifacts), job, None)
     assert load_manifest(artifacts).model("baseline").temperature == 1.5
     assert "predictions" in load_manifest(artifacts).model("baseline").files
-    make(load_manifest(artifacts), Job("baseline", "float32", "baseline"), None)
+    before = (artifacts / "models/baseline.tflite").read_bytes()
+    with pytest.raises(UserError, match="baseline: expected the file that was evaluated, found another one"):
+        make(load_manifest(artifacts), Job("baseline", "float32", "baseline"), None)
+    assert (artifacts / "models/baseline.tflite").read_bytes() == before
+    assert [p.name for p in (artifacts / "models").iterdir()] == ["baseline.tflite"]
+    assert load_manifest(artifacts).model("baseline").temperature == 1.5
+    make(load_manifest(artifacts), Job("baseline", "float32", "baseline"), images)
     entry = load_manifest(artifacts).model("baseline")
     assert (entry.temperature, entry.figures, entry.role) == (1.0, {}, "baseline")
     assert sorted(entry.files) == ["litert", "weights"]
-    assert entry.provenance["compression"] == {"kind": "float32"}
+    assert entry.provenance["compression"]["kind"] == "float32"
 
 
 def test_the_same_file_made_again_without_images_keeps_its_agreement(artifacts, network, images):
-    job = Job("student", "float16", "student-fp16")
+    job = Job("student", "float32", "student")
 
     def made(images):
         make(load_manifest(artifacts), job, images)
-        return load_manifest(artifacts).models["student-fp16"].provenance["compression"]
+        return load_manifest(artifacts).models["student"].provenance["compression"]
 
     measured = made(images)
     assert measured["agreement_with_keras_on_validation"]["images"] == 8
     assert made(None) == measured
     network.get_layer("logits").bias.assign_add(np.ones(7, np.float32))
-    assert made(None) == {"kind": "float16"}
+    assert made(None) == {"kind": "float32"}
 
 
 @pytest.mark.parametrize(("least", "kind"), [(0.0, "dynamic"), (1.1, "float16")])
