@@ -28,6 +28,9 @@ from core.numbers import percent
 from pages import _data, _gallery, _links, _shared
 from pages._lab_temperature import temperature_slider
 
+ALIKE = 0.5
+"""Rank correlation from which two maps are said to tell the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
@@ -232,9 +235,14 @@ def _show_knowledge(chosen: Chosen) -> None:
         )  # fmt: skip
     alike = likeness(knowledge, matrix)
     if np.isfinite(alike):
+        told = (
+            "the soft labels tell the student which classes resemble each other, on every image, and not only where "
+            "the teacher errs"
+            if alike >= ALIKE
+            else "what the soft labels hold besides the truth is not what the teacher mistakes on these images"
+        )
         st.markdown(
-            f"Off the diagonal the two maps agree with a rank correlation of **{alike:.2f}**: the soft labels tell the "
-            "student which classes resemble each other, on every image, and not only where the teacher errs."
+            f"Off the diagonal the two maps agree with a rank correlation of **{alike:.2f}**: {told}."
         )
     _shared.download(_map_table(knowledge, row_shares(matrix)), f"dark-knowledge-{name}.csv")
 

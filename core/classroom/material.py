@@ -156,7 +156,10 @@ def _cached(identity: list, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
     arrays = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, **arrays)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)  # of a full disk, or a lesson that was stopped
     return arrays

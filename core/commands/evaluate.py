@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
+    from core.artifacts import load_manifest
+    from core.evaluation.origin import drawn_sentence
     from core.evaluation.refresh import refresh
     from core.files import check_json_target
     from core.settings import artifacts_dir
@@ -86,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print(report(refreshed))
+    if drawn := drawn_sentence(load_manifest(folder)):
+        print(f"\n{drawn}")
     if note:
         print(f"\nCohorts were not computed: {note}")
     if options.json:

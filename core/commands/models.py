@@ -64,6 +64,7 @@ def _headline(registry: Registry) -> str:
     from core.evaluation.contestants import contestant
     from core.evaluation.gain import gain_sentence, read_gain
     from core.evaluation.latency import read_benchmark
+    from core.evaluation.origin import drawn_sentence
     from core.evaluation.tables import markdown_table
     from core.serving.registry import KNOWN
 
@@ -79,7 +80,7 @@ def _headline(registry: Registry) -> str:
         members = ", ".join(KNOWN[name].title if name in KNOWN else name for name in ensemble.members)
         notes.append(f"The ensemble is the mean of {members}.")
     missed = [f"{bar.what} {bar.sides()}" for bar in read_bars(manifest) if bar.met is False]
-    paragraphs = [" ".join(notes), gain_sentence(read_gain(manifest))]
+    paragraphs = [drawn_sentence(manifest), " ".join(notes), gain_sentence(read_gain(manifest))]
     paragraphs.append(f"Of what was asked of the small files, missed: {'; '.join(missed)}." if missed else "")
     return "\n\n".join([table, *filter(None, paragraphs)])
 
@@ -97,6 +98,7 @@ def _facts(state: ModelState, registry: Registry) -> dict[str, Any]:
         "bytes": manifest.files[path].bytes if manifest and path else None,
         "sha256": manifest.files[path].sha256 if manifest and path else None,
         "split": entry.figures.get("split") if entry else None,
+        "data": entry.provenance.get("data") if entry else None,
         "accuracy": _figure(test, "accuracy"),
         "balanced_accuracy": _figure(test, "balanced_accuracy"),
         "usable": state.usable,
@@ -172,12 +174,14 @@ def _state(row: dict[str, Any]) -> str:
 
 
 def _remarks(rows: list[dict[str, Any]], registry: Registry) -> list[str]:
-    """Lines under the table: why models cannot be used and what makes them."""
+    """Lines under the table: which models are of drawn lesions, why some cannot be used, and what makes them."""
+    from core.evaluation.origin import drawn_sentence
     from core.manifest import MANIFEST
     from core.settings import artifacts_dir
 
     if registry.manifest is not None:
-        return [line for row in rows for line in _remark(row)]
+        drawn = drawn_sentence(registry.manifest)
+        return [*filter(None, [drawn]), *(line for row in rows for line in _remark(row))]
     reasons = list(dict.fromkeys(row["reason"] for row in rows))  # one file's, whatever the model
     if (artifacts_dir() / MANIFEST).exists():
         return reasons  # what is damaged need not be trained again

@@ -141,3 +141,11 @@ def is_of_photographs(manifest: Manifest, name: str) -> bool:
     entry = manifest.models.get(name)
     data = entry.provenance.get("data") if entry else None
     return bool(data) and data != SYNTHETIC_NOTE
+
+
+def drawn_sentence(manifest: Manifest) -> str:
+    """Which models are of drawn lesions, so that their figures are taken for nothing else; empty where none is."""
+    drawn = [
+        name for name, entry in manifest.models.items() if entry.provenance.get("data") == SYNTHETIC_NOTE
+    ]
+    return f"Made from and measured on {SYNTHETIC_NOTE}: {', '.join(drawn)}." if drawn else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from core.data.ham10000 import open_dataset
 from core.data.splits import assign
 from core.data.synthetic import make_dataset
 from core.errors import UserError
-from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE, check_origin, check_place
+from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE, check_origin, check_place, drawn_sentence
 from core.evaluation.predictions import Predictions
 from core.lesions import INDEX
 
@@ -135,3 +136,18 @@ def test_every_command_that_stores_refuses(
 def test_a_model_that_does_not_say_its_origin_is_measured_on_class_folders(manifest, class_folders) -> None:
     for name in ("drawn", "silent"):
         check_origin(manifest, name, open_dataset(class_folders))
+
+
+def test_tables_say_which_models_are_of_drawn_lesions(manifest, monkeypatch, capsys) -> None:
+    said = f"Made from and measured on {SYNTHETIC_NOTE}: drawn."
+    assert drawn_sentence(manifest) == said
+    assert drawn_sentence(dataclasses.replace(manifest, models={"real": manifest.models["real"]})) == ""
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
+    for arguments in (["models"], ["models", "--markdown"], ["evaluate"]):
+        main(arguments)
+        printed = capsys.readouterr()
+        assert said in printed.out + printed.err, arguments
+    main(["models", "--json"])
+    assert {row["name"]: row["data"] for row in json.loads(capsys.readouterr().out)}[
+        "drawn"
+    ] == SYNTHETIC_NOTE
