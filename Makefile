@@ -77,9 +77,12 @@ models: install ## Make every shipped model anew from HAM10000 (some twenty hour
 	$(CORE) distill --network resnet50 --name resnet50-fourth --no-publish --init $(RUNS)/resnet50-third/best.npz \
 		--init-note "this project's own" --teachers student,baseline --temperature 2 --alpha 0.5 --teacher-size 224
 	$(CORE) soup resnet50-fourth resnet50-third --name resnet50
+	$(CORE) statistics --model student --model baseline
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5
+	$(CORE) statistics --model student-pruned
+	$(CORE) compress --model student-pruned
 	$(CORE) evaluate
 	$(CORE) gate fit
 	$(CORE) gate report

@@ -148,5 +148,6 @@ PROVENANCE: dict[str, tuple[str, Callable[[Any], str]]] = {
     "training_seconds": ("training time of this run", _duration),
     "mean_of": ("mean of the weights of", _mean_of),
     "pruning": ("pruned of", _pruning),
+    "statistics": ("statistics of batch normalisation", str),
 }
 """Entries of the provenance that are said in words."""

@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.evaluation.origin import DATA_NOTE, ELSEWHERE, SYNTHETIC_NOTE, is_of_photographs
 from core.manifest import Manifest, ManifestMissing, ModelEntry
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
+from core.networks.weights import save_weights
 from core.settings import ROOT, artifacts_dir
 from core.training.checkpoint import CHECKPOINT
 from core.training.origins import counts
@@ -149,6 +150,30 @@ def publish(
     return manifest
 
 
+def replace_weights(folder: Path, name: str, network: keras.Model, provenance: Mapping[str, Any]) -> Manifest:
+    """Give a published model weights that were made of its own; its training stays what it was.
+
+    What was made from or measured on the older ones is dropped, as `publish` does.
+
+    Args:
+        folder: of the artifacts.
+        name: of the model.
+        network: with the new weights.
+        provenance: what to add to the model's.
+    """
+    manifest = load_manifest(folder)
+    entry = manifest.model(name)
+    save_weights(network, folder / entry.files["weights"], entry.network)
+    kept = ("weights", "history")
+    changes = {
+        "provenance": {key: value for key, value in entry.provenance.items() if key != "compression"} | provenance,
+        "figures": {}, "calibration": {}, "operating_point": None,
+    }  # fmt: skip
+    files: dict[str, str | None] = {key: None for key in entry.files if key not in kept}
+    manifest = update_model(folder, name, changes, {**files, "weights": entry.files["weights"]})
+    return _drop_what_follows(manifest, name, pruned=False)
+
+
 def _listed(artifacts: Path) -> Manifest | None:
     try:
         return load_manifest(artifacts)
@@ -165,10 +190,18 @@ def _weights_of(manifest: Manifest, entry: ModelEntry) -> str:
 _OF_VARIANTS = ("litert", "layers", "weights", "history")
 
 
-def _drop_what_follows(manifest: Manifest, name: str) -> Manifest:
-    """Variants of a model that was replaced have no file until they are made again, ensembles no figures."""
+def _drop_what_follows(manifest: Manifest, name: str, *, pruned: bool = True) -> Manifest:
+    """Variants of a model that was replaced have no file until they are made again, ensembles no figures.
+
+    Args:
+        manifest: with the new model.
+        name: the model's.
+        pruned: whether variants with weights of their own go, too.
+    """
     for other, entry in manifest.models.items():
         if entry.parent != name and name not in entry.members:
+            continue
+        if not pruned and entry.parent == name and "weights" in entry.files:
             continue
         # A variant with weights of its own was pruned from those that are gone, and no variant of the new ones.
         gone = ["predictions", *(_OF_VARIANTS if entry.parent == name else ())]

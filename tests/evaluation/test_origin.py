@@ -143,7 +143,9 @@ def test_tables_say_which_models_are_of_drawn_lesions(manifest, monkeypatch, cap
     assert drawn_sentence(manifest) == said
     assert drawn_sentence(dataclasses.replace(manifest, models={"real": manifest.models["real"]})) == ""
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
-    monkeypatch.setenv("DERMDISTILL_DATA", str(manifest.folder / "none"))  # else it asks the files, which are none
+    monkeypatch.setenv(
+        "DERMDISTILL_DATA", str(manifest.folder / "none")
+    )  # else it asks the files, which are none
     for arguments in (["models"], ["models", "--markdown"], ["evaluate"]):
         main(arguments)
         printed = capsys.readouterr()

@@ -18,6 +18,7 @@ from core.training.publish import (
     digest_of,
     note_start,
     publish,
+    replace_weights,
     role_of,
     title_of,
 )
@@ -257,3 +258,30 @@ def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     assert module.current_commit() == ""
     assert module.cpu_name()
+
+
+def test_new_weights_of_the_same_training_keep_it_and_drop_what_was_made_of_the_old(
+    artifacts, run, monkeypatch
+):
+    enter(run)
+    for name in ("student.tflite", "student-int8.tflite", "student-pruned.tflite", "student-pruned.npz"):
+        (artifacts / name).write_text(name)
+    measured = {"figures": {"test": {}}, "calibration": {"temperature": 1.7}}
+    update_model(artifacts, "student", measured, {"litert": "student.tflite"})
+    variant = {"title": "V", "role": "variant", "network": "mobilenetv2", "parent": "student", **measured}
+    update_model(artifacts, "student-int8", variant, {"litert": "student-int8.tflite"})
+    pruned = {"weights": "student-pruned.npz", "litert": "student-pruned.tflite"}
+    update_model(artifacts, "student-pruned", variant, pruned)
+    ensemble = {"title": "E", "role": "ensemble", "members": ["student"], **measured}
+    before = update_model(artifacts, "ensemble", ensemble, {}).models
+    monkeypatch.setattr(module, "save_weights", lambda network, path, name: path.write_text("new"))
+    manifest = replace_weights(artifacts, "student", None, {"statistics": "of images as they are"})
+    entry = manifest.model("student")
+    assert (entry.files, entry.figures, entry.temperature) == (
+        {"weights": "weights/student.npz", "history": "history/student.csv"}, {}, 1.0)  # fmt: skip
+    assert manifest.read("weights/student.npz") == b"new"
+    assert (entry.recipe, entry.commit) == (before["student"].recipe, before["student"].commit)
+    assert entry.provenance == {**before["student"].provenance, "statistics": "of images as they are"}
+    assert manifest.model("student-int8").files == {}
+    assert manifest.model("student-pruned") == before["student-pruned"]
+    assert manifest.model("ensemble").figures == {}
