@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
-    """`tiny_network`, `liven` and `images` of tests/networks/tiny_network.py: tests are no package."""
+    """`tiny_network`, `liven`, `coarsen` and `images` of tests/networks/tiny_network.py: tests are no package."""
     spec = importlib.util.spec_from_file_location(
         "tiny_network", Path(__file__).parents[1] / "networks" / "tiny_network.py"
     )

@@ -28,15 +28,6 @@ def round_network(model):
     kernel.assign(round_per_channel(array(kernel) * scale, -1) / scale)
 
 
-def coarsen(model):
-    """One outlier in each channel of the convolutions: a step so large that rounding hurts."""
-    for name in ("stem", "depthwise", "project"):
-        kernel = model.get_layer(name).kernel
-        values = array(kernel)
-        values[0, 0, 0] = values[0, 0, 0] + 25 * np.abs(values).max()
-        kernel.assign(values)
-
-
 def test_rounding_is_litert_own(tiny, tmp_path):
     """The weights in an int8 file are those that were chosen, for every kind of layer: the converter's own rounding, to
     the nearest step of each channel, finds them where they are."""
@@ -96,7 +87,7 @@ def test_the_mean_of_a_rounded_convolution_is_exact_on_flat_images(tiny, layer):
     """On images of one colour every input of the first layer is its mean, padding apart: there the correction is
     exact, and with it the account of how often a tap lies on the padding. Later layers see nearly flat inputs."""
     model = fixed_size(tiny.tiny_network(), 32)
-    coarsen(model)
+    tiny.coarsen(model)
     images = np.repeat(tiny.images(2, np.random.default_rng(1))[1:], 2, axis=0)
     pooled = keras.layers.GlobalAveragePooling2D()
     norm = model.get_layer(f"{layer}_bn")
@@ -120,7 +111,7 @@ def test_the_mean_of_a_rounded_convolution_is_exact_on_flat_images(tiny, layer):
 
 def test_absorbing_takes_the_shift_out_of_a_rounded_networks_answers(tiny):
     model = fixed_size(tiny.tiny_network(), 32)
-    coarsen(model)
+    tiny.coarsen(model)
     rng = np.random.default_rng(2)
     calibration, images = tiny.images(40, rng), tiny.images(40, rng)
     expected = answers(model, images)

@@ -130,18 +130,9 @@ def test_more_positions_than_are_taken_are_drawn_from_all_over_the_image(tiny, m
     assert 0 < np.abs(part - whole).max() < 0.2 * np.abs(whole).max()
 
 
-def coarsen(model):
-    """One outlier in each channel of the convolutions: a step so large that rounding hurts."""
-    for name in ("stem", "depthwise", "project"):
-        kernel = model.get_layer(name).kernel
-        values = array(kernel)
-        values[0, 0, 0] = values[0, 0, 0] + 25 * np.abs(values).max()
-        kernel.assign(values)
-
-
 def test_rounding_together_leaves_less_than_a_third_of_the_nearest_steps_error(tiny):
     model = network(tiny)
-    coarsen(model)
+    tiny.coarsen(model)
     rng = np.random.default_rng(3)
     calibration, images = tiny.images(40, rng), tiny.images(40, rng)
     expected = answers(model, images)

@@ -50,6 +50,15 @@ def liven(model: keras.Model, rng: np.random.Generator, size: int = 64) -> None:
         layer.momentum = momentum
 
 
+def coarsen(model: keras.Model) -> None:
+    """Put one outlier into each channel of the convolutions: a step so large that rounding to int8 hurts."""
+    for name in ("stem", "depthwise", "project"):
+        kernel = model.get_layer(name).kernel
+        values = np.array(keras.ops.convert_to_numpy(kernel))
+        values[0, 0, 0] += 25 * np.abs(values).max()
+        kernel.assign(values)
+
+
 def images(count: int, rng: np.random.Generator, size: int = 32) -> np.ndarray:
     """(count, size, size, 3) uint8: noise, flat colours, gradients, and dark discs on skin, in turn."""
     row, column = np.mgrid[:size, :size] / size
