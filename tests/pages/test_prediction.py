@@ -550,20 +550,26 @@ def test_the_research_drawer_is_closed_and_loads_nothing(page: AppTest, picture:
     }
 
 
-def test_the_open_research_drawer_computes_what_is_chosen(
-    make_models, open_page, picture: Callable, monkeypatch
-) -> None:
-    folder = make_models(student=None, baseline=None)
-    (folder / "student.npz").write_bytes(b"weights")
-    update_model(folder, "student", {}, {"weights": "student.npz"})
-    asked: list[str] = []
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """What the research drawer is asked to explain, `model class method`, with a stand-in that answers at once."""
+    found: list[str] = []
 
     def explain(sha256, model, weights, code, method, data) -> np.ndarray:
-        asked.append(f"{model} {code} {method}")
+        found.append(f"{model} {code} {method}")
         return np.ones((7, 7), np.float32)
 
     monkeypatch.setattr("pages._research._explain", explain)
     monkeypatch.setattr("pages._research._about", lambda method: "A method.")
+    return found
+
+
+def test_the_open_research_drawer_computes_what_is_chosen(
+    make_models, open_page, picture: Callable, asked
+) -> None:
+    folder = make_models(student=None, baseline=None)
+    (folder / "student.npz").write_bytes(b"weights")
+    update_model(folder, "student", {}, {"weights": "student.npz"})
     app = upload(open_page(), ("mine.png", picture("mel")))
     app.session_state["research"] = True
     app.run()
@@ -576,27 +582,19 @@ def test_the_open_research_drawer_computes_what_is_chosen(
 
 
 def test_a_network_leads_with_its_own_class_though_its_variant_leads(
-    make_models, open_page, picture: Callable, monkeypatch
+    make_models, open_page, picture: Callable, asked
 ) -> None:
     folder = make_models(**{"student": None, "student-int8": "other"})
     (folder / "student.npz").write_bytes(b"weights")
     update_model(folder, "student", {}, {"weights": "student.npz"})
     update_model(folder, "student-int8", {"parent": "student"})
-    asked: list[str] = []
-
-    def explain(sha256, model, weights, code, method, data) -> np.ndarray:
-        asked.append(f"{model} {code}")
-        return np.ones((7, 7), np.float32)
-
-    monkeypatch.setattr("pages._research._explain", explain)
-    monkeypatch.setattr("pages._research._about", lambda method: "A method.")
     for models, code in ((["student-int8", "student"], "mel"), (["student", "student-int8"], "mel"),
                          (["student-int8"], "nv")):  # fmt: skip
         app = upload(open_page(models=models), ("mine.png", picture("mel")))
         app.session_state["research"] = True
         app.run()
         assert not app.exception
-        assert asked[-1] == f"student {code}"
+        assert asked[-1] == f"student {code} grad-cam++"
 
 
 def test_the_research_drawer_without_weights_says_how_to_make_them(page: AppTest, picture: Callable) -> None:
