@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from core.settings import runs_dir
     from core.training import launch
     from core.training.recipes import Recipe
-    from core.training.soup import cook, keep_mean, validation_of
+    from core.training.soup import cook, keep_mean, settling, validation_of
     from core.training.trials import read_finished
 
     launch.check_name(options.name)
@@ -69,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
     keras.config.set_dtype_policy(recipe.precision)
     network = launch.build(recipe.network)
     validate = validation_of(network, launch.limited(data, options.limit))
-    ingredients, figures = cook(network, recipe.network, files, validate)
+    settle = settling(network, data, recipe)
+    ingredients, figures = cook(network, recipe.network, files, validate, settle)
     for one in ingredients:
         print(f"{'+' if one.used else ' '} {one.name}: {_text(one.figures)}")
     print(f"= {_text(figures)}")

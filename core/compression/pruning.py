@@ -32,7 +32,7 @@ from core.training.launch import Run, Start
 from core.training.loop import TrainingData
 from core.training.publish import publish
 from core.training.recipes import Distillation, Recipe, Stage
-from core.training.soup import cook, keep_mean, parts_of, validation_of
+from core.training.soup import cook, keep_mean, parts_of, settling, validation_of
 
 STAGES = (Stage(6, 224),)
 """Of the fine-tuning, unless other ones are asked for: at full size, as the parent was trained last."""
@@ -74,7 +74,7 @@ class Target:
 
 
 def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None, alpha: float | None = None) -> Recipe:
-    """The parent's recipe with the stages of a fine-tuning.
+    """The parent's recipe with the stages of a fine-tuning and statistics of images as they are served.
 
     Args:
         entry: of the parent.
@@ -88,7 +88,9 @@ def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None, alpha: flo
         raise UserError(
             f"model {entry.name}: expected a trained model with its recipe, found the role {entry.role}"
         )
-    recipe = dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), stages=STAGES)
+    # Narrowed layers, or such with zeros, see other inputs than the parent's did: its statistics are not theirs.
+    changed = {"stages": STAGES, "served_statistics": True}
+    recipe = dataclasses.replace(Recipe.from_dict(dict(entry.recipe)), **changed)
     known = recipe.distillation
     if teachers:
         names = tuple(teachers.split(","))
@@ -142,7 +144,8 @@ def mean_of(runs: Sequence[Run], name: str, data: TrainingData) -> Run:
             raise UserError(f"{run.folder}: expected the channels of {first.folder}, found others")
     files = {run.folder.name: run.folder / BEST for run in runs}
     network = first.network
-    ingredients, _ = cook(network, first.recipe.network, files, validation_of(network, data))
+    settle = settling(network, data, first.recipe)
+    ingredients, _ = cook(network, first.recipe.network, files, validation_of(network, data), settle)
     used = [run for run, one in zip(runs, ingredients, strict=True) if one.used]
     if len(used) == 1:
         load_weights(network, used[0].folder / BEST, first.recipe.network)

@@ -20,6 +20,7 @@ NAMES: dict[str, str] = {
     "mixup": "mixup, alpha",
     "patience": "early stopping after epochs",
     "reoriented": "views turned anew every epoch",
+    "served_statistics": "batch normalisation measured anew on images as they are served",
     "views": "fixed augmented views of an image",
     "warmup_epochs": "epochs of warm-up",
     "xla": "compiled by XLA",
@@ -31,7 +32,8 @@ BALANCES: dict[str, str] = {"oversample": "oversampling", "sqrt": "square-root c
 
 OFF: dict[str, object] = {
     "label_smoothing": 0, "focal_gamma": 0, "logit_adjustment": 0, "mixup": 0, "weight_decay": 0, "patience": None,
-    "ema": None, "xla": False, "reoriented": False, "distillation": None,
+    "ema": None, "xla": False, "reoriented": False, "served_statistics": False,
+    "distillation": None,
 }  # fmt: skip
 """Fields of a recipe that do nothing at this value, which are named together."""
 

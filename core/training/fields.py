@@ -50,6 +50,7 @@ FIELDS: dict[str, Rule] = {
     "reoriented": (lambda value: isinstance(value, bool), "true or false"),
     "mixup": _number(lambda v: v >= 0, "a number from 0", int, float),
     "ema": _number(lambda v: 0 < v < 1, "a number between 0 and 1 or null", int, float, type(None)),
+    "served_statistics": (lambda value: isinstance(value, bool), "true or false"),
     "precision": _one_of(("float32", "mixed_bfloat16", "mixed_float16")),
     "xla": (lambda value: isinstance(value, bool), "true or false"),
     "seed": _number(lambda v: 0 <= v < SEED_BOUND, f"a whole number from 0 to below {SEED_BOUND:,}", int),

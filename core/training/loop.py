@@ -39,6 +39,7 @@ from core.training.losses import DistillationLoss, hard_accuracy, smooth
 from core.training.recipes import Recipe, Stage
 from core.training.schedule import WarmupCosine
 from core.training.scores import score, validation_figures
+from core.training.statistics import reestimate
 
 CHECKPOINT_SECONDS = 300
 _TURNS = 8
@@ -304,10 +305,14 @@ class Trainer:
             self.on_epoch(row)
 
     def _validate(self, stage: Stage, row: dict) -> None:
-        logits = predict_logits(self.network, self.data.store.pixels, self.data.validation, size=stage.size)
-        row.update(validation_figures(logits, self.data.labels[self.data.validation]))
         # A score at a lower resolution says little about the last one's; the epochs that count are the last stage's.
-        if stage.size == self.stages[-1].size and score(row) > self.progress.best_score:
+        counts = stage.size == self.stages[-1].size
+        pixels = self.data.store.pixels
+        if counts and self.recipe.served_statistics:
+            reestimate(self.network, pixels, self.data.train, size=stage.size, seed=self.recipe.seed)
+        logits = predict_logits(self.network, pixels, self.data.validation, size=stage.size)
+        row.update(validation_figures(logits, self.data.labels[self.data.validation]))
+        if counts and score(row) > self.progress.best_score:
             self.progress.best_score, self.progress.best_epoch = score(row), row["epoch"]
             save_weights(self.network, candidate(self.folder, row["epoch"]), self.recipe.network)
 

@@ -85,6 +85,9 @@ class Recipe:
             teachers answered to a view stands for all eight: dermatoscopy has no upright.
         mixup: alpha of mixup's Beta distribution; 0 is off. Needs teachers to answer online.
         ema: decay of the average of weights, per step; None is off. Validation and the result use the average.
+        served_statistics: before each validation at the last stage's size batch normalisation's statistics are
+            measured anew on all training images as they are served; the result has them. See
+            `core.training.statistics`.
         precision: Keras' dtype policy.
         xla: compile the step with XLA (always so on jax; on TensorFlow's CPU it is several times slower).
         seed: of initial weights, order, views and dropout.
@@ -109,6 +112,7 @@ class Recipe:
     reoriented: bool = False
     mixup: float = 0.0
     ema: float | None = 0.99
+    served_statistics: bool = False
     precision: str = "float32"
     xla: bool = False
     seed: int = 1

@@ -25,6 +25,7 @@ from core.settings import INPUT_SIZE
 from core.training.checkpoint import BEST, CHECKPOINT
 from core.training.inference import predict_logits
 from core.training.scores import score, validation_figures
+from core.training.statistics import reestimate
 from core.training.trials import NOTES, read_notes
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class Ingredient:
 
 
 def cook(
-    network: keras.Model, key: str, files: Mapping[str, Path], validate: Callable[[], Figures]
+    network: keras.Model,
+    key: str,
+    files: Mapping[str, Path],
+    validate: Callable[[], Figures],
+    settle: Callable[[], None] = lambda: None,
 ) -> tuple[list[Ingredient], Figures]:
     """Fill a network with the greedy mean of several files' weights.
 
@@ -64,6 +69,7 @@ def cook(
         key: of `core.networks.classifiers.NETWORKS`.
         files: name -> its weights, all of that network.
         validate: the figures of `network` as it is.
+        settle: called when `network` holds the mean of several, before it is validated: see `settling`.
 
     Returns:
         The ingredients, in the order of `files`, and the figures of the mean.
@@ -79,11 +85,14 @@ def cook(
     used, best = [order[0]], alone[order[0]][1]
     for name in order[1:]:
         _fill(network, [alone[one][0] for one in (*used, name)])
+        settle()
         figures = validate()
         if score(figures) >= score(best):
             used.append(name)
             best = figures
     _fill(network, [alone[name][0] for name in used])
+    if len(used) > 1:
+        settle()
     found = [
         Ingredient(name, hashlib.sha256(path.read_bytes()).hexdigest(), alone[name][1], name in used)
         for name, path in files.items()
@@ -102,6 +111,19 @@ def validation_of(network: keras.Model, data: TrainingData) -> Callable[[], Figu
         return validation_figures(logits, data.labels[data.validation])
 
     return validate
+
+
+def settling(network: keras.Model, data: TrainingData, recipe: Recipe) -> Callable[[], None]:
+    """A function that gives a mean of weights what the mean of its parts' statistics is not: statistics of its own.
+
+    Where the recipe does not measure them as images are served, it leaves the network alone.
+    """
+
+    def settle() -> None:
+        if recipe.served_statistics:
+            reestimate(network, data.store.pixels, data.train, size=INPUT_SIZE, seed=recipe.seed)
+
+    return settle
 
 
 def keep_mean(name: str, run: Path, recipe: Recipe, network: keras.Model) -> Path:

@@ -23,6 +23,7 @@ from core.data.pixels import to_input
 from core.errors import UserError
 from core.networks.weights import load_weights
 from core.training import loop as module
+from core.training import statistics
 from core.training.average import WeightAverage
 from core.training.batches import ViewMaker
 from core.training.loop import Trainer
@@ -607,3 +608,40 @@ def test_reoriented_views_are_turned_anew_in_every_epoch_and_again_the_same_afte
     resumed = turns(0, step=1)
     assert resumed.items() <= first.items()
     assert 0 < len(resumed) < len(first)
+
+
+def test_statistics_are_measured_anew_where_epochs_count_and_the_best_weights_have_them(
+    tiny, tmp_path, monkeypatch
+):
+    asked = []
+
+    def measure(network, pixels, rows, *, size, seed):
+        asked.append((size, seed, len(rows)))
+        network.get_layer("conv_bn").moving_mean.assign(np.full(8, len(asked)))
+
+    monkeypatch.setattr(module, "reestimate", measure)
+    trainer = start(tiny, tmp_path, tiny.make_recipe(served_statistics=True))
+    trainer.run()
+    assert asked == [(40, 3, len(trainer.data.train))] * 2  # The last stage's two epochs, of four.
+    kept = arrays(trainer.folder / "best.npz")["conv_bn/moving_mean"]
+    assert set(kept) == {trainer.progress.best_epoch - 2}
+    # The average goes on with the statistics that training gathers.
+    paths = [variable.path for variable in trainer.network.weights]
+    going_on = trainer.average.values[paths.index("conv_bn/moving_mean")]
+    assert not set(going_on) & {1.0, 2.0}
+
+
+def test_without_it_no_statistics_are_measured(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "reestimate", lambda *_, **__: pytest.fail("measured"))
+    start(tiny, tmp_path, tiny.make_recipe(stages=tiny.STAGES[-1:])).run()
+
+
+def test_what_is_kept_has_the_statistics_of_plain_images(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, "BATCH", 31)  # A third of the training images.
+    trainer = start(tiny, tmp_path, tiny.make_recipe(served_statistics=True, stages=(Stage(1, 32),)))
+    trainer.run()
+    norm = trainer.network.get_layer("conv_bn")
+    pixels = np.stack([trainer.data.store.pixels[row] for row in trainer.data.train]).astype(np.float32)
+    probe = keras.Model(trainer.network.input, trainer.network.get_layer("conv").output)
+    found = keras.ops.convert_to_numpy(probe(pixels)).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_mean), found, rtol=0, atol=0.02)

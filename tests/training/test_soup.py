@@ -12,7 +12,7 @@ from core.commands.soup import _others
 from core.errors import UserError
 from core.networks.weights import SMALL_KERNEL, save_weights
 from core.training import soup
-from core.training.soup import cook, keep_mean, place_of_mean
+from core.training.soup import cook, keep_mean, place_of_mean, settling
 
 NETWORK = "tiny"
 
@@ -99,3 +99,32 @@ def test_a_mean_does_not_take_the_place_of_a_run_that_it_goes_by(tmp_path):
         UserError, match="mean-soup: expected a mean beside the runs that it is of, found --name"
     ):
         place_of_mean("mean", tmp_path / "mean-soup")
+
+
+def test_a_mean_of_several_settles_before_it_is_judged_and_again_in_the_end(tiny, files):
+    network = tiny.make_network()
+    held = []
+
+    def settle():
+        held.append(float(network.get_layer("logits").bias.numpy()[0]))
+        network.get_layer("conv_bn").moving_mean.assign(np.full(8, held[-1]))
+
+    cook(network, NETWORK, files, judge(network, 2.0), settle)
+    # One and three, then both with eight, which is left out.
+    assert held == [2.0, 4.0, 2.0]
+    assert set(network.get_layer("conv_bn").moving_mean.numpy()) == {2.0}
+
+
+def test_one_alone_keeps_its_own_statistics(tiny, files):
+    network = tiny.make_network()
+    held = []
+    cook(network, NETWORK, files, judge(network, 8.0), lambda: held.append(1))
+    assert len(held) == 2  # Each mean that was tried, none in the end.
+
+
+@pytest.mark.parametrize("measures", [True, False])
+def test_settling_measures_where_the_recipe_does(tiny, tmp_path, measures):
+    network, data = tiny.make_network(), tiny.make_data(tmp_path)
+    before = network.get_layer("conv_bn").moving_mean.numpy().copy()
+    settling(network, data, tiny.make_recipe(served_statistics=measures))()
+    assert (not np.array_equal(before, network.get_layer("conv_bn").moving_mean.numpy())) is measures

@@ -74,6 +74,15 @@ def test_no_other_image_takes_part(network, pixels):
     np.testing.assert_array_equal(before, array(network.get_layer("norm").moving_mean))
 
 
+def test_fewer_images_than_a_batch_has_are_a_batch_of_their_own(network, pixels, monkeypatch):
+    monkeypatch.setattr(statistics, "_ORIENTATIONS", 1)
+    rows = np.arange(10)
+    probe = keras.Model(network.input, network.get_layer("first").output)
+    found = array(probe(pixels[rows].astype(np.float32))).mean(axis=(0, 1, 2))
+    reestimate(network, pixels, rows, size=16)
+    np.testing.assert_allclose(array(network.get_layer("norm").moving_mean), found, rtol=1e-4)
+
+
 def test_too_few_images_are_refused(network, pixels):
-    with pytest.raises(ValueError, match=f"expected at least {BATCH} images, found 10"):
-        reestimate(network, pixels, np.arange(10), size=16)
+    with pytest.raises(ValueError, match="expected at least 2 images, found 1"):
+        reestimate(network, pixels, np.arange(1), size=16)
