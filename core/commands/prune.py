@@ -48,6 +48,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--images", type=whole_number(1), default=64, metavar="N",
                         help="training images of each class to judge by (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--further", action="store_true",
+                        help="with --ship: go on with the pruned network that is published under --name, its channels "
+                        "and weights; what it was stays part of the mean where validation gains by it")  # fmt: skip
     parser.add_argument("--teachers", metavar="NAME,...",
                         help="trained models that teach, such as the network itself "
                         "(default: its teachers)")  # fmt: skip
@@ -114,6 +117,8 @@ def _targets(options: argparse.Namespace) -> list[Target]:
         )
         for share in dict.fromkeys(shares)
     ]
+    if options.further and (options.ship is None or options.multiply_adds or options.sparsity):
+        raise UserError("--further: expected it with --ship alone, found another target or none")
     if options.sparsity and len(options.alpha) > 1:
         # Each has zeros of its own, of which the mean of several has few.
         raise UserError(f"--alpha: expected one with --sparsity, found {len(options.alpha)}")
@@ -186,16 +191,23 @@ def _fine_tuned(
     teachers: list[Teacher] | None,
     data: TrainingData,
 ) -> Run:
-    """The run to a target, or the mean of one run for each alpha."""
+    """The run to a target, or the mean of one run for each alpha and of what they went on from."""
     from core.compression.pruning import mean_of
+    from core.networks.trained import weights_of
 
-    if len(recipes) == 1:
-        return _train(manifest, options, target, recipes[0], teachers, target.run_name(options.model))
+    several, begun = len(recipes) > 1, None
+    if options.further:
+        begun = {options.name: manifest.folder / weights_of(manifest, options.name)}
     runs = [
-        _train(manifest, options, target, recipe, teachers, target.run_name(options.model, alpha))
-        for recipe, alpha in zip(recipes, options.alpha, strict=True)
-    ]
-    return mean_of(runs, target.run_name(options.model), data)
+        _train(
+            manifest, options, target, recipe, teachers,
+            target.run_name(options.model, alpha if several else None, options.further),
+        )
+        for recipe, alpha in zip(recipes, options.alpha or [None], strict=True)
+    ]  # fmt: skip
+    if not several and begun is None:
+        return runs[0]
+    return mean_of(runs, target.run_name(options.model, further=options.further), data, begun)
 
 
 def _train(
@@ -206,9 +218,14 @@ def _train(
     teachers: list[Teacher] | None,
     name: str,
 ) -> Run:
-    from core.compression.pruning import start
+    from core.compression.pruning import further, start
     from core.training.launch import run_recipe
 
+    begin = (
+        further(manifest, options.model, options.name, target)
+        if options.further
+        else start(manifest, options.model, target, recipe)
+    )
     return run_recipe(
         name,
         recipe,
@@ -217,7 +234,7 @@ def _train(
         limit=options.limit,
         workers=options.workers,
         on_epoch=tensorboard(options.tensorboard, name),
-        start=start(manifest, options.model, target, recipe),
+        start=begin,
     )
 
 

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from core.settings import runs_dir
     from core.training import launch
     from core.training.recipes import Recipe
+    from core.training.scores import shown
     from core.training.soup import cook, keep_mean, settling, validation_of
     from core.training.trials import read_finished
 
@@ -72,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     settle = settling(network, data, recipe)
     ingredients, figures = cook(network, recipe.network, files, validate, settle)
     for one in ingredients:
-        print(f"{'+' if one.used else ' '} {one.name}: {_text(one.figures)}")
-    print(f"= {_text(figures)}")
+        print(f"{'+' if one.used else ' '} {one.name}: {shown(one.figures)}")
+    print(f"= {shown(figures)}")
     if options.limit:
         say_unpublished(options)
         return 0
@@ -222,7 +223,3 @@ def _publish(
     changes = {"provenance": {"mean_of": parts_of(ingredients)}}
     manifest = publish(target, name, recipe, network, seconds, best_epoch, changes)
     print(f"published as {name} in {manifest.folder}; next: python -m core compress --model {name}")
-
-
-def _text(figures: Mapping[str, float]) -> str:
-    return ", ".join(f"{key.removeprefix('val_')} {value:.4f}" for key, value in figures.items())

@@ -15,7 +15,7 @@ from core.benchmark.rounds import Subject, Timing, measure, ratio
 from core.benchmark.runner import Runner
 from core.compression.agreement import litert_answers
 from core.compression.litert import convert
-from core.compression.pruning import Target
+from core.compression.pruning import Target, epochs_of
 from core.compression.variants import Images
 from core.evaluation.compressed import WHOLE, Curves, Point
 from core.networks.explaining import explaining_graph
@@ -61,7 +61,7 @@ class Measuring:
         points = [
             _point(WHOLE, 1.0, whole_path, whole_figures, whole_weights, timed),
             _point(
-                target.method, target.share, path, self._ask(path), nonzero(network), timed, run.recipe.epochs
+                target.method, target.share, path, self._ask(path), nonzero(network), timed, epochs_of(run)
             ),
         ]
         weights = self._manifest.files[self._manifest.model(self._parent).files["weights"]]

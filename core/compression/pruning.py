@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,14 @@ from core.errors import UserError
 from core.evaluation.compressed import CHANNELS, MAGNITUDE
 from core.lesions import N_CLASSES
 from core.networks.classifiers import build
-from core.networks.trained import load_trained
+from core.networks.trained import load_trained, weights_of
 from core.networks.weights import load_weights
 from core.training.checkpoint import BEST, CHECKPOINT
 from core.training.launch import Run, Start
 from core.training.loop import TrainingData
 from core.training.publish import publish
 from core.training.recipes import Distillation, Recipe, Stage
+from core.training.scores import shown
 from core.training.soup import cook, keep_mean, parts_of, settling, validation_of
 
 STAGES = (Stage(6, 224),)
@@ -66,10 +67,11 @@ class Target:
         if not 0 < self.size <= 1:
             raise UserError(f"size: expected a share above 0 and up to 1, found {self.size:g}")
 
-    def run_name(self, parent: str, alpha: float | None = None) -> str:
-        """Of the folder of its run; one for each target, and for each alpha where there are several."""
+    def run_name(self, parent: str, alpha: float | None = None, further: bool = False) -> str:
+        """Of the folder of its run; one for each target, for each alpha where there are several, and for what goes
+        further from there."""
         size = f"-{1000 * self.size:.0f}-{self.score}" if self.method == CHANNELS else ""
-        end = "" if alpha is None else f"-alpha{alpha:g}"
+        end = ("-further" if further else "") + ("" if alpha is None else f"-alpha{alpha:g}")
         return f"{parent}-{self.method}-{1000 * self.share:.0f}{size}{end}"
 
 
@@ -115,9 +117,10 @@ def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Star
             return load_trained(manifest, name, size=None)
         whole = load_trained(manifest, name)
         kept = plan["kept"] if plan else {k: v.tolist() for k, v in _judge(whole, target, data).items()}
-        _write_plan(folder, {**asked, "kept": kept})
+        widths = {layer: len(indices) for layer, indices in kept.items()}
+        _write_plan(folder, {**asked, "kept": kept, "widths": widths})
         small = narrow(whole, {layer: np.array(indices) for layer, indices in kept.items()})
-        network = build(manifest.model(name).network, widths=_widths(kept))
+        network = build(manifest.model(name).network, widths=widths)
         network.set_weights(small.get_weights())
         return network
 
@@ -126,30 +129,75 @@ def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Star
     return Start(described, make)
 
 
-def mean_of(runs: Sequence[Run], name: str, data: TrainingData) -> Run:
+def further(manifest: Manifest, name: str, pruned: str, target: Target) -> Start:
+    """Where the fine-tuning of a pruned network that is published goes on: with its channels and its weights.
+
+    Args:
+        manifest: of the artifacts.
+        name: of the model that it was pruned from.
+        pruned: its own name.
+        target: what it was pruned to.
+
+    Raises:
+        UserError: it was pruned from another model or to another target, or is no pruned network.
+    """
+    entry = manifest.model(pruned)
+    known = dict(entry.provenance.get("pruning", {}))
+    parent_digest = known.pop("parent_sha256", None)
+    if entry.parent != name or known != asdict(target):
+        raise UserError(
+            f"model {pruned}: expected one that was pruned from {name} to {asdict(target)}, found one of "
+            f"{entry.parent or 'no parent'} and {known or 'no pruning'}"
+        )
+    digest = manifest.files[weights_of(manifest, pruned)].sha256
+    asked = {"parent": name, "parent_sha256": parent_digest, "target": asdict(target), "further": digest}
+
+    epochs = entry.provenance.get("epochs_before", 0) + Recipe.from_dict(dict(entry.recipe)).epochs
+
+    def make(folder: Path, data: TrainingData) -> keras.Model:
+        _stored_plan(folder, asked)
+        _write_plan(folder, {**asked, "widths": dict(entry.widths), "epochs_before": epochs})
+        return load_trained(manifest, pruned, size=None)
+
+    before = entry.provenance.get("initial_weights", "")
+    return Start(f"those of {pruned} (sha256 {digest[:16]}...), which began with {before}", make)
+
+
+def mean_of(
+    runs: Sequence[Run], name: str, data: TrainingData, beginning: Mapping[str, Path] | None = None
+) -> Run:
     """The mean of several fine-tunings of one pruned network, as long as validation gains; else the best of them.
 
     Args:
-        runs: finished ones, to the same channels; the mean goes by the recipe and history of the first.
+        runs: finished ones, to the same channels; the mean goes by the recipe and history of the first in it.
         name: of the mean's folder, before `-soup`.
         data: whose validation images judge.
+        beginning: name -> weights that the runs went on from, which may be part of the mean.
 
     Raises:
-        UserError: the runs kept different channels.
+        UserError: the runs kept different channels, or what they went on from is better than all of them.
     """
     first = runs[0]
     plans = [json.loads((run.folder / PLAN).read_text()) for run in runs]
     for run, plan in zip(runs, plans, strict=True):
-        if plan["kept"] != plans[0]["kept"]:
+        if [plan.get("kept"), plan["widths"]] != [plans[0].get("kept"), plans[0]["widths"]]:
             raise UserError(f"{run.folder}: expected the channels of {first.folder}, found others")
-    files = {run.folder.name: run.folder / BEST for run in runs}
+    files = {run.folder.name: run.folder / BEST for run in runs} | dict(beginning or {})
     network = first.network
     settle = settling(network, data, first.recipe)
     ingredients, _ = cook(network, first.recipe.network, files, validation_of(network, data), settle)
-    used = [run for run, one in zip(runs, ingredients, strict=True) if one.used]
-    if len(used) == 1:
-        load_weights(network, used[0].folder / BEST, first.recipe.network)
-        return dataclasses.replace(used[0], network=network)
+    for one in ingredients:
+        print(f"{'+' if one.used else ' '} {one.name}: {shown(one.figures)}", flush=True)
+    used = [run for run, one in zip(runs, ingredients, strict=False) if one.used]
+    if not used:
+        raise UserError(
+            f"{' and '.join(run.folder.name for run in runs)}: expected a network that is better on validation than "
+            f"{' and '.join(beginning or ())}, which it went on from, found none; nothing was changed"
+        )
+    first = dataclasses.replace(used[0], network=network)
+    if sum(one.used for one in ingredients) == 1:
+        load_weights(network, first.folder / BEST, first.recipe.network)
+        return first
     folder = keep_mean(name, first.folder, first.recipe, network)
     _write_plan(folder, {**plans[0], "mean_of": parts_of(ingredients)})
     return dataclasses.replace(first, folder=folder)
@@ -164,12 +212,17 @@ def publish_pruned(manifest: Manifest, parent: str, name: str, run: Run) -> Mani
         "title": f"{entry.title}, pruned",
         "role": "variant",
         "parent": parent,
-        "widths": _widths(plan["kept"]),
+        "widths": plan["widths"],
         "provenance": {"pruning": {"parent_sha256": plan["parent_sha256"], **plan["target"]}},
     }
-    if "mean_of" in plan:
-        changes["provenance"]["mean_of"] = plan["mean_of"]
+    changes["provenance"] |= {key: plan[key] for key in ("mean_of", "epochs_before") if key in plan}
     return publish(run.folder, name, run.recipe, run.network, progress.seconds, progress.best_epoch, changes)
+
+
+def epochs_of(run: Run) -> int:
+    """Epochs of fine-tuning behind a run's network, with those of what it went on from."""
+    plan = json.loads((run.folder / PLAN).read_text())
+    return run.recipe.epochs + plan.get("epochs_before", 0)
 
 
 def judging_images(data: TrainingData, per_class: int) -> np.ndarray:
@@ -188,10 +241,6 @@ def _judge(whole: keras.Model, target: Target, data: TrainingData) -> dict[str, 
     images = np.stack([np.asarray(data.store.pixels[row]) for row in rows])
     scores = SCORES[target.score](whole, groups, images, data.labels[rows])
     return choose(scores, Ledger(whole, groups), multiply_adds=target.share, size=target.size)
-
-
-def _widths(kept: dict[str, list[int]]) -> dict[str, int]:
-    return {layer: len(indices) for layer, indices in kept.items()}
 
 
 def _stored_plan(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,6 +12,11 @@ def score(figures: Mapping[str, float]) -> float:
     return (figures["val_accuracy"] + figures["val_balanced_accuracy"]) / 2
 
 
+def shown(figures: Mapping[str, float]) -> str:
+    """Figures for people to read, in one line."""
+    return ", ".join(f"{key.removeprefix('val_')} {value:.4f}" for key, value in figures.items())
+
+
 def validation_figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Loss, accuracy, balanced accuracy and macro F1 of (M, 7) logits."""
     from sklearn.metrics import balanced_accuracy_score, f1_score
