@@ -20,7 +20,18 @@ ROOT = settings.ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "core").rglob("*.py"))]
 
-LIGHT = {"lesions", "settings", "errors", "memory", "numbers", "text", "reported", "files", "sweeping", "options"}
+LIGHT = {
+    "lesions",
+    "settings",
+    "errors",
+    "memory",
+    "numbers",
+    "text",
+    "reported",
+    "files",
+    "sweeping",
+    "options",
+}
 """What everybody may import."""
 
 ALLOWED: dict[str, set[str]] = {

@@ -131,6 +131,8 @@ _Measured = tuple[dict[str, Any], str, list, list]
 
 
 def _models(options: argparse.Namespace, progress: Progress) -> _Measured:
+    from dataclasses import replace
+
     from core.benchmark.models import measure_models
     from core.benchmark.report import models_table
     from core.benchmark.store import stored
@@ -144,9 +146,11 @@ def _models(options: argparse.Namespace, progress: Progress) -> _Measured:
     # Where another subject alone was stored, the file has a machine for it and none for the models.
     head = f"shipped: {shipped.get('hardware') or 'nothing was stored yet'}\n\n"
     # Bars on some of the models would say of the others that they were not measured.
-    bars = [] if options.model else list(found.bars)
+    if options.model:
+        found = replace(found, bars=())
     others = outdated(registry.manifest, shipped.get("models", {})) if registry.manifest else ()
-    return found.to_dict(), head + models_table(found, shipped, others), bars, list(found.notes)
+    table = models_table(found, shipped, others)
+    return found.to_dict(), head + table, list(found.bars), list(found.notes)
 
 
 def _serving(options: argparse.Namespace, progress: Progress) -> _Measured:

@@ -31,8 +31,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--mix",
         choices=("even", "ham10000"),
-        default="even",
-        help="shares of the classes in --total: even, or HAM10000's with two thirds nevi (default: %(default)s)",
+        help="shares of the classes in --total: even, or HAM10000's with two thirds nevi (default: even)",
     )
     parser.add_argument(
         "--size", type=_size, default=(600, 450), metavar="WxH", help="in pixels (default: 600x450)"
@@ -57,8 +56,14 @@ def run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from core.data.synthetic import SYNTHETIC_NOTICE, make_dataset
+    from core.errors import UserError
     from core.settings import DATA
 
+    if options.mix and options.per_class:
+        raise UserError(
+            f"--mix: expected it with --total, whose shares it decides, found --mix {options.mix} --per-class "
+            f"{options.per_class}"
+        )
     total = options.total or (None if options.per_class else DEFAULT_TOTAL)
     print(SYNTHETIC_NOTICE)
     with tqdm(desc="drawing", unit=" images") as bar:
@@ -73,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
             total=total,
             seed=options.seed,
             size=options.size,
-            mix=options.mix,
+            mix=options.mix or "even",
             workers=options.workers or os.cpu_count() or 1,
             progress=progress,
         )

@@ -94,6 +94,8 @@ def test_one_model(make_artifacts, capsys) -> None:
     assert "\nstudent " not in captured.out
     assert "not measured" not in captured.out
     assert "left out" not in captured.err
+    assert main(["benchmark", "--model", "student-int8", "--rounds", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bars"] == []
 
 
 def test_serving_is_printed_and_stored_beside_the_models(make_artifacts, capsys) -> None:

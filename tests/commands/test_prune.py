@@ -238,6 +238,78 @@ def test_of_several_fine_tunings_the_mean_is_shipped_where_it_is_as_good(place, 
     assert len(read_curves(load_manifest(place / "artifacts")).points) == 2
 
 
+@pytest.fixture
+def shipped(place) -> Path:
+    """With a pruned network that is published."""
+    assert main([*PRUNE, "--ship", "0.6"]) == 0
+    return place
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, *scores: float) -> None:
+    """Validation gives these, one after the other."""
+    left = iter(scores)
+    monkeypatch.setattr(pruning, "validation_of", lambda network, data: lambda: {"val_loss": next(left)})
+    monkeypatch.setattr("core.training.soup.score", lambda figures: figures["val_loss"])
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_published_pruned_network_goes_further(shipped, monkeypatch, capsys, helps):
+    before = load_manifest(shipped / "artifacts").model("student-pruned")
+    old = dict(np.load(shipped / "artifacts" / before.files["weights"]))
+    judged(monkeypatch, 1.0, 0.5, 1.0 if helps else 0.9)  # the run's, the old one's, their mean's
+    assert main([*PRUNE, "--ship", "0.6", "--further", "--stages", "2x32"]) == 0
+    manifest = load_manifest(shipped / "artifacts")
+    entry = manifest.model("student-pruned")
+    assert entry.widths == before.widths
+    assert entry.provenance["pruning"] == before.provenance["pruning"]
+    assert entry.provenance["epochs_before"] == 1
+    assert "those of student-pruned" in entry.provenance["initial_weights"]
+    assert "pruned" in entry.provenance["initial_weights"].split("which began with")[1]
+    run = dict(np.load(shipped / f"runs/{FOLDER}-further/best.npz"))
+    new = dict(np.load(shipped / "artifacts" / entry.files["weights"]))
+    name = next(key for key in new if key.endswith("logits/kernel"))
+    assert not np.array_equal(run[name], old[name])
+    wanted = (run[name].astype(np.float32) + old[name]) / 2 if helps else run[name]
+    np.testing.assert_allclose(new[name], wanted, rtol=2e-3, atol=1e-4)
+    points = {point.method: point for point in read_curves(manifest).points}
+    assert points["channels"].epochs == 3, "those before count, too"
+    assert "student-pruned: loss" in capsys.readouterr().out
+
+
+def test_what_is_no_better_than_before_changes_nothing(shipped, monkeypatch, capsys):
+    files = ("manifest.json", "weights/student-pruned.npz", "compression.json")
+    before = [(shipped / "artifacts" / file).read_bytes() for file in files]
+    judged(monkeypatch, 0.5, 1.0, 0.9)
+    assert main([*PRUNE, "--ship", "0.6", "--further"]) == 2
+    assert "better on validation than student-pruned" in capsys.readouterr().err
+    assert [(shipped / "artifacts" / file).read_bytes() for file in files] == before
+
+
+def test_further_and_further(shipped, monkeypatch):
+    judged(monkeypatch, 1.0, 0.5, 0.9, 1.0, 0.5, 0.9)
+    for _ in range(2):
+        assert main([*PRUNE, "--ship", "0.6", "--further", "--restart"]) == 0
+    assert load_manifest(shipped / "artifacts").model("student-pruned").provenance["epochs_before"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ship", "0.5"], "expected one that was pruned from student to"),
+        (["--ship", "0.6", "--score", "scale"], "expected one that was pruned from student to"),
+        (["--ship", "0.6", "--name", "nobody"], "nobody"),
+        (["--multiply-adds", "0.6"], "--further: expected it with --ship alone"),
+        (["--ship", "0.6", "--sparsity", "0.5"], "--further: expected it with --ship alone"),
+    ],
+)
+def test_nothing_else_goes_further(shipped, capsys, arguments, message):
+    capsys.readouterr()
+    assert main([*PRUNE, *arguments, "--further"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
 def test_a_run_of_other_weights_is_not_gone_on_with(place, capsys):
     assert main([*PRUNE, "--multiply-adds", "0.6"]) == 0
     manifest = load_manifest(place / "artifacts")

@@ -36,10 +36,12 @@ def test_a_full_folder_is_one_clear_line(tmp_path, capsys):
         (("--total", 99999999999), "expected at most 999,999 images, found 99,999,999,999"),
         (("--per-class", 200000), "expected at most 999,999 images, found 1,400,000"),
         (("--total", 7, "--size", "999999x999999"), "size: expected 32 to 8192 pixels a side"),
+        (("--per-class", 2, "--mix", "ham10000"), "--mix: expected it with --total"),
+        (("--per-class", 2, "--mix", "even"), "--mix: expected it with --total"),
         (("--total", 7, "--size", "8000x8000"), "at most 40,000,000 in all, found 8000x8000"),
     ],
 )
-def test_more_than_there_is_room_for_is_refused_and_the_folder_stays_free(tmp_path, capsys, arguments, said):
+def test_what_cannot_be_drawn_is_refused_and_the_folder_stays_free(tmp_path, capsys, arguments, said):
     assert synthesize("--output", tmp_path / "set", *arguments) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
