@@ -13,6 +13,7 @@ from core.evaluation.latency import Benchmark
 from core.evaluation.predictions import Predictions, PredictionsError
 from core.manifest import Manifest, ModelEntry
 
+COMPRESS = "python -m core compress"
 EVALUATE = "python -m core evaluate"
 UNDEFINED = Interval(float("nan"), float("nan"), float("nan"))
 
@@ -196,9 +197,15 @@ def read_predictions(manifest: Manifest, name: str) -> Predictions:
     Raises:
         UserError: there are none, or they are damaged; the sentence names the command that makes them.
     """
-    path = manifest.model(name).files.get("predictions")
+    entry = manifest.model(name)
+    path = entry.files.get("predictions")
     if path is None:
-        raise PredictionsError(f"expected predictions of {name}, found none; make them with: {EVALUATE}")
+        # What is asked is the converted file; an ensemble has its members'.
+        ready = bool(entry.members) or "litert" in entry.files
+        first = "" if ready else f"{COMPRESS} --model {name}, then "
+        raise PredictionsError(
+            f"expected predictions of {name}, found none; make them with: {first}{EVALUATE}"
+        )
     found = Predictions.from_bytes(manifest.read(path), str(manifest.folder / path))
     if found.model != name:  # an entry that was renamed or copied by hand
         raise PredictionsError(f"{path}: expected predictions of {name}, found those of {found.model}")

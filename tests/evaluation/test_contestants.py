@@ -134,6 +134,21 @@ def test_predictions_are_read_back_and_their_lack_names_the_command(
     assert read_predictions(load_manifest(folder), "student").model == "student"
 
 
+def test_a_model_that_was_never_converted_is_told_so(folder: Path) -> None:
+    def said(name: str) -> str:
+        with pytest.raises(PredictionsError) as found:
+            read_predictions(load_manifest(folder), name)
+        return str(found.value).split("make them with: ")[1]
+
+    assert said("student") == "python -m core evaluate"
+    update_model(folder, "student", {}, {"litert": None})
+    assert said("student") == "python -m core compress --model student, then python -m core evaluate"
+    update_model(
+        folder, "ensemble", {"title": "Both", "role": "ensemble", "members": ["student", "baseline"]}
+    )
+    assert said("ensemble") == "python -m core evaluate"
+
+
 def test_the_headline_table_has_ours_the_report_s_and_the_majority_line(folder: Path) -> None:
     manifest = load_manifest(folder)
     table = headline_table([contestant(manifest, name) for name in ("student", "baseline")])
