@@ -108,6 +108,26 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.save and options.subject == "batch":
         _check_whole_batch(options)
+    if options.save and options.subject == "app":
+        _check_browser()
+
+
+def _check_browser() -> None:
+    """Refuse to replace what a browser measured by what is measured without one, which leaves out half of the wait."""
+    from core.benchmark.by_apptest import HOW
+    from core.benchmark.by_browser import find
+    from core.benchmark.store import stored
+    from core.errors import UserError
+    from core.serving.registry import Registry
+
+    manifest = Registry.open().manifest
+    section = stored(manifest).get("app") if manifest else None
+    how = section.get("how") if isinstance(section, dict) else None
+    if how and how != HOW and find() is None:
+        raise UserError(
+            f"expected a browser with --save, since the stored figures were measured with {how}, found none: they "
+            "would be lost; install requirements-dev.txt and Chromium, or measure without --save"
+        )
 
 
 def _check_whole_batch(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
-from core.benchmark import models
+from core.benchmark import by_apptest, by_browser, models
 from core.benchmark.app import AppCosts, AppTimes
 from core.benchmark.bars import read_bars
 from core.benchmark.hardware import this_machine
@@ -142,6 +142,31 @@ def test_app_is_printed_with_how_it_was_measured(make_artifacts, monkeypatch, ca
     assert "measured with Playwright, chromium" in out
     assert "cold start to the painted overview: 3 s, at most 4 s" in out
     assert "with 1 of 3 models" in out
+
+
+def test_what_a_browser_measured_is_not_lost_for_want_of_one(make_artifacts, monkeypatch, capsys) -> None:
+    folder = make_artifacts("student")
+    visit = AppTimes(3.0, 1.0, (0.2,), (0.1,), False)
+
+    def measured(how: str):
+        return lambda **options: AppCosts(this_machine(), how, 1, [visit])
+
+    def stored_how() -> str:
+        return json.loads((folder / "benchmark.json").read_bytes())["app"]["how"]
+
+    monkeypatch.setattr(by_browser, "find", lambda: None)
+    monkeypatch.setattr("core.benchmark.app.measure_app", measured(by_apptest.HOW))
+    assert main(["benchmark", "app", "--save"]) == 0, "nothing is lost"
+    assert main(["benchmark", "app", "--save"]) == 0, "nothing better is lost"
+    monkeypatch.setattr(by_browser, "find", lambda: by_browser.Browser("chromium", "/usr/bin/chromium"))
+    monkeypatch.setattr("core.benchmark.app.measure_app", measured("Playwright, chromium"))
+    assert main(["benchmark", "app", "--save"]) == 0
+    monkeypatch.setattr(by_browser, "find", lambda: None)
+    capsys.readouterr()
+    assert main(["benchmark", "app", "--save"]) == 2
+    assert "measured with Playwright, chromium, found none" in capsys.readouterr().err
+    assert stored_how() == "Playwright, chromium"
+    assert main(["benchmark", "app"]) == 0
 
 
 @pytest.mark.parametrize(
