@@ -42,6 +42,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--teacher-size", type=int, help="side of the teachers' input in pixels (default: 224)"
     )
+    parser.add_argument(
+        "--teacher-statistics",
+        choices=("own", "views"),
+        help="of batch normalisation: the teachers' own, or measured anew on augmented views, which those need whose "
+        "own were measured on images as they are served (default: own)",
+    )
     add_training_options(parser)
     parser.set_defaults(run=run)
 
@@ -53,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
     given = {
         key: getattr(options, key)
-        for key in ("temperature", "alpha", "average", "teacher_size")
+        for key in ("temperature", "alpha", "average", "teacher_size", "teacher_statistics")
         if getattr(options, key) is not None
     }
     defaults = REPORT if options.recipe == "report" else {}

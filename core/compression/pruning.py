@@ -97,6 +97,9 @@ def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None, alpha: flo
     if teachers:
         names = tuple(teachers.split(","))
         known = dataclasses.replace(known, teachers=names) if known else Distillation(teachers=names)
+    if known:
+        # The teachers may have statistics of images as they are served, the student itself has.
+        known = dataclasses.replace(known, teacher_statistics="views")
     if alpha is not None:
         if known is None:
             raise UserError(f"alpha: expected teachers, found none: model {entry.name} had none; name some")

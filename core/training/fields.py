@@ -64,6 +64,7 @@ DISTILLATION_FIELDS: dict[str, Rule] = {
     "temperature": _number(lambda v: v > 0, "a number above 0", int, float),
     "alpha": _number(lambda v: 0 <= v <= 1, "a number from 0 to 1", int, float),
     "average": _one_of(("logits", "probabilities")),
+    "teacher_statistics": _one_of(("own", "views")),
     "teacher_size": _number(lambda v: v >= SMALLEST_SIZE, f"a whole number from {SMALLEST_SIZE}", int),
 }
 """The rule of each field by its name in `Distillation`."""

@@ -33,7 +33,7 @@ from core.training.origins import check_same_photographs, check_split, images_se
 from core.training.precision import advice
 from core.training.publish import INIT, describe_init, digest_of, note_start
 from core.training.recipes import Recipe
-from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher
+from core.training.teachers import CachedTeachers, OnlineTeachers, Teacher, adapt
 
 
 @dataclass(frozen=True)
@@ -291,6 +291,9 @@ def _answers(
             f"distillation: expected the teachers {', '.join(recipe.distillation.teachers)}, found none"
         )
     if recipe.views is None:
+        if recipe.distillation.teacher_statistics == "views":
+            for teacher in teachers:
+                adapt(teacher, recipe, data.store, data.train, recipe.stages[-1].size, maker)
         return OnlineTeachers(teachers, recipe.distillation)
     return CachedTeachers(teachers, recipe, data.store, data.train, cache_dir(), maker)
 

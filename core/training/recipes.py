@@ -53,6 +53,8 @@ class Distillation:
         average: what of several teachers is averaged: their `logits` or their softened `probabilities`.
         teacher_size: side of the teachers' input in pixels, for cached answers; teachers that answer online see
             the student's own pixels.
+        teacher_statistics: of batch normalisation: the teachers' `own`, or measured anew on `views` as the student
+            sees them. Teachers whose own are of images as they are served answer views worse.
     """
 
     teachers: tuple[str, ...]
@@ -60,6 +62,7 @@ class Distillation:
     alpha: float = 0.7
     average: str = "logits"
     teacher_size: int = 224
+    teacher_statistics: str = "own"
 
 
 @dataclass(frozen=True)

@@ -53,15 +53,29 @@ def reestimate(
     rng = np.random.default_rng(seed)
     # The last images that fill no batch are left out: a small one's variance would count as much.
     batches = rng.permutation(rows)[: len(rows) // size_of_batch * size_of_batch].reshape(-1, size_of_batch)
+    shown: Iterable = tqdm(batches, title, unit="batch", leave=False) if title else batches
+
+    def served(batch: np.ndarray) -> np.ndarray:
+        turned = (turn(np.asarray(pixels[row]), int(rng.integers(_ORIENTATIONS))) for row in batch)
+        return np.stack([to_input(image, size) for image in turned])
+
+    observe(network, map(served, shown))
+
+
+def observe(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
+    """Give every batch normalisation, in place, the average of the statistics of some batches.
+
+    Args:
+        network: raw RGB 0..255 in.
+        batches: one or more of (B, size, size, 3), all of one shape.
+    """
     observer = _observing(network)
     norms = [layer for layer in observer.layers if isinstance(layer, _Observing)]
     sums = [[np.zeros(norm.moving_mean.shape)] * 2 for norm in norms]
-    shown: Iterable = tqdm(batches, title, unit="batch", leave=False) if title else batches
-    for batch in shown:
-        views = [
-            to_input(turn(np.asarray(pixels[row]), int(rng.integers(_ORIENTATIONS))), size) for row in batch
-        ]
-        observer.predict_on_batch(np.stack(views).astype(np.float32))
+    count = 0
+    for batch in batches:
+        count += 1
+        observer.predict_on_batch(batch.astype(np.float32))
         sums = [
             [
                 mean + ops.convert_to_numpy(norm.moving_mean),
@@ -71,8 +85,8 @@ def reestimate(
         ]
     for norm, (mean, variance) in zip(norms, sums, strict=True):
         own = network.get_layer(norm.name)
-        own.moving_mean.assign(mean / len(batches))
-        own.moving_variance.assign(variance / len(batches))
+        own.moving_mean.assign(mean / count)
+        own.moving_variance.assign(variance / count)
 
 
 class _Observing(FusedBatchNormalization):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,17 @@ from tqdm import tqdm
 
 from core.data.augmentation import AUGMENTATIONS
 from core.data.pixels import PixelStore, derived
-from core.training.batches import ViewMaker, ViewRequest
+from core.lesions import N_CLASSES
+from core.training.batches import ViewMaker, ViewRequest, mix
 from core.training.inference import predict_batch
 from core.training.losses import average_logits
 from core.training.recipes import Distillation, Recipe
+from core.training.statistics import observe
 
 _BATCH = 64
+
+VIEWS = 2048
+"""Training images whose views a teacher's statistics are measured on, at most: more change its answers little."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,12 @@ class CachedTeachers:
     ) -> None:
         self._distillation: Distillation = recipe.distillation
         self._position = {int(row): i for i, row in enumerate(rows)}
+        adapted: set[str] = set()
         answers = [
-            [_cached(teacher, recipe, store, rows, view, folder, maker) for view in range(recipe.views)]
+            [
+                _cached(teacher, recipe, store, rows, view, folder, maker, adapted)
+                for view in range(recipe.views)
+            ]
             for teacher in teachers
         ]
         self._logits = average_logits(
@@ -85,6 +94,38 @@ class OnlineTeachers:
         return average_logits(logits, self._distillation.average, self._distillation.temperature)
 
 
+def adapt(
+    teacher: Teacher, recipe: Recipe, store: PixelStore, rows: np.ndarray, size: int, maker: ViewMaker
+) -> None:
+    """Measure a teacher's batch normalisation anew, in place, on views as the student sees them.
+
+    Statistics of images as they are served fit those and no others: with them the shipped student's log loss on
+    augmented validation images is 0.49, with those that its training had gathered 0.46.
+
+    Args:
+        teacher: whose network changes.
+        recipe: of the student: its augmentation, mixtures and seed.
+        store, rows: of the training images.
+        size: side of the views in pixels.
+        maker: of the views.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    chosen = [int(row) for row in rng.permutation(rows)[:VIEWS]]
+    side = min(_BATCH, len(chosen))
+    chunks = [tuple(chosen[i : i + side]) for i in range(0, len(chosen) - side + 1, side)]
+    augmentation = AUGMENTATIONS[recipe.augmentation]
+    requests = [ViewRequest(store.path, augmentation, recipe.seed, size, chunk, view=0) for chunk in chunks]
+    title = f"{teacher.name}'s statistics of views"
+    views: Iterable = tqdm(maker.make(requests), title, len(requests), unit="batch", leave=False)
+    if recipe.mixup:
+        unlabelled = np.zeros((side, N_CLASSES), np.float32)
+        views = (mix(x, unlabelled, recipe.mixup, rng)[0] for x in views)
+    # What is frozen keeps its statistics.
+    teacher.network.trainable = True
+    observe(teacher.network, views)
+    teacher.network.trainable = False
+
+
 def _cached(
     teacher: Teacher,
     recipe: Recipe,
@@ -93,14 +134,21 @@ def _cached(
     view: int,
     folder: Path,
     maker: ViewMaker,
+    adapted: set[str],
 ) -> np.ndarray:
     """(M, 7) logits of one teacher for one view of the rows."""
     augmentation, size = AUGMENTATIONS[recipe.augmentation], recipe.distillation.teacher_size
     identity = [teacher.sha256, dataclasses.asdict(augmentation), recipe.seed, view, size, store.path.name]
+    if adapts := recipe.distillation.teacher_statistics == "views":
+        identity += ["statistics of views", recipe.mixup]
     key = hashlib.sha256(json.dumps([identity, rows.tolist()]).encode()).hexdigest()[:16]
     path = folder / f"teacher-{teacher.name}-{key}.npy"
 
     def ask() -> np.ndarray:
+        # Answers that are there need no statistics, hence as late as this.
+        if adapts and teacher.name not in adapted:
+            adapt(teacher, recipe, store, rows, size, maker)
+            adapted.add(teacher.name)
         chunks = [tuple(int(r) for r in rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
         requests = [ViewRequest(store.path, augmentation, recipe.seed, size, chunk, view) for chunk in chunks]
         title = f"{teacher.name} answers view {view + 1}/{recipe.views}"

@@ -216,6 +216,8 @@ def test_the_network_itself_may_teach_what_is_left_of_it(place):
     assert entry.recipe["distillation"]["teachers"] == ["student", "resnet50"]
     assert entry.recipe["distillation"]["alpha"] == 0.25
     assert entry.recipe["distillation"]["temperature"] == 2.0, "everything else as its parent learned"
+    assert entry.recipe["served_statistics"] is True
+    assert entry.recipe["distillation"]["teacher_statistics"] == "views"
     assert entry.provenance["teachers"] == ["student", "resnet50"]
 
 

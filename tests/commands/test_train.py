@@ -164,6 +164,17 @@ def test_teachers_answer_online_where_views_never_repeat_and_must_under_mixup(pl
     assert not list((place / "cache").glob("teacher-*.npy"))
 
 
+def test_teachers_that_answer_online_measure_their_statistics_on_the_views(place, monkeypatch):
+    adapted = []
+    monkeypatch.setattr(launch, "adapt", lambda teacher, *rest: adapted.append((teacher.name, rest[3])))
+    assert main(["train", "--network", "resnet50", *QUICK]) == 0
+    taught = ["distill", "--teachers", "resnet50", "--set", "views=null", *QUICK, "--no-publish"]
+    assert main([*taught, "--name", "plain"]) == 0
+    assert adapted == []
+    assert main([*taught, "--name", "adapted", "--teacher-statistics", "views"]) == 0
+    assert adapted == [("resnet50", 32)]  # At the side that the student sees.
+
+
 def test_a_run_does_not_go_on_where_two_labels_have_changed(place, small_set, tmp_path, capsys, monkeypatch):
     """As many images in every part, of which two say something else."""
     folder = small_set.write_flat(tmp_path / "mine")
@@ -618,6 +629,7 @@ REPORTED = {"temperature": REPORT_TEMPERATURE, "alpha": REPORT_ALPHA, "average":
             ["--recipe", "report", "--temperature", "3", "--average", "logits"],
             REPORTED | {"temperature": 3.0, "average": "logits"},
         ),
+        (["--teacher-statistics", "views"], {"teacher_statistics": "views"}),
     ],
 )
 def test_the_report_s_recipe_distils_as_the_report_did(monkeypatch, options, expected):
@@ -641,6 +653,7 @@ def test_the_help_of_distill_names_its_defaults(capsys):
         ]
         assert f"(default: {shown[0]}; with --recipe report: {shown[1]})" in text
     assert f"(default: {plain.teacher_size})" in text
+    assert f"(default: {plain.teacher_statistics})" in text
 
 
 def test_distilling_without_trained_teachers_says_so(place, capsys):

@@ -174,3 +174,52 @@ def test_a_row_without_an_answer_is_an_error(tiny, pair, tmp_path):
     answers, data, _ = cached(tiny, pair[:1], tmp_path)
     with pytest.raises(KeyError):
         answers([int(data.validation[0])], 0, None)
+
+
+def test_statistics_of_views_are_measured_once_and_only_where_answers_are_missing(
+    tiny, tmp_path, monkeypatch
+):
+    real, adapted = module.adapt, []
+
+    def count(teacher, *rest):
+        adapted.append(teacher.name)
+        real(teacher, *rest)
+
+    monkeypatch.setattr(module, "adapt", count)
+    distillation = replace(tiny.soft_recipe().distillation, teacher_statistics="views")
+    own, data, recipe = cached(tiny, tiny.make_teachers(), tmp_path)
+    assert adapted == []
+    pair = tiny.make_teachers()
+    first, *_ = cached(tiny, pair, tmp_path, distillation=distillation)
+    assert adapted == ["first", "second"]
+    rows = data.train[:6]
+    assert not np.allclose(own(rows, 0, None), first(rows, 0, None), atol=1e-3)
+    assert first(rows, 1, None) == pytest.approx(direct(pair, data, recipe, rows, 1).mean(axis=0), abs=1e-4)
+    again, *_ = cached(tiny, tiny.make_teachers(), tmp_path, distillation=distillation)
+    assert len(adapted) == 2
+    assert np.array_equal(first(data.train, 1, None), again(data.train, 1, None))
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.5])
+def test_an_adapted_teacher_has_the_statistics_of_the_views_and_nothing_else_is_new(tiny, tmp_path, mixup):
+    (teacher, _), data = tiny.make_teachers(), tiny.make_data(tmp_path)
+    recipe = tiny.soft_recipe(mixup=mixup, views=None)
+    teacher.network.trainable = False
+    before = {v.path: keras.ops.convert_to_numpy(v) for v in teacher.network.weights}
+    module.adapt(teacher, recipe, data.store, data.train, 32, ViewMaker(0))
+    changed = {
+        v.path for v in teacher.network.weights
+        if not np.array_equal(before[v.path], keras.ops.convert_to_numpy(v))
+    }  # fmt: skip
+    assert changed == {
+        f"{norm}/moving_{of}" for norm in ("conv_bn", "hidden_bn") for of in ("mean", "variance")
+    }
+    assert teacher.network.trainable is False
+    request = ViewRequest(
+        data.store.path, AUGMENTATIONS[recipe.augmentation], recipe.seed, 32, tuple(map(int, data.train)), 0
+    )
+    probe = keras.Model(teacher.network.input, teacher.network.get_layer("conv").output)
+    found = keras.ops.convert_to_numpy(probe(make_views(request).astype(np.float32))).mean(axis=(0, 1, 2))
+    measured = keras.ops.convert_to_numpy(teacher.network.get_layer("conv_bn").moving_mean)
+    # A batch of 64 of the 93; a mixture's mean is that of its parts.
+    np.testing.assert_allclose(measured, found, atol=0.1)
