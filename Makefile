@@ -81,8 +81,6 @@ models: install ## Make every shipped model anew from HAM10000 (some twenty hour
 	$(CORE) compress --model baseline --model resnet50 --model densenet169
 	$(CORE) compress --model student --all
 	$(CORE) prune --ship 0.5
-	$(CORE) statistics --model student-pruned
-	$(CORE) compress --model student-pruned
 	$(CORE) evaluate
 	$(CORE) gate fit
 	$(CORE) gate report
