@@ -71,22 +71,15 @@ def observe(network: keras.Model, batches: Iterable[np.ndarray]) -> None:
     """
     observer = _observing(network)
     norms = [layer for layer in observer.layers if isinstance(layer, _Observing)]
-    sums = [[np.zeros(norm.moving_mean.shape)] * 2 for norm in norms]
-    count = 0
+    seen = []
     for batch in batches:
-        count += 1
         observer.predict_on_batch(batch.astype(np.float32))
-        sums = [
-            [
-                mean + ops.convert_to_numpy(norm.moving_mean),
-                variance + ops.convert_to_numpy(norm.moving_variance),
-            ]
-            for norm, (mean, variance) in zip(norms, sums, strict=True)
-        ]
-    for norm, (mean, variance) in zip(norms, sums, strict=True):
+        seen.append([[ops.convert_to_numpy(v) for v in (n.moving_mean, n.moving_variance)] for n in norms])
+    for norm, of_batches in zip(norms, zip(*seen, strict=True), strict=True):
         own = network.get_layer(norm.name)
-        own.moving_mean.assign(mean / count)
-        own.moving_variance.assign(variance / count)
+        mean, variance = np.mean(of_batches, axis=0, dtype=np.float64)
+        own.moving_mean.assign(mean)
+        own.moving_variance.assign(variance)
 
 
 class _Observing(FusedBatchNormalization):
