@@ -25,7 +25,7 @@ from core.training.statistics import observe
 _BATCH = 64
 
 VIEWS = 2048
-"""Training images whose views a teacher's statistics are measured on, at most: more change its answers little."""
+"""Training images whose views a teacher's statistics are measured on, at most: a bound on the time that it takes."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _cached(
     augmentation, size = AUGMENTATIONS[recipe.augmentation], recipe.distillation.teacher_size
     identity = [teacher.sha256, dataclasses.asdict(augmentation), recipe.seed, view, size, store.path.name]
     if adapts := recipe.distillation.teacher_statistics == "views":
-        identity += ["statistics of views", recipe.mixup]
+        identity.append("statistics of views")
     key = hashlib.sha256(json.dumps([identity, rows.tolist()]).encode()).hexdigest()[:16]
     path = folder / f"teacher-{teacher.name}-{key}.npy"
 
