@@ -196,7 +196,7 @@ def _fine_tuned(
     from core.networks.trained import weights_of
 
     several, begun = len(recipes) > 1, None
-    if options.further:
+    if options.further and not options.limit:  # A few images cannot say which of them is better.
         begun = {options.name: manifest.folder / weights_of(manifest, options.name)}
     runs = [
         _train(

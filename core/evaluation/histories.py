@@ -22,7 +22,7 @@ def read_history(manifest: Manifest, name: str) -> pd.DataFrame:
 
     Raises:
         ArtifactError: the model or its file is missing or damaged.
-        HistoryError: it has no history, or one without the columns that a curve needs.
+        HistoryError: it has no history, or one without the columns or the epochs that a curve needs.
     """
     entry = manifest.model(name)
     path = entry.files.get("history")
@@ -42,4 +42,7 @@ def read_history(manifest: Manifest, name: str) -> pd.DataFrame:
         raise HistoryError(f"{path}: expected the columns {', '.join(COLUMNS)}, found no {missing[0]}")
     numbers = [c for c in frame.columns if c not in ("head_only",)]
     frame[numbers] = frame[numbers].apply(pd.to_numeric, errors="coerce")
-    return frame.dropna(subset=["epoch"]).sort_values("epoch", ignore_index=True)
+    frame = frame.dropna(subset=["epoch"]).sort_values("epoch", ignore_index=True)
+    if frame.empty:
+        raise HistoryError(f"{path}: expected a row for each epoch, found none")
+    return frame

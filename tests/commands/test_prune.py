@@ -287,6 +287,12 @@ def test_what_is_no_better_than_before_changes_nothing(shipped, monkeypatch, cap
     assert [(shipped / "artifacts" / file).read_bytes() for file in files] == before
 
 
+def test_going_further_can_be_tried_out(shipped, monkeypatch, capsys):
+    judged(monkeypatch, 0.5, 1.0, 0.9)  # as it would be told apart, were it not a trial
+    assert main([*PRUNE, "--ship", "0.6", "--further", "--limit", "16"]) == 0
+    assert "nothing was changed" not in capsys.readouterr().err
+
+
 def test_further_and_further(shipped, monkeypatch):
     judged(monkeypatch, 1.0, 0.5, 0.9, 1.0, 0.5, 0.9)
     for _ in range(2):

@@ -292,7 +292,7 @@ def test_who_asks_for_a_conversions_history_is_told_whose_training_there_is(fold
         read_history(manifest, "student-int8")
 
 
-@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", '"'])
+@pytest.mark.parametrize("text", ["", "epoch,loss\n1,2\n", '"', "epoch,loss,val_loss,val_accuracy\n"])
 def test_a_history_that_cannot_be_drawn_is_an_error(folder: Path, text: str) -> None:
     (folder / "h.csv").write_text(text)
     manifest = update_model(folder, "student", {}, {"history": "h.csv"})
