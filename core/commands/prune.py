@@ -71,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
     from core.errors import UserError
     from core.evaluation.compressed import add_points
     from core.training.launch import check_name, load_training_data
+    from core.training.origins import check_split
     from core.training.recipes import customised
 
     targets = _targets(options)
@@ -85,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         for alpha in options.alpha or [None]
     ]
     recipe = recipes[0]
+    check_split(f"model {options.model}", entry.recipe.get("split"), recipe.split)
     dataset = open_dataset()
     publishes = not (options.limit or options.no_publish)
     if publishes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
 from core.commands.train import say_unpublished
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     folder = runs_dir() / options.run_name
     progress, stored = read_finished(folder)
     recipe = Recipe.from_dict(stored)
+    settled = recipe.served_statistics
     files = {options.run_name: folder / "best.npz"} | _others(options.others)
     _check(options, folder, files, recipe.split)
     data = launch.load_training_data(recipe.split)
@@ -84,6 +86,10 @@ def run(options: argparse.Namespace) -> int:
     if options.run_name not in used:
         folder, progress, recipe = _run_among([files[name] for name in used])
         print(f"{options.run_name} is no part of it: recipe and history are those of {folder.name}")
+    if len(used) > 1:
+        recipe = dataclasses.replace(
+            recipe, served_statistics=settled
+        )  # as the mean has them, whoever it is of
     target = keep_mean(options.name, folder, recipe, network)
     if options.no_publish:
         print(f"{options.name}: weights in {target}")

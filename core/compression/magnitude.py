@@ -52,8 +52,8 @@ def sparsity(network: keras.Model) -> float:
 class MagnitudePruning:
     """What a training run does after each of its steps to become sparse, and its average of weights with it.
 
-    It remembers nothing that a checkpoint would have to hold: zeros are the smallest weights there are, so a run that
-    goes on chooses the same ones again.
+    It remembers nothing that a checkpoint would have to hold: in one, zeros are the smallest weights there are, so a
+    run that goes on, and calls this before its first step, chooses the same ones again.
 
     Args:
         final: share of zeros in the end, 0 to below 1.

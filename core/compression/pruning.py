@@ -108,8 +108,18 @@ def recipe_for_tuning(entry: ModelEntry, teachers: str | None = None, alpha: flo
 
 
 def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Start:
-    """Where the fine-tuning of a pruned model begins."""
-    digest = manifest.files[manifest.model(name).files["weights"]].sha256
+    """Where the fine-tuning of a pruned model begins.
+
+    Raises:
+        UserError: channels were taken out of it before.
+    """
+    entry = manifest.model(name)
+    if entry.widths:
+        raise UserError(
+            f"model {name}: expected a whole network, found one that was pruned from {entry.parent}: prune that one, "
+            "or go on with this one by --further"
+        )
+    digest = manifest.files[entry.files["weights"]].sha256
     asked = {"parent": name, "parent_sha256": digest, "target": asdict(target)}
     described = f"those of {name} (sha256 {digest[:16]}...), pruned"
 
@@ -123,7 +133,7 @@ def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Star
         widths = {layer: len(indices) for layer, indices in kept.items()}
         _write_plan(folder, {**asked, "kept": kept, "widths": widths})
         small = narrow(whole, {layer: np.array(indices) for layer, indices in kept.items()})
-        network = build(manifest.model(name).network, widths=widths)
+        network = build(entry.network, widths=widths)
         network.set_weights(small.get_weights())
         return network
 
@@ -256,7 +266,14 @@ def _stored_plan(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     if not (path.exists() and (folder / CHECKPOINT).exists()):
         return None
     plan = json.loads(path.read_text())
-    if {key: plan.get(key) for key in asked} != json.loads(json.dumps(asked)):
+    differing = [key for key, value in json.loads(json.dumps(asked)).items() if plan.get(key) != value]
+    if differing == ["further"]:
+        raise UserError(
+            f"{folder}: expected a run that goes on from the weights that are published, found one that went on from "
+            "others; where these are what that run gave, `python -m core compress` makes their files; start afresh "
+            "from these with --restart"
+        )
+    if differing:
         raise UserError(
             f"{folder}: expected a run that prunes these weights of {asked['parent']} in this way, found another; "
             "start afresh with --restart"

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.errors import UserError
 from core.files import replacing
+from core.training.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -136,7 +137,7 @@ class Checkpoint:
             raise UserError(
                 f"{path}: expected a checkpoint, found a damaged file ({error}); start afresh with --restart"
             ) from error
-        stored, wanted = state["recipe"], json.loads(json.dumps(recipe))
+        stored, wanted = _with_defaults(state["recipe"]), json.loads(json.dumps(recipe))
         if stored != wanted:
             keys = [k for k in sorted(stored.keys() | wanted.keys()) if stored.get(k) != wanted.get(k)]
             raise UserError(
@@ -190,3 +191,11 @@ def _numpy(variable: keras.Variable) -> np.ndarray:
 
 def _number(key: str) -> int:
     return int(key.split("/")[1])
+
+
+def _with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored recipe with today's fields: what it has no value of was as that field's default has it."""
+    try:
+        return json.loads(json.dumps(Recipe.from_dict(stored).to_dict()))
+    except (TypeError, KeyError, UserError):
+        return stored  # It has fields that there are no more, and differs in them.

@@ -148,6 +148,10 @@ def run_recipe(
         whole = load_training_data(recipe.split)
         _check_images(whole, init, teachers or ())
         data = limited(whole, limit)
+        if recipe.served_statistics and len(data.train) < 2:
+            raise UserError(
+                f"served_statistics: expected at least 2 training images, found {len(data.train)}: one has no variance"
+            )
         began = {INIT: start.described if start else digest_of(init)}
         began |= {teacher.name: teacher.sha256[:16] for teacher in teachers or ()}
         note_start(folder, initial_weights, _source(data), images_of(data, limit), began)
@@ -291,10 +295,13 @@ def _answers(
             f"distillation: expected the teachers {', '.join(recipe.distillation.teachers)}, found none"
         )
     if recipe.views is None:
-        if recipe.distillation.teacher_statistics == "views":
+
+        def adapt_to(size: int) -> None:
             for teacher in teachers:
-                adapt(teacher, recipe, data.store, data.train, recipe.stages[-1].size, maker)
-        return OnlineTeachers(teachers, recipe.distillation)
+                adapt(teacher, recipe, data.store, data.train, size, maker)
+
+        adapts = recipe.distillation.teacher_statistics == "views"
+        return OnlineTeachers(teachers, recipe.distillation, adapt_to if adapts else None)
     return CachedTeachers(teachers, recipe, data.store, data.train, cache_dir(), maker)
 
 

@@ -22,6 +22,7 @@ from core.files import replacing
 from core.lesions import N_CLASSES
 from core.networks.classifiers import backbone
 from core.networks.weights import load_weights, save_weights
+from core.settings import INPUT_SIZE
 from core.training.average import WeightAverage, due
 from core.training.batches import ViewMaker, ViewRequest, mix, repeats_of
 from core.training.checkpoint import (
@@ -137,6 +138,8 @@ class Trainer:
         checkpoint.restore(self.network, self.network.optimizer)
         if self.recipe.ema:
             self.average = WeightAverage(self.network, self.recipe.ema, checkpoint.average)
+        if self.after_step and (done := self._done()):
+            self.after_step(self.network, self.average, done)
         print(
             f"resuming {self.folder.name} after epoch {self.progress.epoch}, step {self.progress.step}",
             flush=True,
@@ -275,7 +278,12 @@ class Trainer:
         if self.average and (steps := due(done, progress.step, self._steps_per_epoch())):
             self.average.update(done, steps)
         if self.after_step:
-            self.after_step(self.network, self.average, done / (len(self.stages) * self._steps_per_epoch()))
+            self.after_step(self.network, self.average, self._done())
+
+    def _done(self) -> float:
+        """Share of the run's steps that are behind."""
+        steps = self._steps_per_epoch()
+        return (self.progress.epoch * steps + self.progress.step) / (len(self.stages) * steps)
 
     def _finish_epoch(self, stage: Stage) -> None:
         """Validate, keep the weights if they are the best so far, write history and checkpoint."""
@@ -308,9 +316,12 @@ class Trainer:
         # A score at a lower resolution says little about the last one's; the epochs that count are the last stage's.
         counts = stage.size == self.stages[-1].size
         pixels = self.data.store.pixels
-        if counts and self.recipe.served_statistics:
-            reestimate(self.network, pixels, self.data.train, size=stage.size, seed=self.recipe.seed)
-        logits = predict_logits(self.network, pixels, self.data.validation, size=stage.size)
+        serves = counts and self.recipe.served_statistics
+        # Statistics are of one size: that of images as they are served, whatever the stage's.
+        size = INPUT_SIZE if serves else stage.size
+        if serves:
+            reestimate(self.network, pixels, self.data.train, size=size, seed=self.recipe.seed)
+        logits = predict_logits(self.network, pixels, self.data.validation, size=size)
         row.update(validation_figures(logits, self.data.labels[self.data.validation]))
         if counts and score(row) > self.progress.best_score:
             self.progress.best_score, self.progress.best_epoch = score(row), row["epoch"]

@@ -163,14 +163,20 @@ def replace_weights(folder: Path, name: str, network: keras.Model, provenance: M
     """
     manifest = load_manifest(folder)
     entry = manifest.model(name)
-    save_weights(network, folder / entry.files["weights"], entry.network)
+    place = folder / entry.files["weights"]
+    older = place.read_bytes()
+    save_weights(network, place, entry.network)
     kept = ("weights", "history")
     changes = {
         "provenance": {key: value for key, value in entry.provenance.items() if key != "compression"} | provenance,
         "figures": {}, "calibration": {}, "operating_point": None,
     }  # fmt: skip
     files: dict[str, str | None] = {key: None for key in entry.files if key not in kept}
-    manifest = update_model(folder, name, changes, {**files, "weights": entry.files["weights"]})
+    try:
+        manifest = update_model(folder, name, changes, {**files, "weights": entry.files["weights"]})
+    except BaseException:
+        write_atomically(place, older)  # The manifest lists those, and there may be no other copy.
+        raise
     return _drop_what_follows(manifest, name, pruned=False)
 
 

@@ -88,9 +88,9 @@ class Recipe:
             teachers answered to a view stands for all eight: dermatoscopy has no upright.
         mixup: alpha of mixup's Beta distribution; 0 is off. Needs teachers to answer online.
         ema: decay of the average of weights, per step; None is off. Validation and the result use the average.
-        served_statistics: before each validation at the last stage's size batch normalisation's statistics are
-            measured anew on all training images as they are served; the result has them. See
-            `core.training.statistics`.
+        served_statistics: before each validation of the last stage's size batch normalisation's statistics are
+            measured anew on all training images as they are served, and validation sees those, too; the result has
+            them. See `core.training.statistics`.
         precision: Keras' dtype policy.
         xla: compile the step with XLA (always so on jax; on TensorFlow's CPU it is several times slower).
         seed: of initial weights, order, views and dropout.
@@ -139,6 +139,11 @@ class Recipe:
                 + ", ".join(str(stage) for stage in self.stages)
             )
         _check(self, FIELDS)
+        if self.served_statistics and self.stages[-1].head_only:
+            raise UserError(
+                "served_statistics: expected a last stage that trains the whole network, found one of the head alone, "
+                "in which batch normalisation stays as it is"
+            )
         if self.distillation:
             _check(self.distillation, DISTILLATION_FIELDS)
             if self.mixup and self.views is not None:

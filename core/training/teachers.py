@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,13 +83,28 @@ class CachedTeachers:
 
 
 class OnlineTeachers:
-    """Teachers that answer each batch as it comes: for a GPU, mixup, and views that never repeat."""
+    """Teachers that answer each batch as it comes: for a GPU, mixup, and views that never repeat.
 
-    def __init__(self, teachers: Sequence[Teacher], distillation: Distillation) -> None:
-        self._teachers, self._distillation = teachers, distillation
+    Args:
+        teachers: who answers.
+        distillation: how.
+        adapt_to: gives the teachers statistics of views of a size; called when batches of another size begin.
+    """
+
+    def __init__(
+        self,
+        teachers: Sequence[Teacher],
+        distillation: Distillation,
+        adapt_to: Callable[[int], None] | None = None,
+    ) -> None:
+        self._teachers, self._distillation, self._adapt_to = teachers, distillation, adapt_to
+        self._size = 0
 
     def __call__(self, rows: Sequence[int], view: int, x: np.ndarray) -> np.ndarray:
         """(B, 7) averaged logits for the batch (B, s, s, 3)."""
+        if self._adapt_to and x.shape[1] != self._size:
+            self._adapt_to(x.shape[1])
+            self._size = x.shape[1]
         logits = np.stack([predict_batch(t.network, x, len(x)) for t in self._teachers])
         return average_logits(logits, self._distillation.average, self._distillation.temperature)
 

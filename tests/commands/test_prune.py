@@ -210,6 +210,17 @@ def test_a_try_with_a_limit_leaves_the_artifacts_alone(place, capsys):
     assert (place / "artifacts/manifest.json").read_bytes() == before
 
 
+def test_what_learned_on_another_split_is_not_pruned(place, capsys):
+    capsys.readouterr()
+    assert main([*PRUNE, "--multiply-adds", "0.6", "--set", "split=report", "--no-publish"]) == 2
+    assert "model student: expected one trained on the report split" in capsys.readouterr().err
+
+
+def test_one_image_has_no_statistics(place, capsys):
+    assert main([*PRUNE, "--multiply-adds", "0.6", "--limit", "1"]) == 2
+    assert "expected at least 2 training images, found 1" in capsys.readouterr().err
+
+
 def test_the_network_itself_may_teach_what_is_left_of_it(place):
     assert main([*PRUNE, "--ship", "0.6", "--teachers", "student,resnet50", "--alpha", "0.25"]) == 0
     entry = load_manifest(place / "artifacts").model("student-pruned")
@@ -291,6 +302,19 @@ def test_going_further_can_be_tried_out(shipped, monkeypatch, capsys):
     judged(monkeypatch, 0.5, 1.0, 0.9)  # as it would be told apart, were it not a trial
     assert main([*PRUNE, "--ship", "0.6", "--further", "--limit", "16"]) == 0
     assert "nothing was changed" not in capsys.readouterr().err
+
+
+def test_what_was_published_meanwhile_is_said(shipped, monkeypatch, capsys):
+    judged(monkeypatch, 1.0, 0.5, 0.9)
+    assert main([*PRUNE, "--ship", "0.6", "--further"]) == 0
+    assert main([*PRUNE, "--ship", "0.6", "--further"]) == 2
+    assert "went on from others; where these are what that run gave" in capsys.readouterr().err
+
+
+def test_a_pruned_network_is_not_pruned_again(shipped, capsys):
+    arguments = ["--model", "student-pruned", "--teachers", "student", "--no-publish"]
+    assert main([*PRUNE, *arguments, "--multiply-adds", "0.5"]) == 2
+    assert "expected a whole network, found one that was pruned from student" in capsys.readouterr().err
 
 
 def test_further_and_further(shipped, monkeypatch):

@@ -152,3 +152,16 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(runs, tmp_path, stop):
     resumed, _ = train(runs, tmp_path / "killed")
     for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_run_that_goes_on_puts_its_zeros_in_before_the_first_step(runs, tmp_path):
+    train(runs, tmp_path / "killed", stop=0.8)
+    recipe = runs.soft_recipe(stages=(Stage(2, 32), Stage(2, 40)))
+    told = []
+    trainer = Trainer(
+        recipe, runs.make_data(tmp_path), runs.make_network(), tmp_path / "killed", ViewMaker(0),
+        teachers=lambda *_: None, after_step=lambda network, average, done: told.append(done),
+    )  # fmt: skip
+    trainer._begin()
+    assert len(told) == 1
+    assert 0.8 <= told[0] < 1

@@ -95,6 +95,24 @@ def test_another_recipes_checkpoint_is_refused_naming_what_differs(saved, change
     assert "--restart" in str(caught.value)
 
 
+def test_a_run_older_than_a_field_goes_on_where_that_has_its_default(saved):
+    path, progress, recipe, network, optimizer, _ = saved
+    older = recipe.to_dict()
+    del older["served_statistics"], older["distillation"]["teacher_statistics"]
+    save_checkpoint(path, progress, older, network, optimizer, None)
+    assert Checkpoint.read(path, recipe.to_dict()).progress == progress
+    for changes in ({"served_statistics": True}, {"distillation": {**older["distillation"], "alpha": 0.1}}):
+        with pytest.raises(UserError, match=f"differs in {next(iter(changes))};"):
+            Checkpoint.read(path, recipe.to_dict() | changes)
+
+
+def test_a_run_of_a_field_that_is_no_more_differs_in_it(saved):
+    path, progress, recipe, network, optimizer, _ = saved
+    save_checkpoint(path, progress, recipe.to_dict() | {"cutmix": 1.0}, network, optimizer, None)
+    with pytest.raises(UserError, match="differs in cutmix;"):
+        Checkpoint.read(path, recipe.to_dict())
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
 def test_a_damaged_checkpoint_is_refused_in_words(saved, share):
     path, _, recipe, *_ = saved

@@ -22,6 +22,7 @@ import pytest
 from core.data.pixels import to_input
 from core.errors import UserError
 from core.networks.weights import load_weights
+from core.settings import INPUT_SIZE
 from core.training import loop as module
 from core.training import statistics
 from core.training.average import WeightAverage
@@ -622,7 +623,8 @@ def test_statistics_are_measured_anew_where_epochs_count_and_the_best_weights_ha
     monkeypatch.setattr(module, "reestimate", measure)
     trainer = start(tiny, tmp_path, tiny.make_recipe(served_statistics=True))
     trainer.run()
-    assert asked == [(40, 3, len(trainer.data.train))] * 2  # The last stage's two epochs, of four.
+    # In the last stage's two epochs, of four, and at the size of images as they are served, not at the stage's.
+    assert asked == [(INPUT_SIZE, 3, len(trainer.data.train))] * 2
     kept = arrays(trainer.folder / "best.npz")["conv_bn/moving_mean"]
     assert set(kept) == {trainer.progress.best_epoch - 2}
     # The average goes on with the statistics that training gathers.

@@ -285,3 +285,19 @@ def test_new_weights_of_the_same_training_keep_it_and_drop_what_was_made_of_the_
     assert manifest.model("student-int8").files == {}
     assert manifest.model("student-pruned") == before["student-pruned"]
     assert manifest.model("ensemble").figures == {}
+
+
+def test_weights_that_the_manifest_could_not_list_are_not_kept(artifacts, run, monkeypatch):
+    enter(run)
+    path = artifacts / "weights/student.npz"
+    before = path.read_bytes()
+    monkeypatch.setattr(module, "save_weights", lambda network, path, name: path.write_text("new"))
+
+    def fail(*_):
+        assert path.read_text() == "new"
+        raise OSError("disk full")
+
+    monkeypatch.setattr(module, "update_model", fail)
+    with pytest.raises(OSError, match="disk full"):
+        replace_weights(artifacts, "student", None, {})
+    assert path.read_bytes() == before

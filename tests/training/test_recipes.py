@@ -148,3 +148,11 @@ def test_a_wrong_distillation_is_refused(wrong):
 def test_a_recipe_needs_stages():
     with pytest.raises(UserError, match="at least one stage"):
         Recipe(network="resnet50", stages=(), learning_rate=1e-3)
+
+
+def test_a_head_alone_cannot_have_statistics_of_its_own():
+    with pytest.raises(
+        UserError, match="served_statistics: expected a last stage that trains the whole network"
+    ):
+        customised(recipe_for("report", "resnet50"), ["served_statistics=true"])
+    customised(recipe_for("report", "resnet50"), ["served_statistics=true"], "2x64")

@@ -73,6 +73,17 @@ def test_online_answers_are_the_networks_own(tiny, pair):
     )
 
 
+def test_online_teachers_adapt_to_each_size_once_before_they_answer_it(tiny, pair, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        module, "predict_batch", lambda network, x, _: said.append("answer") or np.zeros((len(x), 7))
+    )
+    teachers = OnlineTeachers(pair[:1], tiny.soft_recipe().distillation, said.append)
+    for size in (32, 32, 40, 40):
+        teachers([1], 0, np.zeros((1, size, size, 3), np.float32))
+    assert said == [32, "answer", "answer", 40, "answer", "answer"]
+
+
 def test_one_teacher_alone_is_itself(tiny, pair, tmp_path):
     answers, data, recipe = cached(tiny, pair[:1], tmp_path)
     rows = data.train[:4]
