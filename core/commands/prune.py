@@ -221,10 +221,12 @@ def _train(
     name: str,
 ) -> Run:
     from core.compression.pruning import further, start
+    from core.settings import runs_dir
     from core.training.launch import run_recipe
 
+    going_on = None if options.restart else runs_dir() / name
     begin = (
-        further(manifest, options.model, options.name, target)
+        further(manifest, options.model, options.name, target, going_on)
         if options.further
         else start(manifest, options.model, target, recipe)
     )

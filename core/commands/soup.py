@@ -180,10 +180,9 @@ def _check_same_data(run: Path, weights: Path, split: str) -> None:
         UserError: the weights are known to be of another split or dataset.
     """
     from core.errors import UserError
-    from core.training.origins import split_of_weights
-    from core.training.trials import NOTES, read_notes
+    from core.training.origins import facts_of, split_of_weights
 
-    data, found = (read_notes(folder / NOTES).get("data") for folder in (run, weights.parent))
+    data, found = (facts_of(path).get("data") for path in (run, weights))
     if (theirs := split_of_weights(weights)) not in (None, split) or (found and data and found != data):
         raise UserError(
             f"{weights}: expected a run on the {split} split of {data}, as {run.name} is, found one on the "
@@ -195,7 +194,7 @@ def _check_same_images(run: Path, files: Mapping[str, Path], data: TrainingData)
     """Refuse weights that learned from other images than those at hand, whose validation part judges the mean.
 
     Raises:
-        UserError: the notes beside them say so; older ones, and files of the artifacts, say nothing of it.
+        UserError: the notes beside them, or of the model that they are listed of, say so; older ones may say nothing.
     """
     from core.errors import UserError
     from core.training.launch import images_of
@@ -204,7 +203,7 @@ def _check_same_images(run: Path, files: Mapping[str, Path], data: TrainingData)
     # A trial's images are those of its limit: two trials may be averaged, a trial and a whole run may not.
     here = images_of(data, images_seen(run).get("limit"))
     for path in files.values():
-        found = images_seen(path.parent)
+        found = images_seen(path)
         if found.get("digest") not in (None, here["digest"]):
             raise UserError(
                 f"{path}: expected a run on the images at hand ({counts(here)}), found one on others "

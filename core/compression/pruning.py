@@ -142,7 +142,7 @@ def start(manifest: Manifest, name: str, target: Target, recipe: Recipe) -> Star
     return Start(described, make)
 
 
-def further(manifest: Manifest, name: str, pruned: str, target: Target) -> Start:
+def further(manifest: Manifest, name: str, pruned: str, target: Target, folder: Path | None = None) -> Start:
     """Where the fine-tuning of a pruned network that is published goes on: with its channels and its weights.
 
     Args:
@@ -150,9 +150,11 @@ def further(manifest: Manifest, name: str, pruned: str, target: Target) -> Start
         name: of the model that it was pruned from.
         pruned: its own name.
         target: what it was pruned to.
+        folder: of the run that goes on, where one does.
 
     Raises:
-        UserError: it was pruned from another model or to another target, or is no pruned network.
+        UserError: it was pruned from another model or to another target, is no pruned network, or was published anew
+            since the run in the folder began, mostly by that run.
     """
     entry = manifest.model(pruned)
     known = dict(entry.provenance.get("pruning", {}))
@@ -165,6 +167,12 @@ def further(manifest: Manifest, name: str, pruned: str, target: Target) -> Start
     digest = manifest.files[weights_of(manifest, pruned)].sha256
     asked = {"parent": name, "parent_sha256": parent_digest, "target": asdict(target), "further": digest}
 
+    if folder and (plan := _plan_of(folder)) and plan.get("further") != digest:
+        raise UserError(
+            f"{folder}: expected a run that goes on from {pruned} as it is published, found one from other weights; "
+            f"where {pruned} is what that run gave, `python -m core compress --model {pruned}` makes its files; begin "
+            "a new run from it with --restart"
+        )
     epochs = entry.provenance.get("epochs_before", 0) + Recipe.from_dict(dict(entry.recipe)).epochs
 
     def make(folder: Path, data: TrainingData) -> keras.Model:
@@ -262,23 +270,19 @@ def _stored_plan(folder: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     Raises:
         UserError: the run there prunes other weights, or to another target.
     """
-    path = folder / PLAN
-    if not (path.exists() and (folder / CHECKPOINT).exists()):
+    if (plan := _plan_of(folder)) is None:
         return None
-    plan = json.loads(path.read_text())
-    differing = [key for key, value in json.loads(json.dumps(asked)).items() if plan.get(key) != value]
-    if differing == ["further"]:
-        raise UserError(
-            f"{folder}: expected a run that goes on from the weights that are published, found one that went on from "
-            "others; where these are what that run gave, `python -m core compress` makes their files; start afresh "
-            "from these with --restart"
-        )
-    if differing:
+    if {key: plan.get(key) for key in asked} != json.loads(json.dumps(asked)):
         raise UserError(
             f"{folder}: expected a run that prunes these weights of {asked['parent']} in this way, found another; "
             "start afresh with --restart"
         )
     return plan
+
+
+def _plan_of(folder: Path) -> dict[str, Any] | None:
+    path = folder / PLAN
+    return json.loads(path.read_text()) if path.exists() and (folder / CHECKPOINT).exists() else None
 
 
 def _write_plan(folder: Path, plan: dict[str, Any]) -> None:

@@ -147,6 +147,10 @@ def _agreement(found: Mapping[str, Any]) -> str:
 
 
 PROVENANCE: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "images": (
+        "images",
+        lambda seen: f"{seen['train']:,} for training, {seen['validation']:,} for validation",
+    ),
     "training_seconds": ("training time of this run", _duration),
     "mean_of": ("mean of the weights of", _mean_of),
     "pruning": ("pruned of", _pruning),

@@ -182,9 +182,8 @@ def _check_images(whole: TrainingData, init: str | None, teachers: Sequence[Teac
     files = {f"teacher {teacher.name}": teacher.source for teacher in teachers} | {f"--init {init}": init}
     for what, file in files.items():
         if file and Path(file).is_file():
-            folder = Path(file).parent
-            here = images_of(whole, images_seen(folder).get("limit"))
-            check_same_photographs(what, folder, _source(whole), here)
+            here = images_of(whole, images_seen(Path(file)).get("limit"))
+            check_same_photographs(what, Path(file), _source(whole), here)
 
 
 def _train(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from core.artifacts import load_manifest
 from core.errors import UserError
 from core.evaluation.origin import SYNTHETIC_NOTE
-from core.manifest import ManifestMissing
+from core.manifest import ManifestMissing, ModelEntry
 from core.training.trials import NOTES, read_notes, split_of
 
 
@@ -26,10 +27,14 @@ def split_of_weights(path: Path) -> str | None:
     """
     if not path.is_file():
         return None
-    return split_of(path.parent) or _listed_split(path)
+    if split := split_of(path.parent):
+        return split
+    entry = _listed(path)
+    return entry.recipe.get("split") if entry else None
 
 
-def _listed_split(path: Path) -> str | None:
+def _listed(path: Path) -> ModelEntry | None:
+    """The model that a file is listed of."""
     try:
         manifest = load_manifest()
     except ManifestMissing:
@@ -38,8 +43,26 @@ def _listed_split(path: Path) -> str | None:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     for entry in manifest.models.values():
         if any(manifest.files[file].sha256 == digest for file in entry.files.values()):
-            return entry.recipe.get("split")
+            return entry
     return None
+
+
+def facts_of(path: Path) -> Mapping[str, Any]:
+    """What is written down of the `data` and the `images` that weights have learned from; empty where nothing is.
+
+    Args:
+        path: of a run's folder, or of a file: known by the notes of the run that it lies with, else as a model's.
+
+    Raises:
+        UserError: the notes are damaged.
+        ManifestError: the folder says nothing, and the manifest is damaged.
+    """
+    if path.is_dir():
+        return read_notes(path / NOTES)
+    if notes := read_notes(path.parent / NOTES):
+        return notes
+    entry = _listed(path) if path.is_file() else None
+    return entry.provenance if entry else {}
 
 
 def check_split(what: str, found: str | None, split: str) -> None:
@@ -60,14 +83,14 @@ def check_split(what: str, found: str | None, split: str) -> None:
         )
 
 
-def images_seen(folder: Path) -> dict[str, Any]:
-    """Which images the run in a folder saw (see `core.training.launch.images_of`); empty where nobody wrote it down.
+def images_seen(path: Path) -> dict[str, Any]:
+    """Which images a run or weights saw (see `core.training.launch.images_of`); empty where nobody wrote it down.
 
-    Raises:
-        UserError: the notes are damaged.
+    Args:
+        path: as of `facts_of`, which says what is raised.
     """
-    images = read_notes(folder / NOTES).get("images")
-    return images if isinstance(images, dict) else {}
+    images = facts_of(path).get("images")
+    return dict(images) if isinstance(images, Mapping) else {}
 
 
 def check_no_trial(folder: Path) -> None:
@@ -83,7 +106,7 @@ def check_no_trial(folder: Path) -> None:
         )
 
 
-def check_same_photographs(what: str, folder: Path, source: str, here: dict[str, Any]) -> None:
+def check_same_photographs(what: str, weights: Path, source: str, here: dict[str, Any]) -> None:
     """Refuse weights to begin with, or a teacher, known to have seen other photographs of the same source.
 
     The split is cut through the images that are there. Of a part of HAM10000 it is another one than of the whole, so
@@ -92,16 +115,16 @@ def check_same_photographs(what: str, folder: Path, source: str, here: dict[str,
 
     Args:
         what: it is, for people.
-        folder: where its weights lie.
+        weights: its file, or the folder of its run.
         source: of the images at hand, in the words of a run's notes.
-        here: which images they are, by `core.training.launch.images_of` under the limit of the run in the folder.
+        here: which images they are, by `core.training.launch.images_of` under the limit of its run.
 
     Raises:
         UserError: it saw others, or its notes are damaged.
     """
-    if source == SYNTHETIC_NOTE or read_notes(folder / NOTES).get("data") != source:
+    if source == SYNTHETIC_NOTE or facts_of(weights).get("data") != source:
         return
-    found = images_seen(folder)
+    found = images_seen(weights)
     if found.get("digest") not in (None, here["digest"]):
         raise UserError(
             f"{what}: expected one trained on the images at hand ({counts(here)}) or on another source's, found one "

@@ -127,6 +127,7 @@ def publish(
             "teachers": teachers,
             **({"teachers_sha256": hashes} if (hashes := _teachers(facts)) else {}),
             "data": facts.get("data", DATA_NOTE),
+            **({"images": facts["images"]} if "images" in facts else {}),
             "licence": LICENCE,
             "backend": facts["backend"],
             "machine": facts["machine"],

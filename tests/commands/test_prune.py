@@ -308,7 +308,9 @@ def test_what_was_published_meanwhile_is_said(shipped, monkeypatch, capsys):
     judged(monkeypatch, 1.0, 0.5, 0.9)
     assert main([*PRUNE, "--ship", "0.6", "--further"]) == 0
     assert main([*PRUNE, "--ship", "0.6", "--further"]) == 2
-    assert "went on from others; where these are what that run gave" in capsys.readouterr().err
+    assert (
+        "found one from other weights; where student-pruned is what that run gave" in capsys.readouterr().err
+    )
 
 
 def test_a_pruned_network_is_not_pruned_again(shipped, capsys):

@@ -359,6 +359,28 @@ def test_what_saw_other_images_of_the_same_source_neither_begins_nor_teaches_nor
     assert main([*train, "--name", "next", *begun]) == 0, "older notes do not say which images"
 
 
+def test_published_weights_know_which_images_they_saw(place, small_folder, capsys, monkeypatch):
+    train = ["train", "--network", "resnet50", *QUICK]
+    assert main([*train, "--name", "first"]) == 0
+    begun = ["--init", str(place / "artifacts" / "weights" / "first.npz")]
+    shutil.rmtree(place / "runs" / "first")
+    assert main([*train, "--name", "next", *begun, "--no-publish"]) == 0
+    monkeypatch.setenv("DERMDISTILL_DATA", str(a_part_of(small_folder, place / "part")))
+    capsys.readouterr()
+    for command, said in (
+        (
+            [*train, "--name", "other", *begun, "--no-publish"],
+            "first.npz: expected one trained on the images at hand",
+        ),
+        (
+            ["distill", "--teachers", "first", "--teacher-size", "32", *QUICK],
+            "teacher first: expected one trained on",
+        ),
+    ):
+        assert main(command) == 2
+        assert said in error_line(capsys)
+
+
 def test_drawn_lesions_may_come_before_photographs_and_other_drawn_ones(place, small_folder, monkeypatch):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
     for seed in (0, 1):

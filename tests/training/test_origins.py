@@ -11,7 +11,13 @@ from core.artifacts import update_model
 from core.errors import UserError
 from core.evaluation.origin import DATA_NOTE, SYNTHETIC_NOTE
 from core.manifest import ManifestError
-from core.training.origins import check_no_trial, check_same_photographs, images_seen, split_of_weights
+from core.training.origins import (
+    check_no_trial,
+    check_same_photographs,
+    facts_of,
+    images_seen,
+    split_of_weights,
+)
 
 HERE = {"train": 64, "validation": 16, "digest": "here"}
 OTHERS = HERE | {"digest": "others"}
@@ -80,3 +86,19 @@ def test_a_run_is_a_trial_where_its_notes_have_a_limit(tmp_path, notes):
     assert images_seen(tmp_path)["limit"] == 64
     with pytest.raises(UserError, match=r"found one on at most 64 of each part \(--limit\)"):
         check_no_trial(tmp_path)
+
+
+def test_weights_that_lie_with_no_run_are_known_as_their_model_s(artifacts, tmp_path):
+    weights = tmp_path / "copy.npz"
+    assert facts_of(weights) == {}, "there is no such file"
+    weights.write_bytes(b"weights")
+    assert facts_of(weights) == {}, "no manifest lists it"
+    artifacts.mkdir()
+    (artifacts / "listed.npz").write_bytes(b"weights")
+    entry = {"title": "Mine", "role": "baseline", "provenance": {"data": DATA_NOTE, "images": OTHERS}}
+    update_model(artifacts, "mine", entry, {"weights": "listed.npz"})
+    assert images_seen(weights) == OTHERS
+    with pytest.raises(UserError, match="--init x: expected one trained on the images at hand"):
+        check_same_photographs("--init x", weights, DATA_NOTE, HERE)
+    noted(tmp_path, {"images": HERE})
+    assert images_seen(weights) == HERE, "the notes beside them come first"
