@@ -7,6 +7,7 @@ import json
 import pytest
 
 from core.artifacts import load_manifest
+from core.benchmark import hardware
 from core.benchmark.hardware import busy, this_machine
 from core.benchmark.store import FILE, save, stamp, stored
 from core.evaluation.latency import read_benchmark
@@ -82,7 +83,31 @@ def test_the_machine_is_named_without_its_owner() -> None:
         assert part in text
     assert set(json.loads(json.dumps(stamp(machine)))["machine"]) == {
         "cpu", "cores", "memory_bytes", "system", "python", "litert", "tensorflow", "opencv",
+        "instructions",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni", "a CPU (AVX-512 VNNI), "),
+        ("flags\t\t: fpu avx avx2 fma", "a CPU (AVX2), "),
+        ("flags\t\t: fpu sse2", "a CPU, "),
+        ("Features\t: fp asimd asimddp", "a CPU (Arm dot product), "),
+        ("bogomips\t: 1", "a CPU, "),
+    ],
+)
+def test_what_int8_gains_by_is_said_with_the_processor(monkeypatch, tmp_path, line, said) -> None:
+    monkeypatch.setattr(hardware, "CPU_INFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: a  CPU\n{line}\n\nprocessor\t: 1\n")
+    assert this_machine().text().startswith(said)
+
+
+def test_other_systems_do_not_say_which_instructions_there_are(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(hardware, "CPU_INFO", tmp_path / "none")
+    machine = this_machine()
+    assert machine.cpu
+    assert machine.instructions == ""
 
 
 def test_a_busy_machine_is_said_to_be_so(monkeypatch) -> None:
