@@ -87,9 +87,8 @@ def run(options: argparse.Namespace) -> int:
         folder, progress, recipe = _run_among([files[name] for name in used])
         print(f"{options.run_name} is no part of it: recipe and history are those of {folder.name}")
     if len(used) > 1:
-        recipe = dataclasses.replace(
-            recipe, served_statistics=settled
-        )  # as the mean has them, whoever it is of
+        # As the mean has them, whoever's recipe it is.
+        recipe = dataclasses.replace(recipe, served_statistics=settled)
     target = keep_mean(options.name, folder, recipe, network)
     if options.no_publish:
         print(f"{options.name}: weights in {target}")
