@@ -21,7 +21,7 @@ from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
 from core.networks.weights import save_weights
 from core.settings import ROOT, artifacts_dir
 from core.training.checkpoint import CHECKPOINT
-from core.training.origins import counts
+from core.training.origins import counts, facts_of
 from core.training.recipes import Recipe
 
 INIT = "initial weights"
@@ -240,10 +240,11 @@ def title_of(name: str, network: str, role: str) -> str:
 
 
 def describe_init(init: str | None, note: str | None) -> str:
-    """Initial weights in words: source, for a file its name and hash, for a run's also what that run began with.
+    """Initial weights in words: source, for a file its name and hash, for a run's or a model's also what it began with.
 
     Raises:
-        UserError: there is no such file, or a note on what is none.
+        UserError: there is no such file, a note on what is none, or the notes beside the file are damaged.
+        ManifestError: there are no notes beside it, and the manifest is damaged.
     """
     if note and init in (None, "imagenet"):
         raise UserError(f"--init-note: expected it with a file of initial weights, found --init {init}")
@@ -255,8 +256,8 @@ def describe_init(init: str | None, note: str | None) -> str:
         raise UserError(f"--init: expected imagenet, a .weights.h5 or an .npz file, found no file {init}")
     digest = digest_of(init)
     described = f"{Path(init).name} (sha256 {digest}...)" + (f": {note}" if note else "")
-    earlier = _began_with(Path(init).parent / "run.json")
-    return f"{described}; that run began with {earlier}" if earlier else described
+    earlier = facts_of(Path(init)).get("initial_weights")
+    return f"{described}; their training began with {earlier}" if earlier else described
 
 
 def digest_of(init: str | None) -> str:
@@ -264,14 +265,6 @@ def digest_of(init: str | None) -> str:
     if init is None or not Path(init).is_file():
         return init or "none"
     return hashlib.sha256(Path(init).read_bytes()).hexdigest()[:16]
-
-
-def _began_with(notes: Path) -> str:
-    """The initial weights of the run whose folder a file lies in; empty for any other file."""
-    try:
-        return str(json.loads(notes.read_bytes()).get("initial_weights", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
 
 
 def current_commit() -> str:

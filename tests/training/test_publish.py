@@ -243,13 +243,29 @@ def test_initial_weights_in_words(tmp_path):
     said = describe_init(str(path), "of a friend, MIT")
     assert said == "start.weights.h5 (sha256 ba7816bf8f01cfea...): of a friend, MIT"
     (tmp_path / "run.json").write_text('{"initial_weights": "none (random)"}')
-    assert describe_init(str(path), None).endswith("; that run began with none (random)")
+    assert describe_init(str(path), None).endswith("; their training began with none (random)")
     (tmp_path / "run.json").write_text("[]")
     assert describe_init(str(path), None).endswith("...)")
     with pytest.raises(
         UserError, match=r"--init: expected imagenet, a \.weights\.h5 or an \.npz file, found no file"
     ):
         describe_init(str(tmp_path / "nothing.h5"), None)
+
+
+def test_weights_of_a_model_in_the_artifacts_say_what_its_training_began_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(tmp_path))
+    (tmp_path / "mine.npz").write_bytes(b"abc")
+    provenance = {"initial_weights": "weights of a friend, MIT"}
+    update_model(
+        tmp_path,
+        "mine",
+        {"title": "Mine", "role": "baseline", "provenance": provenance},
+        {"weights": "mine.npz"},
+    )
+    said = describe_init(str(tmp_path / "mine.npz"), "this project's own")
+    assert said == (
+        "mine.npz (sha256 ba7816bf8f01cfea...): this project's own; their training began with weights of a friend, MIT"
+    )
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
