@@ -145,11 +145,14 @@ def _show_demands() -> None:
             "bar": bar.bound,
             "measured": bar.found,
             "": words[bar.met],
+            "note": bar.note,
         }
         for bar in sorted(bars, key=lambda bar: bar.met is not False)
     ]
+    order = ["asked", "bar", "measured", "", *(["note"] if any(bar.note for bar in bars) else [])]
     st.dataframe(rows, hide_index=True, key="demands", height="content", alt="Demands, bars, what was measured",
-                 column_config={"asked": "Asked", "bar": "Bar", "measured": "Measured"})  # fmt: skip
+                 column_order=order, column_config={"asked": "Asked", "bar": "Bar", "measured": "Measured",
+                 "note": "Besides"})  # fmt: skip
     st.caption(
         ":material/info: On test images, and by the stored benchmark's times: the median of the ratios within each of "
         "its rounds, which the quotient of two times of a table misses by some per cent. Ratios differ from one kind "

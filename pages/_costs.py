@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.benchmark.hardware import this_machine
-from core.benchmark.latency import beside, measure_here
+from core.benchmark.latency import beside, by_machine, measure_here
 from core.errors import UserError
 from core.evaluation.contestants import (
     HEADLINE_NAMES,
@@ -72,11 +72,41 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
     if guest is not None and not guest.contestant.bytes:
         st.caption("Your model has no size yet: enter one beside its file to see it here.")
     _shared.download(figure_table(models, reported=any(b.reported for b in found)), "tradeoff.csv")
-    show_this_machine([model.name for model in models])
+    names = [model.name for model in models]
+    show_other_machines(names)
+    show_this_machine(names)
 
 
 def _gain(bubble: Bubble) -> Interval:
     return Interval(bubble.gain, bubble.low, bubble.high)
+
+
+def show_other_machines(names: Sequence[str]) -> None:
+    """The chosen models' times on every machine that was benchmarked, where that is more than one."""
+    measured, elsewhere = _shared.benchmark(), _shared.benchmarks_elsewhere()
+    runs = [measured, *elsewhere] if measured else []
+    table = by_machine(runs, names)
+    if table.empty:
+        return
+    table["model"] = table["model"].map(_shared.title)
+    # Two processors of one name may have other instructions: each has its number.
+    machines = [f"{k}: {run.hardware.partition(',')[0]}" for k, run in enumerate(runs, 1)]
+    columns: dict[str, object] = {"model": st.column_config.TextColumn("Model")}
+    for k, machine in enumerate(machines):
+        columns[f"times_{k}"] = st.column_config.NumberColumn(f"Times the student, {machine}", format="%.2f")
+        columns[f"ms_{k}"] = st.column_config.NumberColumn("ms", format="%.1f")
+    with st.expander(f"On {len(runs)} machines", icon=":material/devices:"):
+        st.markdown(
+            "What int8 gains in time depends on the processor: much where it has instructions for 8-bit products, as "
+            "most phones and servers of recent years have, little or nothing where it has none."
+        )
+        st.dataframe(table, hide_index=True, column_order=list(columns), column_config=columns, placeholder="",
+                     key="machines", height="content", alt="Latency of each model on several machines")  # fmt: skip
+        lines = "; ".join(f"{k}: {_shared.plain_text(run.hardware)}" for k, run in enumerate(runs, 1))
+        st.caption(
+            f"One image, one thread. {lines}. Models whose files are newer than a machine's figures have none of it."
+        )
+        _shared.download(table, "machines.csv")
 
 
 def show_this_machine(names: Sequence[str]) -> None:

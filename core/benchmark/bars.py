@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from core.evaluation.latency import COMMAND, KEY, BenchmarkError, outdated
+from core.evaluation.latency import COMMAND, KEY, BenchmarkError, outdated, runs_elsewhere
 from core.manifest import Manifest
 
 _ALL_DIGITS = 17
@@ -79,6 +79,8 @@ class Bar:
 def read_bars(manifest: Manifest) -> list[Bar]:
     """What the stored benchmark of the models says of them; none of a model whose file is another one by now.
 
+    Where another machine measured something else of the same files, the bar's note says what.
+
     Raises:
         ArtifactError: the benchmark's file is missing or damaged.
         BenchmarkError: it holds no bars.
@@ -88,13 +90,31 @@ def read_bars(manifest: Manifest) -> list[Bar]:
     path = manifest.shared[KEY]
     try:
         raw = json.loads(manifest.read(path))
-        bars = [Bar(**{f.name: one[f.name] for f in fields(Bar)}) for one in raw.get("bars", [])]
-        old = outdated(manifest, dict(raw.get("models", {})))
+        bars = _bars_of(manifest, raw)
+        others = [(run.get("hardware"), _bars_of(manifest, run)) for run in runs_elsewhere(raw)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchmarkError(
             f"{path}: expected a benchmark's JSON, found a damaged file; run {COMMAND}"
         ) from error
+    return [_noted(bar, others) for bar in bars]
+
+
+def _bars_of(manifest: Manifest, run: Mapping[str, Any]) -> list[Bar]:
+    """One run's, of files that are still shipped."""
+    old = outdated(manifest, dict(run.get("models", {})))
+    bars = [Bar(**{f.name: one[f.name] for f in fields(Bar)}) for one in run.get("bars", [])]
     return [bar for bar in bars if old.isdisjoint(re.findall(r"[\w-]+", bar.what))]
+
+
+def _noted(bar: Bar, others: Sequence[tuple[str, Sequence[Bar]]]) -> Bar:
+    """The bar with what other machines measured, where that reads differently."""
+    said = [
+        f"{other.found} on {hardware}"
+        for hardware, bars in others
+        for other in bars
+        if other.what == bar.what and other.found not in ("", bar.found)
+    ]
+    return replace(bar, note="; ".join(filter(None, [bar.note, *said])))
 
 
 def table(bars: Sequence[Bar]) -> str:

@@ -167,6 +167,35 @@ def beside(
     return table.astype({column: float for column in table.columns if column != "model"})
 
 
+def by_machine(runs: Sequence[Benchmark], names: Sequence[str], reference: str = "student") -> pd.DataFrame:
+    """Latencies of one image on one thread on several machines, beside each other.
+
+    Args:
+        runs: one of each machine.
+        names: of the models.
+        reference: the model that `times` are of, on the same machine.
+
+    Returns:
+        One row for each model that two machines measured or more: `model` (its name), then `ms_1`, `times_1`, `ms_2`,
+        ... by the order of `runs`, in milliseconds and as multiples of the reference's; NaN for what is not known.
+    """
+    import pandas as pd
+
+    rows = []
+    for name in names:
+        found = [run.milliseconds(name) for run in runs]
+        if sum(one is not None for one in found) < 2:
+            continue
+        row: dict[str, object] = {"model": name}
+        for k, (run, one) in enumerate(zip(runs, found, strict=True), 1):
+            base = run.milliseconds(reference)
+            row |= {f"ms_{k}": one, f"times_{k}": one / base if one and base else None}
+        rows.append(row)
+    measured = [f"{key}_{k}" for k in range(1, len(runs) + 1) for key in ("ms", "times")]
+    table = pd.DataFrame(rows, columns=["model", *measured])
+    return table.astype({column: float for column in table.columns if column != "model"})
+
+
 def by_threads(timings: Mapping[Key, Timing], name: str, batch: int = 1) -> dict[str, dict[str, float]]:
     """threads -> `median`, `p95` of a model's LiteRT file."""
     return {

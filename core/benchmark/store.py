@@ -14,9 +14,12 @@
                    "predict_ms": {"median", "p95"}, "tf_function_ms": {...}}}},
      "ratios": {NAME: of one image on one thread to the student's, in the same rounds},
      "bars": [...],
+     "elsewhere": [{...}],                           the same keys from "hardware" to "bars", of other machines
      "serving": {...}, "batch": {...}, "app": {...}}     each with its own "hardware", "measured" and "bars"
 
 What was not measured is left out or null. `core.evaluation.latency` reads `hardware` and `latency_ms` for the pages.
+What another machine has measured of files that are still shipped stays, since processors differ in what int8 gains on
+them; figures of one run stay together, whatever the machine.
 """
 
 from __future__ import annotations
@@ -29,16 +32,19 @@ from typing import Any
 
 from core.artifacts import ArtifactError, Manifest, load_manifest, store_json
 from core.benchmark.hardware import Hardware
-from core.evaluation.latency import KEY
+from core.evaluation.latency import ELSEWHERE, KEY, outdated, runs_elsewhere
 
 VERSION = 1
 FILE = "benchmark.json"
 MODELS = "models"
 SECTIONS = ("serving", "batch", "app")
+RUN = ("hardware", "machine", "measured", "rounds", MODELS, "ratios", "bars")
+"""What one run of the models' benchmark stores."""
 
 
 def save(folder: Path, section: str, found: Mapping[str, Any]) -> Path:
-    """Write one subject's figures, keeping the others', and enter the file in the manifest.
+    """Write one subject's figures, keeping the others' and the models' on other machines, and enter the file in the
+    manifest.
 
     Args:
         folder: the artifacts folder.
@@ -48,10 +54,12 @@ def save(folder: Path, section: str, found: Mapping[str, Any]) -> Path:
     Raises:
         ArtifactError: it cannot be written.
     """
-    before = stored(load_manifest(folder))
+    manifest = load_manifest(folder)
+    before = stored(manifest)
     if section == MODELS:
         kept = {name: before[name] for name in SECTIONS if name in before}
-        content = {"version": VERSION, **found, **kept}
+        others = _of_other_machines(manifest, before, found)
+        content = {"version": VERSION, **found, **({ELSEWHERE: others} if others else {}), **kept}
     else:
         content = {"version": VERSION, "hardware": "", "models": {}, **before, section: dict(found)}
     return store_json(folder, KEY, FILE, content)
@@ -67,6 +75,28 @@ def stored(manifest: Manifest) -> dict[str, Any]:
     except (ArtifactError, ValueError):
         return {}
     return raw if isinstance(raw, dict) and isinstance(raw.get(MODELS), dict) else {}
+
+
+def _of_other_machines(
+    manifest: Manifest, before: Mapping[str, Any], found: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The last run on each machine but the one that has just measured, if it is of any file that is still shipped."""
+    last = {key: before[key] for key in RUN if key in before}
+    kept: dict[tuple[object, ...], Mapping[str, Any]] = {}
+    for run in [last, *runs_elsewhere(before)]:
+        models = run.get(MODELS) or {}
+        if set(models) - outdated(manifest, models):
+            kept.setdefault(_machine(run), run)
+    kept.pop(_machine(found), None)
+    return list(kept.values())
+
+
+def _machine(run: Mapping[str, Any]) -> tuple[object, ...]:
+    """What tells one machine from another where times are concerned; versions of programs do not."""
+    machine = run.get("machine")
+    if not isinstance(machine, Mapping):
+        return (run.get("hardware"),)
+    return tuple(machine.get(key) or "" for key in ("cpu", "instructions", "cores"))
 
 
 def stamp(hardware: Hardware) -> dict[str, Any]:

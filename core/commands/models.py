@@ -79,7 +79,11 @@ def _headline(registry: Registry) -> str:
     if ensemble:
         members = ", ".join(KNOWN[name].title if name in KNOWN else name for name in ensemble.members)
         notes.append(f"The ensemble is the mean of {members}.")
-    missed = [f"{bar.what} {bar.sides()}" for bar in read_bars(manifest) if bar.met is False]
+    missed = [
+        f"{bar.what} {bar.sides()}" + (f" ({bar.note})" if bar.note else "")
+        for bar in read_bars(manifest)
+        if bar.met is False
+    ]
     paragraphs = [drawn_sentence(manifest), " ".join(notes), gain_sentence(read_gain(manifest))]
     paragraphs.append(f"Of what was asked of the small files, missed: {'; '.join(missed)}." if missed else "")
     return "\n\n".join([table, *filter(None, paragraphs)])

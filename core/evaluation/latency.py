@@ -18,6 +18,8 @@ from core.manifest import Manifest
 
 COMMAND = "python -m core benchmark"
 KEY = "benchmark"
+ELSEWHERE = "elsewhere"
+"""Key of the runs on other machines in the benchmark's file."""
 ONE_THREAD = "1"
 
 
@@ -56,20 +58,49 @@ def read_benchmark(manifest: Manifest) -> Benchmark | None:
     }
     hardware = ""
     if KEY in manifest.shared:
-        path = manifest.shared[KEY]
-        try:
-            raw = json.loads(manifest.read(path))
-        except ValueError as error:
-            raise BenchmarkError(
-                f"{path}: expected a benchmark's JSON, found a damaged file; run {COMMAND}"
-            ) from error
-        models = _inside(raw, "models")
-        if not isinstance(models, Mapping):
-            raise BenchmarkError(f"{path}: expected an object 'models', found none; run {COMMAND}")
+        raw = _read(manifest)
         hardware = str(raw.get("hardware") or "")
-        old = outdated(manifest, models)
-        stored |= {name: _inside(row, "latency_ms") for name, row in models.items() if name not in old}
+        stored |= _current(manifest, raw["models"])
     return Benchmark(hardware, stored) if stored else None
+
+
+def read_elsewhere(manifest: Manifest) -> list[Benchmark]:
+    """What other machines than the benchmark's measured of the files that are shipped now.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+        BenchmarkError: it is no benchmark.
+    """
+    runs = runs_elsewhere(_read(manifest)) if KEY in manifest.shared else []
+    found = [Benchmark(str(run.get("hardware") or ""), _current(manifest, run["models"])) for run in runs]
+    return [benchmark for benchmark in found if benchmark.latency_ms]
+
+
+def runs_elsewhere(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The runs on other machines in what a benchmark's file holds; what is none of them is left out."""
+    runs = stored.get(ELSEWHERE)
+    return (
+        [run for run in runs if isinstance(_inside(run, "models"), Mapping)] if isinstance(runs, list) else []
+    )
+
+
+def _read(manifest: Manifest) -> Mapping[str, Any]:
+    path = manifest.shared[KEY]
+    try:
+        raw = json.loads(manifest.read(path))
+    except ValueError as error:
+        raise BenchmarkError(
+            f"{path}: expected a benchmark's JSON, found a damaged file; run {COMMAND}"
+        ) from error
+    if not isinstance(_inside(raw, "models"), Mapping):
+        raise BenchmarkError(f"{path}: expected an object 'models', found none; run {COMMAND}")
+    return raw
+
+
+def _current(manifest: Manifest, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Model -> its latencies, of the files that are shipped."""
+    old = outdated(manifest, rows)
+    return {name: _inside(row, "latency_ms") for name, row in rows.items() if name not in old}
 
 
 def outdated(manifest: Manifest, rows: Mapping[str, object]) -> frozenset[str]:

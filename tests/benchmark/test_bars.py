@@ -60,6 +60,25 @@ def test_stored_bars_are_read_as_they_were_measured(tmp_path) -> None:
     assert read_bars(load_manifest(tmp_path)) == bars
 
 
+def test_a_bar_says_what_another_machine_measured_where_that_is_something_else(tmp_path) -> None:
+    here = [Bar("student-int8: time", 1.14, 0.75), Bar("student-int8: size", 4.1, 4.2)]
+    there = [
+        Bar("student-int8: time", 0.48, 0.75),
+        Bar("student-int8: size", 4.1, 4.2),
+        Bar("student: time", 1.0, 2.0),
+    ]
+    other = {"hardware": "a CPU (VNNI)", "models": {"student": {"sha256": "of a file that is gone"}}}
+    stored = {
+        "bars": [bar.to_dict() for bar in here],
+        "elsewhere": [other | {"bars": [bar.to_dict() for bar in there]}],
+    }
+    store_json(tmp_path, "benchmark", "benchmark.json", stored)
+    time, size = read_bars(load_manifest(tmp_path))
+    assert time.note == "0.48 on a CPU (VNNI)"
+    assert size.note == ""
+    assert time.text().endswith("student-int8: time: 1.14, at most 0.75 (0.48 on a CPU (VNNI))")
+
+
 @pytest.mark.parametrize("content", [[], {"bars": 3}, {"bars": [{"what": "x"}]}, {"models": 3}])
 def test_a_file_without_bars_is_refused(tmp_path, content) -> None:
     store_json(tmp_path, "benchmark", "benchmark.json", content)

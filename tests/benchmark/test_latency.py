@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.benchmark import latency
-from core.benchmark.latency import Busy, Key, alone, beside, choose, litert_subjects, measure_here
+from core.benchmark.latency import Busy, Key, alone, beside, by_machine, choose, litert_subjects, measure_here
 from core.benchmark.runner import BatchRefused, Runner, images, open_runner
 from core.errors import UserError
 from core.evaluation.latency import Benchmark
@@ -159,3 +159,22 @@ def test_here_beside_the_shipped_figures() -> None:
     assert math.isnan(table.loc["student", "shipped_2"])
     alone_ = beside({"resnet50": here["resnet50"]}, None)
     assert alone_[["shipped_1", "times_here", "times_shipped"]].isna().all(axis=None)
+
+
+def test_machines_beside_each_other() -> None:
+    def run(name: str, **ms: float) -> Benchmark:
+        return Benchmark(
+            name, {model.replace("_", "-"): {"1": {"median": value}} for model, value in ms.items()}
+        )
+
+    runs = [
+        run("old", student=10.0, student_int8=11.0, resnet50=50.0),
+        run("new", student=6.0, student_int8=3.0),
+    ]
+    table = by_machine(runs, ["student-int8", "resnet50", "student"]).set_index("model")
+    assert list(table.index) == ["student-int8", "student"], "of the others one machine alone has figures"
+    assert table.loc["student-int8"].to_dict() == {"ms_1": 11.0, "times_1": 1.1, "ms_2": 3.0, "times_2": 0.5}
+    other = by_machine([run("a", resnet50=1.0), run("b", resnet50=2.0)], ["resnet50"])
+    assert other[["times_1", "times_2"]].isna().all(axis=None), "no student to compare with"
+    assert by_machine([], ["student"]).empty
+    assert by_machine(runs[:1], ["student"]).empty

@@ -10,7 +10,7 @@ from core.artifacts import load_manifest
 from core.benchmark import hardware
 from core.benchmark.hardware import busy, this_machine
 from core.benchmark.store import FILE, save, stamp, stored
-from core.evaluation.latency import read_benchmark
+from core.evaluation.latency import read_benchmark, read_elsewhere
 
 MODELS = {
     "hardware": "a machine",
@@ -53,6 +53,63 @@ def test_a_subject_alone_is_no_latency(make_artifacts) -> None:
     save(folder, "app", {"hardware": "x"})
     assert stored(load_manifest(folder))["app"] == {"hardware": "x"}
     assert read_benchmark(load_manifest(folder)) is None
+
+
+def measured_on(instructions: str, rows: dict[str, tuple[str, float]], cpu: str = "a CPU") -> dict:
+    """A run of the models' benchmark: model -> sha256 of its file, milliseconds."""
+    return {
+        "hardware": f"{cpu} ({instructions})",
+        "machine": {"cpu": cpu, "cores": 2, "instructions": instructions},
+        "models": {
+            name: {"sha256": digest, "latency_ms": {"1": {"median": ms, "p95": ms}}}
+            for name, (digest, ms) in rows.items()
+        },
+    }
+
+
+def test_what_other_machines_measured_of_the_same_files_stays(make_artifacts) -> None:
+    folder = make_artifacts("student", "resnet50")
+    manifest = load_manifest(folder)
+    now = {
+        name: manifest.files[manifest.model(name).files["litert"]].sha256 for name in ("student", "resnet50")
+    }
+    save(
+        folder,
+        "models",
+        measured_on("VNNI", {"student": (now["student"], 3.0), "resnet50": ("before", 20.0)}),
+    )
+    assert read_elsewhere(load_manifest(folder)) == []
+    save(folder, "models", measured_on("AVX2", {"student": (now["student"], 9.0)}))
+    save(folder, "app", {"hardware": "x"})
+    manifest = load_manifest(folder)
+    assert read_benchmark(manifest).milliseconds("student") == 9.0
+    (elsewhere,) = read_elsewhere(manifest)
+    assert elsewhere.hardware == "a CPU (VNNI)"
+    assert elsewhere.milliseconds("student") == 3.0
+    assert elsewhere.milliseconds("resnet50") is None, "its file is another one by now"
+    save(folder, "models", measured_on("AVX2", {"student": (now["student"], 8.0)}))
+    assert [run.hardware for run in read_elsewhere(load_manifest(folder))] == ["a CPU (VNNI)"], (
+        "one run a machine"
+    )
+    save(folder, "models", measured_on("VNNI", {"student": (now["student"], 3.5)}))
+    (elsewhere,) = read_elsewhere(load_manifest(folder))
+    assert elsewhere.milliseconds("student") == 8.0
+
+
+def test_what_other_machines_measured_of_replaced_files_alone_goes(make_artifacts) -> None:
+    folder = make_artifacts("student")
+    save(folder, "models", measured_on("VNNI", {"student": ("before", 3.0)}))
+    save(folder, "models", measured_on("AVX2", {"student": ("now", 9.0)}))
+    assert "elsewhere" not in stored(load_manifest(folder))
+
+
+@pytest.mark.parametrize("damage", [3, [3], [{"models": 3}], {}])
+def test_damaged_runs_elsewhere_are_none(make_artifacts, damage: object) -> None:
+    folder = make_artifacts("student")
+    save(folder, "models", {**MODELS, "elsewhere": damage})
+    assert read_elsewhere(load_manifest(folder)) == []
+    save(folder, "models", {**MODELS, "hardware": "another"})
+    assert [run["hardware"] for run in stored(load_manifest(folder))["elsewhere"]] == ["a machine"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"[1]", b'{"models": 3}'])

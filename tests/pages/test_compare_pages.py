@@ -19,6 +19,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import ModelEntry, load_manifest, update_model, update_shared
+from core.benchmark.store import save
 from core.evaluation.brought import NAME, template
 from core.evaluation.cohorts import Cohort
 from core.evaluation.compare import compare_all
@@ -434,6 +435,22 @@ def test_a_brought_model_with_a_size_is_in_the_tradeoff(finished: Path, use, ope
     assert "Your model" not in names_of(charts(app)[0])
     app.number_input(key="brought-size").set_value(5.0).run()
     assert "Your model" in names_of(charts(sound(app))[0])
+
+
+def test_times_of_several_machines_stand_beside_each_other(
+    finished: Path, use, open_page, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    use(folder)
+    for machine, milliseconds in (("a CPU (VNNI)", 40.0), ("a CPU (AVX2)", 50.0)):
+        rows = {"student": 10.0, "resnet50": milliseconds}
+        models = {name: {"latency_ms": {"1": {"median": ms, "p95": ms}}} for name, ms in rows.items()}
+        save(folder, "models", {"hardware": f"{machine}, 2 cores", "models": models})
+        app = sound(open_page("comparison", view="Trade-off"))
+        assert ("On 2 machines" in [one.label for one in app.expander]) is (machine == "a CPU (AVX2)")
+    table = next(frame.value for frame in app.dataframe if "times_2" in frame.value)
+    assert table.set_index("model").loc["ResNet50", ["times_1", "times_2"]].tolist() == [5.0, 4.0]
+    assert "1: a CPU (AVX2), 2 cores; 2: a CPU (VNNI), 2 cores" in texts(app.caption)
 
 
 def test_errors_of_a_csv_are_named_by_row_and_formulas_neutralised(finished: Path, use, open_page) -> None:
