@@ -67,7 +67,7 @@ def test_a_bar_says_what_another_machine_measured_where_that_is_something_else(t
         Bar("student-int8: size", 4.1, 4.2),
         Bar("student: time", 1.0, 2.0),
     ]
-    other = {"hardware": "a CPU (VNNI)", "models": {"student": {"sha256": "of a file that is gone"}}}
+    other = {"hardware": "a CPU (VNNI), 2 cores", "models": {"student": {"sha256": "of a file that is gone"}}}
     stored = {
         "bars": [bar.to_dict() for bar in here],
         "elsewhere": [other | {"bars": [bar.to_dict() for bar in there]}],
