@@ -89,13 +89,11 @@ def show_other_machines(names: Sequence[str]) -> None:
     if table.empty:
         return
     table["model"] = table["model"].map(_shared.title)
-    # Two processors of one name may have other instructions: each has its number.
-    machines = [f"{k}: {run.hardware.partition(',')[0]}" for k, run in enumerate(runs, 1)]
     columns: dict[str, object] = {"model": st.column_config.TextColumn("Model")}
-    for k, machine in enumerate(machines):
-        columns[f"times_{k}"] = st.column_config.NumberColumn(f"Times the student, {machine}", format="%.2f")
-        columns[f"ms_{k}"] = st.column_config.NumberColumn("ms", format="%.1f")
-    with st.expander(f"On {len(runs)} machines", icon=":material/devices:"):
+    for k in range(1, len(runs) + 1):
+        columns[f"times_{k}"] = st.column_config.NumberColumn(f"{k}: times the student", format="%.2f")
+        columns[f"ms_{k}"] = st.column_config.NumberColumn(f"{k}: ms", format="%.1f")
+    with st.expander(f"The same on {len(runs)} machines", icon=":material/devices:"):
         st.markdown(
             "What int8 gains in time depends on the processor: much where it has instructions for 8-bit products, as "
             "most phones and servers of recent years have, little or nothing where it has none."
@@ -104,7 +102,7 @@ def show_other_machines(names: Sequence[str]) -> None:
                      key="machines", height="content", alt="Latency of each model on several machines")  # fmt: skip
         lines = "; ".join(f"{k}: {_shared.plain_text(run.hardware)}" for k, run in enumerate(runs, 1))
         st.caption(
-            f"One image, one thread. {lines}. Models whose files are newer than a machine's figures have none of it."
+            f"One image, one thread. {lines}. Of a model whose file is newer than a machine's figures there are none."
         )
         _shared.download(table, "machines.csv")
 

@@ -447,8 +447,13 @@ def test_times_of_several_machines_stand_beside_each_other(
         models = {name: {"latency_ms": {"1": {"median": ms, "p95": ms}}} for name, ms in rows.items()}
         save(folder, "models", {"hardware": f"{machine}, 2 cores", "models": models})
         app = sound(open_page("comparison", view="Trade-off"))
-        assert ("On 2 machines" in [one.label for one in app.expander]) is (machine == "a CPU (AVX2)")
-    table = next(frame.value for frame in app.dataframe if "times_2" in frame.value)
+        assert ("The same on 2 machines" in [one.label for one in app.expander]) is (
+            machine == "a CPU (AVX2)"
+        )
+    frame = next(frame for frame in app.dataframe if "times_2" in frame.value)
+    table, shown = frame.value, json.loads(frame.proto.columns)
+    assert list(frame.proto.column_order) == ["model", "times_1", "ms_1", "times_2", "ms_2"]
+    assert [shown[key]["label"][0] for key in list(frame.proto.column_order)[1:]] == ["1", "1", "2", "2"]
     assert table.set_index("model").loc["ResNet50", ["times_1", "times_2"]].tolist() == [5.0, 4.0]
     assert "1: a CPU (AVX2), 2 cores; 2: a CPU (VNNI), 2 cores" in texts(app.caption)
 
