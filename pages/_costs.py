@@ -16,7 +16,7 @@ from core.evaluation.contestants import (
     majority_line,
 )
 from core.evaluation.intervals import Interval
-from core.evaluation.latency import COMMAND
+from core.evaluation.latency import COMMAND, Benchmark
 from core.evaluation.tables import (
     NO_SHARES,
     figure_table,
@@ -73,7 +73,8 @@ def show_tradeoff(models: list[Contestant], guest: Guest | None) -> None:
         st.caption("Your model has no size yet: enter one beside its file to see it here.")
     _shared.download(figure_table(models, reported=any(b.reported for b in found)), "tradeoff.csv")
     names = [model.name for model in models]
-    show_other_machines(names)
+    if measured:
+        show_machines(measured, names)
     show_this_machine(names)
 
 
@@ -81,10 +82,9 @@ def _gain(bubble: Bubble) -> Interval:
     return Interval(bubble.gain, bubble.low, bubble.high)
 
 
-def show_other_machines(names: Sequence[str]) -> None:
+def show_machines(measured: Benchmark, names: Sequence[str]) -> None:
     """The chosen models' times on every machine that was benchmarked, where that is more than one."""
-    measured, elsewhere = _shared.benchmark(), _shared.benchmarks_elsewhere()
-    runs = [measured, *elsewhere] if measured else []
+    runs = [measured, *measured.elsewhere]
     table = by_machine(runs, names)
     if table.empty:
         return
@@ -96,13 +96,14 @@ def show_other_machines(names: Sequence[str]) -> None:
     with st.expander(f"The same on {len(runs)} machines", icon=":material/devices:"):
         st.markdown(
             "What int8 gains in time depends on the processor: much where it has instructions for 8-bit products, as "
-            "most phones and servers of recent years have, little or nothing where it has none."
+            "many phones and servers of recent years have, little or nothing where it has none."
         )
         st.dataframe(table, hide_index=True, column_order=list(columns), column_config=columns, placeholder="",
                      key="machines", height="content", alt="Latency of each model on several machines")  # fmt: skip
         lines = "; ".join(f"{k}: {_shared.plain_text(run.hardware)}" for k, run in enumerate(runs, 1))
         st.caption(
-            f"One image, one thread. {lines}. Of a model whose file is newer than a machine's figures there are none."
+            f"One image, one thread. {lines}. A processor's instructions for 8-bit numbers stand behind its name where "
+            "they were noted. Of a model whose file is newer than a machine's figures there are none."
         )
         _shared.download(table, "machines.csv")
 

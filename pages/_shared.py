@@ -13,7 +13,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.evaluation.contestants import EVALUATE, Contestant, contestant, read_predictions
-from core.evaluation.latency import Benchmark, read_benchmark, read_elsewhere
+from core.evaluation.latency import Benchmark, read_benchmark
 from core.evaluation.predictions import Predictions
 from core.figures.settled import settle
 from core.figures.style import INK_ON_DARK, INK_ON_LIGHT
@@ -148,15 +148,6 @@ def benchmark() -> Benchmark | None:
     except UserError as error:
         st.warning(f"The benchmark cannot be read: {plain_text(str(error))}")
         return None
-
-
-def benchmarks_elsewhere() -> list[Benchmark]:
-    """What other machines measured of the same files; none where the file is damaged, which `benchmark` says."""
-    manifest = registry().manifest
-    try:
-        return read_elsewhere(manifest) if manifest else []
-    except UserError:
-        return []
 
 
 def contestants(names: Sequence[str] | None = None) -> list[Contestant]:

@@ -34,10 +34,12 @@ class Benchmark:
     Attributes:
         hardware: the machine, in words; empty where it was not stored.
         latency_ms: model -> threads -> `median`, `p95`.
+        elsewhere: what other machines measured of the files that are shipped now.
     """
 
     hardware: str
     latency_ms: Mapping[str, Mapping[str, Mapping[str, float]]]
+    elsewhere: tuple[Benchmark, ...] = ()
 
     def milliseconds(self, model: str, threads: str = ONE_THREAD) -> float | None:
         """Median for one image; None where it was not measured."""
@@ -56,24 +58,17 @@ def read_benchmark(manifest: Manifest) -> Benchmark | None:
         for name, entry in manifest.models.items()
         if "latency_ms" in entry.figures
     }
-    hardware = ""
+    hardware, elsewhere = "", []
     if KEY in manifest.shared:
         raw = _read(manifest)
         hardware = str(raw.get("hardware") or "")
         stored |= _current(manifest, raw["models"])
-    return Benchmark(hardware, stored) if stored else None
-
-
-def read_elsewhere(manifest: Manifest) -> list[Benchmark]:
-    """What other machines than the benchmark's measured of the files that are shipped now.
-
-    Raises:
-        ArtifactError: the file is missing or damaged.
-        BenchmarkError: it is no benchmark.
-    """
-    runs = runs_elsewhere(_read(manifest)) if KEY in manifest.shared else []
-    found = [Benchmark(str(run.get("hardware") or ""), _current(manifest, run["models"])) for run in runs]
-    return [benchmark for benchmark in found if benchmark.latency_ms]
+        elsewhere = [
+            Benchmark(str(run.get("hardware") or ""), _current(manifest, run["models"]))
+            for run in runs_elsewhere(raw)
+        ]
+    others = tuple(run for run in elsewhere if run.latency_ms)
+    return Benchmark(hardware, stored, others) if stored or others else None
 
 
 def runs_elsewhere(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from core.artifacts import load_manifest
 from core.benchmark import hardware
 from core.benchmark.hardware import busy, this_machine
 from core.benchmark.store import FILE, save, stamp, stored
-from core.evaluation.latency import read_benchmark, read_elsewhere
+from core.evaluation.latency import read_benchmark
 
 MODELS = {
     "hardware": "a machine",
@@ -78,21 +78,21 @@ def test_what_other_machines_measured_of_the_same_files_stays(make_artifacts) ->
         "models",
         measured_on("VNNI", {"student": (now["student"], 3.0), "resnet50": ("before", 20.0)}),
     )
-    assert read_elsewhere(load_manifest(folder)) == []
+    assert read_benchmark(load_manifest(folder)).elsewhere == ()
     save(folder, "models", measured_on("AVX2", {"student": (now["student"], 9.0)}))
     save(folder, "app", {"hardware": "x"})
     manifest = load_manifest(folder)
     assert read_benchmark(manifest).milliseconds("student") == 9.0
-    (elsewhere,) = read_elsewhere(manifest)
+    (elsewhere,) = read_benchmark(manifest).elsewhere
     assert elsewhere.hardware == "a CPU (VNNI)"
     assert elsewhere.milliseconds("student") == 3.0
     assert elsewhere.milliseconds("resnet50") is None, "its file is another one by now"
     save(folder, "models", measured_on("AVX2", {"student": (now["student"], 8.0)}))
-    assert [run.hardware for run in read_elsewhere(load_manifest(folder))] == ["a CPU (VNNI)"], (
+    assert [run.hardware for run in read_benchmark(load_manifest(folder)).elsewhere] == ["a CPU (VNNI)"], (
         "one run a machine"
     )
     save(folder, "models", measured_on("VNNI", {"student": (now["student"], 3.5)}))
-    (elsewhere,) = read_elsewhere(load_manifest(folder))
+    (elsewhere,) = read_benchmark(load_manifest(folder)).elsewhere
     assert elsewhere.milliseconds("student") == 8.0
 
 
@@ -107,7 +107,7 @@ def test_what_other_machines_measured_of_replaced_files_alone_goes(make_artifact
 def test_damaged_runs_elsewhere_are_none(make_artifacts, damage: object) -> None:
     folder = make_artifacts("student")
     save(folder, "models", {**MODELS, "elsewhere": damage})
-    assert read_elsewhere(load_manifest(folder)) == []
+    assert read_benchmark(load_manifest(folder)).elsewhere == ()
     save(folder, "models", {**MODELS, "hardware": "another"})
     assert [run["hardware"] for run in stored(load_manifest(folder))["elsewhere"]] == ["a machine"]
 

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from core.__main__ import main
+from core.artifacts import store_json
+from core.benchmark.bars import Bar
 from core.serving.registry import KNOWN
 
 FIGURES = {
@@ -84,6 +86,27 @@ def test_markdown(make_artifacts, capsys):
     ]
     assert len({row.count("|") for row in rows}) == 1
     assert "| 85.2% (83.5 to 86.8) | 75.1% |" in rows[3]
+
+
+def test_markdown_names_missed_demands_alone_and_what_another_machine_measured(make_artifacts, capsys):
+    folder = make_artifacts("student")
+    here = [Bar("small: time", 1.2, 0.75), Bar("small: size", 4.1, 4.2, unit=" MB")]
+    other = {
+        "hardware": "a CPU (VNNI), 2 cores",
+        "models": {},
+        "bars": [Bar("small: time", 0.5, 0.75).to_dict()],
+    }
+    stored = {
+        "hardware": "a CPU",
+        "models": {},
+        "bars": [bar.to_dict() for bar in here],
+        "elsewhere": [other],
+    }
+    store_json(folder, "benchmark", "benchmark.json", stored)
+    assert main(["models", "--markdown"]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith("missed: small: time 1.2, at most 0.75 (0.5 on a CPU (VNNI)).\n")
+    assert "size 4.1" not in said
 
 
 def test_without_artifacts_there_is_no_table(tmp_path, monkeypatch, capsys):
