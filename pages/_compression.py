@@ -149,7 +149,8 @@ def _show_demands() -> None:
         }
         for bar in sorted(bars, key=lambda bar: bar.met is not False)
     ]
-    order = ["asked", "bar", "measured", "", *(["note"] if any(bar.note for bar in bars) else [])]
+    # The verdict first: in narrow windows what was asked fills the width.
+    order = ["", "asked", "bar", "measured", *(["note"] if any(bar.note for bar in bars) else [])]
     st.dataframe(rows, hide_index=True, key="demands", height="content", alt="Demands, bars, what was measured",
                  column_order=order, column_config={"asked": "Asked", "bar": "Bar", "measured": "Measured",
                  "note": "Besides"})  # fmt: skip

@@ -90,9 +90,10 @@ def show_machines(measured: Benchmark, names: Sequence[str]) -> None:
         return
     table["model"] = table["model"].map(_shared.title)
     columns: dict[str, object] = {"model": st.column_config.TextColumn("Model")}
-    for k in range(1, len(runs) + 1):
-        columns[f"times_{k}"] = st.column_config.NumberColumn(f"{k}: times the student", format="%.2f")
-        columns[f"ms_{k}"] = st.column_config.NumberColumn(f"{k}: ms", format="%.1f")
+    machines = range(1, len(runs) + 1)
+    # What differs from machine to machine side by side, and in narrow windows in sight.
+    columns |= {f"times_{k}": st.column_config.NumberColumn(f"Times, {k}", format="%.2f") for k in machines}
+    columns |= {f"ms_{k}": st.column_config.NumberColumn(f"ms, {k}", format="%.1f") for k in machines}
     with st.expander(f"The same on {len(runs)} machines", icon=":material/devices:"):
         st.markdown(
             "What int8 gains in time depends on the processor: much where it has instructions for 8-bit products, as "
@@ -102,8 +103,9 @@ def show_machines(measured: Benchmark, names: Sequence[str]) -> None:
                      key="machines", height="content", alt="Latency of each model on several machines")  # fmt: skip
         lines = "; ".join(f"{k}: {_shared.plain_text(run.hardware)}" for k, run in enumerate(runs, 1))
         st.caption(
-            f"One image, one thread. {lines}. A processor's instructions for 8-bit numbers stand behind its name where "
-            "they were noted. Of a model whose file is newer than a machine's figures there are none."
+            "One image, one thread, in milliseconds and as multiples of the student's time on the same machine. "
+            f"{lines}. A processor's instructions for 8-bit numbers stand behind its name where they were noted. "
+            "Of a model whose file is newer than a machine's figures there are none."
         )
         _shared.download(table, "machines.csv")
 
