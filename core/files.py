@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -75,6 +76,20 @@ def check_json_target(path: Path, kept: Iterable[Path]) -> None:
             raise UserError(
                 f"--json: expected a place outside of {folder}, whose files are kept, found {path}"
             )
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write what `--json` asked for, its folder made where there is none.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as stream:
+            stream.write(json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
+    except OSError as error:
+        raise UserError(f"--json: expected to write {path}, found: {error.strerror or error}") from error
 
 
 def reserve(path: Path) -> None:

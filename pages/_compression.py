@@ -83,15 +83,15 @@ def _show(curves: Curves) -> None:
     st.caption(
         f"Of {_shared.plain_text(_shared.title(curves.parent))}, whatever models are chosen above, on "
         f"{curves.images:,} validation images: points are "
-        f"chosen by these, test images are not touched. Times on {_shared.plain_text(curves.hardware)}, each beside "
-        "the whole network."
+        f"chosen by these, test images are not touched. {_times_on(curves)}"
     )
     table = curves.table()
+    order = [name for name in table.columns if name != "hardware" or curves.elsewhere]
     shown = _shared.in_percent(table, ["accuracy", "balanced_accuracy"])
     # A share is of what is kept with one method, of what is set to zero with the other.
     shown["share"] = [described(point.method, point) if point.share < 1 else "" for point in curves.points]
     st.dataframe(
-        shown, hide_index=True, key="compression-table",
+        shown, hide_index=True, key="compression-table", column_order=order,
         height="content", alt="Every point of the curves",
         column_config={
             "method": "Method",
@@ -105,10 +105,22 @@ def _show(curves: Curves) -> None:
             "compressed_bytes": st.column_config.NumberColumn("Zipped", format="compact"),
             "milliseconds": st.column_config.NumberColumn("ms per image", format="%.2f"),
             "times": st.column_config.NumberColumn("Times the whole", format="%.2f"),
+            "hardware": st.column_config.TextColumn("Timed on", width=200),
         },
     )  # fmt: skip
     _shared.download(table, "compression.csv")
     _show_demands()
+
+
+def _times_on(curves: Curves) -> str:
+    """Which machine times are of; which of them are another's."""
+    said = f"Times on {_shared.plain_text(curves.hardware)}, each beside the whole network"
+    others = [described(point.method, point) for point in curves.elsewhere]
+    if not others:
+        return f"{said}."
+    return (
+        f"{said}; of {', '.join(others)} on another machine, where they mean something else: see the table."
+    )
 
 
 def _say_epochs(curves: Curves) -> str:

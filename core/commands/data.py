@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -121,10 +120,9 @@ def _print_check(check: Check, all_items: bool) -> None:
 
 def summary_command(options: argparse.Namespace) -> int:
     """Print the counts, and write them where asked."""
-    from core.artifacts import write_atomically
     from core.data.ham10000 import check_lesions, open_dataset
     from core.data.summary import summarise
-    from core.files import check_json_target
+    from core.files import check_json_target, write_json
     from core.settings import artifacts_dir
 
     dataset = open_dataset(options.folder)
@@ -136,10 +134,7 @@ def summary_command(options: argparse.Namespace) -> int:
     summary = summarise(dataset.records, dataset.is_synthetic)
     _print_summary(summary)
     if options.json is not None:
-        try:
-            write_atomically(options.json, json.dumps(asdict(summary), indent=1).encode() + b"\n")
-        except OSError as error:
-            raise UserError(f"expected a file to write, found {options.json} ({error.strerror})") from error
+        write_json(options.json, asdict(summary))
         print(f"\nCounts written to {options.json}")
     if options.publish:
         _publish(summary)

@@ -60,13 +60,13 @@ def run(options: argparse.Namespace) -> int:
     from core.artifacts import load_manifest
     from core.evaluation.origin import drawn_sentence
     from core.evaluation.refresh import refresh
-    from core.files import check_json_target
+    from core.files import check_json_target, write_json
     from core.settings import artifacts_dir
 
     folder = artifacts_dir()
     if options.json:
         check_json_target(options.json, [folder])
-    dataset, note = _dataset(folder)
+    dataset, note = _dataset(folder, options.model)
     records = None if dataset is None else dataset.records
     _ask(options, folder, dataset, note)
     with tqdm(desc="evaluating", unit=" models", disable=not sys.stderr.isatty()) as bar:
@@ -93,14 +93,15 @@ def run(options: argparse.Namespace) -> int:
     if note:
         print(f"\nCohorts were not computed: {note}")
     if options.json:
-        _write_json(options.json, refreshed)
+        write_json(options.json, refreshed.to_dict())
+        print(f"\nAll figures are in {options.json}")
     if refreshed.assessments:
         print(f"\nThe figures are in {folder / 'manifest.json'}")
     return SOME_REFUSED if refreshed.refused else 0
 
 
-def _dataset(folder: Path) -> tuple[Dataset | None, str]:
-    """What the models were made from, or None and why it is not there."""
+def _dataset(folder: Path, names: list[str] | None) -> tuple[Dataset | None, str]:
+    """What the models that are asked for (None: all) were made from, or None and why it is not there."""
     from core.artifacts import load_manifest
     from core.data.findings import DatasetError
     from core.data.ham10000 import open_dataset
@@ -112,7 +113,7 @@ def _dataset(folder: Path) -> tuple[Dataset | None, str]:
         return None, str(error)
     manifest = load_manifest(folder)
     try:
-        for name in manifest.models:
+        for name in manifest.models if names is None else manifest.models.keys() & names:
             check_origin(manifest, name, dataset)
     except UserError as error:
         return None, str(error)
@@ -121,6 +122,7 @@ def _dataset(folder: Path) -> tuple[Dataset | None, str]:
 
 def _ask(options: argparse.Namespace, folder: Path, dataset: Dataset | None, note: str) -> None:
     """Predictions of the models that have none yet, from the very files that are served."""
+    from core.artifacts import load_manifest
     from core.evaluation import ensemble
     from core.serving.survey import survey_missing
 
@@ -128,7 +130,11 @@ def _ask(options: argparse.Namespace, folder: Path, dataset: Dataset | None, not
         if options.again:
             raise UserError(f"--again: expected HAM10000 at hand; {note}")
         return
-    names = [name for name in options.model if name != ensemble.NAME] if options.model else None
+    names = options.model
+    if names and ensemble.NAME in names:  # It says what its members say, who are asked in its place.
+        stored = load_manifest(folder).models.get(ensemble.NAME)
+        members = stored.members if stored and options.again else ()
+        names = list(dict.fromkeys([*(name for name in names if name != ensemble.NAME), *members]))
     for name in survey_missing(folder, dataset, names, again=options.again):
         print(f"{name}: asked about every validation and test image")
 
@@ -143,19 +149,6 @@ def _without_answers(folder: Path) -> list[str]:
         for name, entry in models.items()
         if "weights" in entry.files and not {"predictions", "litert"} & set(entry.files)
     ]
-
-
-def _write_json(path: Path, refreshed: Refreshed) -> None:
-    import json
-
-    from core.artifacts import write_atomically
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(refreshed.to_dict(), indent=1, allow_nan=False).encode() + b"\n")
-    except OSError as error:
-        raise UserError(f"expected to write {path}, found: {error.strerror or error}") from error
-    print(f"\nAll figures are in {path}")
 
 
 def report(refreshed: Refreshed) -> str:

@@ -156,6 +156,7 @@ def run_report(options: argparse.Namespace) -> int:
     from core.data.splits import assign
     from core.errors import UserError
     from core.evaluation.origin import check_origin
+    from core.evaluation.refusals import refusals_key
     from core.lesions import CODES
     from core.serving.answer import Diagnoser
     from core.serving.rates import measure_rates
@@ -192,7 +193,7 @@ def run_report(options: argparse.Namespace) -> int:
             continue
         relative = f"{FOLDER}/{name}-rates.json"
         about = {"model_sha256": _sha256(manifest, name), "packages": _packages(), **rates.to_json()}
-        store_json(manifest.folder, f"refusals-{name}", relative, about)
+        store_json(manifest.folder, refusals_key(name), relative, about)
         print(f"  stored in {manifest.folder / relative}")
     return 0
 
@@ -286,16 +287,31 @@ def _fit_seen(folder: Path, store: PixelStore, parts: np.ndarray, limit: int | N
 
 
 def _store_fitted(folder: Path, name: str, gate: bytes, index: bytes) -> None:
+    """Write both; what was measured of another gate goes, since nothing in it is true of this one."""
     from core.artifacts import update_shared, write_atomically
+    from core.evaluation.refusals import refusals_key
     from core.serving.gate import gate_key
     from core.serving.similar import index_key
 
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    if not _is_stored(folder, gate_key(name), gate):
+        update_shared(folder, {refusals_key(name): None})
     paths = {gate_key(name): f"{FOLDER}/{name}.npz", index_key(name): f"{FOLDER}/{name}-lesions.npz"}
     for key, data in zip(paths, (gate, index), strict=True):
         write_atomically(folder / paths[key], data)
     formats = dict(zip(paths, ("gate-npz", "embeddings-npz"), strict=True))
     update_shared(folder, paths, formats=formats)
+
+
+def _is_stored(folder: Path, key: str, data: bytes) -> bool:
+    """Whether the artifacts have this very file under a key."""
+    import hashlib
+
+    from core.artifacts import load_manifest
+
+    manifest = load_manifest(folder)
+    entry = manifest.files.get(manifest.shared.get(key, ""))
+    return entry is not None and entry.sha256 == hashlib.sha256(data).hexdigest()
 
 
 def _packages() -> dict[str, str | None]:

@@ -113,11 +113,31 @@ def _check(options: argparse.Namespace, folder: Path, files: Mapping[str, Path],
         _check_same_data(folder, path, split)
         if publishes:
             check_no_trial(path.parent)
+    _check_different(files)
     if publishes:
         check_place_at_hand(options.name)
     if not options.limit:
         notes_of(folder)
         place_of_mean(options.name, folder)
+
+
+def _check_different(files: Mapping[str, Path]) -> None:
+    """Refuse one file under two names, which would weigh double, and one alone, of which there is no mean.
+
+    Raises:
+        UserError: there is one of either.
+    """
+    import hashlib
+
+    from core.errors import UserError
+
+    known: dict[str, str] = {}
+    for name, path in files.items():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if (other := known.setdefault(digest, name)) != name:
+            raise UserError(f"expected files that differ, found the same weights as {other} and as {name}")
+    if len(files) < 2:
+        raise UserError(f"expected at least two trainings, found {', '.join(files)} alone")
 
 
 def _run_among(weights: Sequence[Path]) -> tuple[Path, Progress, Recipe]:

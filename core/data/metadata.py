@@ -77,6 +77,7 @@ def _parse(data: bytes, source: str) -> pd.DataFrame:
         text = _decode(data)
         separator = _separator(text.splitlines()[0] if text.strip() else "")
         _check_cells(text, separator, source)
+        _check_columns(text, separator, source)
         frame = pd.read_csv(
             io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
         )
@@ -94,6 +95,18 @@ def _parse(data: bytes, source: str) -> pd.DataFrame:
     if frame.empty:
         raise DatasetError(f"expected one row per image in {source}, found only the header")
     return frame.fillna("").apply(lambda column: column.str.strip())
+
+
+def _check_columns(text: str, separator: str, source: str) -> None:
+    """Refuse a header that names one of our columns twice: nobody knows which of the two is meant.
+
+    Raises:
+        DatasetError: it does, in whatever case.
+    """
+    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    names = [name.strip().lower() for name in header]
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise DatasetError(f"expected one column {twice[0]} in {source}, found {names.count(twice[0])}")
 
 
 def _check_cells(text: str, separator: str, source: str) -> None:

@@ -8,6 +8,8 @@ The shared file `compression` is JSON:
      "hardware": "AMD EPYC, 2 cores, ...",
      "points": [{"method": "whole" | "channels" | "magnitude", ...the fields of `Point`}]}
 
+`hardware` is the machine that the whole network was last timed on, and the points' own where they name no other.
+
 Every point is an int8 file of the parent: whole, with channels taken out (structured pruning), or with single weights
 at zero (magnitude pruning), each fine-tuned. The figures are of validation, since a point is chosen by them.
 """
@@ -57,9 +59,11 @@ class Point:
         bytes: of the file.
         compressed_bytes: as zip deflates it.
         times: median of one image on one thread, as a multiple of the whole network's in the same rounds.
-        milliseconds: `times` of the whole network's own, when it was last measured: rounds of other days, or of other
-            machines, would tell the days apart.
+        milliseconds: `times` of the whole network's own, when it was last measured on the point's machine: rounds of
+            other days would tell the days apart.
         epochs: of fine-tuning.
+        hardware: the machine that `times` and `milliseconds` are of, in words: what 8-bit numbers gain depends on it.
+            Empty for that of the curves.
     """
 
     method: str
@@ -73,6 +77,7 @@ class Point:
     milliseconds: float
     times: float
     epochs: int = 0
+    hardware: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Curves:
         parent: the model's name.
         parent_sha256: of its weights: points of other weights are no comparison.
         images: of validation that were asked about.
-        hardware: the machine that `milliseconds` are of, in words.
+        hardware: the machine that the whole network was timed on, in words.
         points: sorted by method and share.
     """
 
@@ -102,9 +107,21 @@ class Curves:
         """The points of one method, by rising share."""
         return tuple(point for point in self.points if point.method == method)
 
+    def machine(self, point: Point) -> str:
+        """The machine that a point was timed on, in words."""
+        return point.hardware or self.hardware
+
+    @property
+    def elsewhere(self) -> tuple[Point, ...]:
+        """Points timed on another machine than the whole network: their times are no comparison with the others'."""
+        return tuple(point for point in self.points if self.machine(point) != self.hardware)
+
     def table(self) -> pd.DataFrame:
         """One row for each point."""
-        rows = [{**asdict(point), "method": METHODS[point.method]} for point in self.points]
+        rows = [
+            {**asdict(point), "method": METHODS[point.method], "hardware": self.machine(point)}
+            for point in self.points
+        ]
         return pd.DataFrame(rows, columns=[field.name for field in fields(Point)])
 
 
@@ -134,8 +151,8 @@ def read_curves(manifest: Manifest) -> Curves | None:
 def add_points(folder: Path, found: Curves) -> Path:
     """Put points into the artifacts' curves, each in the place of the one with its method and share.
 
-    Points of another parent, of other weights of it or of other images go: they are no comparison. The others' times
-    are told in milliseconds of the machine that has just measured.
+    Points of another parent, of other weights of it or of other images go: they are no comparison. Of the others, those
+    of the machine that has just measured tell their times in its new milliseconds; those of another keep theirs.
 
     Raises:
         ArtifactError: the file cannot be written.
@@ -143,20 +160,25 @@ def add_points(folder: Path, found: Curves) -> Path:
     kept: dict[tuple[str, float], Point] = {}
     before = _stored(folder)
     if before is not None and _identity(before) == _identity(found):
-        kept = {(point.method, point.share): point for point in before.points}
+        kept = {
+            (point.method, point.share): replace(point, hardware=before.machine(point))
+            for point in before.points
+        }
     kept |= {(point.method, point.share): point for point in found.points}
     order = list(METHODS)
-    points = _of_one_machine(
-        sorted(kept.values(), key=lambda point: (order.index(point.method), point.share)), found.whole
-    )
+    points = [
+        _in_new_milliseconds(point, found)
+        for point in sorted(kept.values(), key=lambda point: (order.index(point.method), point.share))
+    ]
     content: Mapping[str, Any] = {"version": VERSION, **asdict(found), "points": [asdict(p) for p in points]}
     return store_json(folder, KEY, FILE, content)
 
 
-def _of_one_machine(points: list[Point], whole: Point | None) -> list[Point]:
-    if whole is None:
-        return points
-    return [replace(point, milliseconds=point.times * whole.milliseconds) for point in points]
+def _in_new_milliseconds(point: Point, found: Curves) -> Point:
+    point = replace(point, hardware=point.hardware or found.hardware)
+    if found.whole is None or point.hardware != found.hardware:
+        return point
+    return replace(point, milliseconds=point.times * found.whole.milliseconds)
 
 
 def _stored(folder: Path) -> Curves | None:
@@ -172,6 +194,7 @@ def _identity(curves: Curves) -> tuple[str, str, int]:
 
 
 def _is_sound(point: Point) -> bool:
-    numbers = [value for key, value in asdict(point).items() if key != "method"]
+    numbers = [value for key, value in asdict(point).items() if key not in ("method", "hardware")]
     known = all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
-    return known and point.method in METHODS and point.bytes > 0 and point.milliseconds > 0
+    named = point.method in METHODS and isinstance(point.hardware, str)
+    return known and named and point.bytes > 0 and point.milliseconds > 0

@@ -69,15 +69,24 @@ def gain_sentence(found: Mapping[str, Comparison]) -> str:
         + ", ".join(f"{name} {pair.differences[key].points()}" for key, name in FIGURES.items())
         for part, pair in found.items()
     ]
-    paid = [
-        pair.differences["balanced_accuracy"].low > 0 for pair in found.values()
-    ]  # not where it is unknown
-    if all(paid):
-        verdict = "Distillation paid on both." if len(paid) > 1 else "Distillation paid there."
-    elif not any(paid):
+    alike = any(pair.first != STUDENT for pair in found.values())
+    who = f"Student minus baseline{', their numbers stored alike' if alike else ''}"
+    return f"{who}, in points of 100, {'; '.join(said)}. {_verdict(found)} {ONE_RUN}"
+
+
+def _verdict(found: Mapping[str, Comparison]) -> str:
+    """Whether it paid by balanced accuracy, and whether accuracy was lost for it; an unknown end shows neither."""
+    where = "on both" if len(found) > 1 else "there"
+    gained = [pair.differences["balanced_accuracy"] for pair in found.values()]
+    if all(gain.low > 0 for gain in gained):
+        verdict = f"By balanced accuracy distillation paid {where}."
+    elif all(gain.high < 0 for gain in gained):
+        verdict = f"By balanced accuracy the baseline is the better one {where}."
+    elif not any(gain.low > 0 for gain in gained):
         verdict = "That it paid is not shown."
     else:
         verdict = "That it paid is not beyond doubt: one part shows it, the other does not."
-    alike = any(pair.first != STUDENT for pair in found.values())
-    who = f"Student minus baseline{', their numbers stored alike' if alike else ''}"
-    return f"{who}, in points of 100, {'; '.join(said)}. {verdict} {ONE_RUN}"
+    cost = [
+        PARTS[part].partition(",")[0] for part, pair in found.items() if pair.differences["accuracy"].high < 0
+    ]
+    return f"{verdict} It cost accuracy on {' and '.join(cost)}." if cost else verdict

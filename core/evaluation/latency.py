@@ -1,8 +1,7 @@
 """How long one image takes, as a benchmark left it in the artifacts.
 
 The shared file `benchmark` is JSON: `{"hardware": "...", "models": {NAME: {"latency_ms": {"1": {"median": 5.7,
-"p95": 6.1}, "2": {...}}}}}`, the inner keys being threads. A model may carry its own `latency_ms` of that shape in its
-figures instead.
+"p95": 6.1}, "2": {...}}}}}`, the inner keys being threads.
 """
 
 from __future__ import annotations
@@ -53,22 +52,16 @@ def read_benchmark(manifest: Manifest) -> Benchmark | None:
         ArtifactError: its file is missing or damaged.
         BenchmarkError: it is no benchmark.
     """
-    stored: dict[str, Any] = {
-        name: entry.figures["latency_ms"]
-        for name, entry in manifest.models.items()
-        if "latency_ms" in entry.figures
-    }
-    hardware, elsewhere = "", []
-    if KEY in manifest.shared:
-        raw = _read(manifest)
-        hardware = str(raw.get("hardware") or "")
-        stored |= _current(manifest, raw["models"])
-        elsewhere = [
-            Benchmark(str(run.get("hardware") or ""), _current(manifest, run["models"]))
-            for run in runs_elsewhere(raw)
-        ]
+    if KEY not in manifest.shared:
+        return None
+    raw = _read(manifest)
+    stored = _current(manifest, raw["models"])
+    elsewhere = [
+        Benchmark(str(run.get("hardware") or ""), _current(manifest, run["models"]))
+        for run in runs_elsewhere(raw)
+    ]
     others = tuple(run for run in elsewhere if run.latency_ms)
-    return Benchmark(hardware, stored, others) if stored or others else None
+    return Benchmark(str(raw.get("hardware") or ""), stored, others) if stored or others else None
 
 
 def runs_elsewhere(stored: Mapping[str, Any]) -> list[Mapping[str, Any]]:

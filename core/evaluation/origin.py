@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from core.artifacts import load_manifest
-from core.data.ham10000 import Dataset, open_dataset
+from core.data.ham10000 import SYNTHETIC_PREFIX, Dataset, open_dataset
 from core.data.splits import assign
 from core.errors import UserError
 from core.evaluation.contestants import read_predictions
-from core.evaluation.predictions import PARTS
+from core.evaluation.predictions import PARTS, Predictions
 from core.evaluation.refresh import split_of
 from core.manifest import Manifest, ManifestMissing
 
@@ -60,12 +60,10 @@ def _check_parts(manifest: Manifest, name: str, dataset: Dataset) -> None:
     A part of HAM10000 is such a one: the split is cut through what is there, so that images that the model was trained
     on lie among those for validation and test.
     """
-    entry = manifest.model(name)
-    trained = next((one for one in (entry.parent, *entry.members) if one in manifest.models), name)
-    stored = next((one for one in (name, trained) if "predictions" in manifest.model(one).files), None)
-    if stored is None:
+    answers = _answers(manifest, name)
+    if answers is None:
         return
-    answers, parts = read_predictions(manifest, stored), _parts(dataset, split_of(manifest, name))
+    parts = _parts(dataset, split_of(manifest, name))
     ids = dataset.records["image_id"].to_numpy(str)
     for part in PARTS:
         expected, found = set(answers.image_id[answers.part == part]), set(ids[parts == part])
@@ -75,6 +73,23 @@ def _check_parts(manifest: Manifest, name: str, dataset: Dataset) -> None:
                 f"found one in {dataset.root} with {len(found):,}, {len(found - expected):,} of them others: there "
                 f"images that it was trained on may be among those for {part}. For models of this dataset {ELSEWHERE}"
             )
+
+
+def _answers(manifest: Manifest, name: str) -> Predictions | None:
+    """Stored answers of the model, or else of one that was made from the same weights; None without any.
+
+    Damaged ones are passed over, since what checks this makes them anew.
+    """
+    entry = manifest.model(name)
+    trained = entry.parent or name
+    variants = [one for one, other in manifest.models.items() if other.parent == trained]
+    for one in dict.fromkeys((name, trained, *entry.members, *variants)):
+        if one in manifest.models and "predictions" in manifest.models[one].files:
+            try:
+                return read_predictions(manifest, one)
+            except UserError:
+                continue
+    return None
 
 
 @lru_cache(maxsize=2)
@@ -144,8 +159,25 @@ def is_of_photographs(manifest: Manifest, name: str) -> bool:
 
 
 def drawn_sentence(manifest: Manifest) -> str:
-    """Which models are of drawn lesions, so that their figures are taken for nothing else; empty where none is."""
+    """Which models are of drawn lesions, and whether their figures are, too; empty where none is."""
     drawn = [
         name for name, entry in manifest.models.items() if entry.provenance.get("data") == SYNTHETIC_NOTE
     ]
-    return f"Made from and measured on {SYNTHETIC_NOTE}: {', '.join(drawn)}." if drawn else ""
+    elsewhere = [name for name in drawn if _was_asked_about_photographs(manifest, name)]
+    both = [name for name in drawn if name not in elsewhere]
+    said = [f"Made from and measured on {SYNTHETIC_NOTE}: {', '.join(both)}."] * bool(both)
+    said += [f"Made from {SYNTHETIC_NOTE}, measured on photographs: {', '.join(elsewhere)}."] * bool(
+        elsewhere
+    )
+    return " ".join(said)
+
+
+def _was_asked_about_photographs(manifest: Manifest, name: str) -> bool:
+    """Whether a model's stored answers are of other images than drawn ones."""
+    if "predictions" not in manifest.models[name].files:
+        return False
+    try:
+        asked = read_predictions(manifest, name).image_id
+    except UserError:
+        return False
+    return not any(str(one).startswith(SYNTHETIC_PREFIX) for one in asked)

@@ -1,13 +1,12 @@
 """Advice on a photograph: blurred, too dark or too light, glaring, flat, too small. Advice never refuses.
 
 The limits are measured, not chosen: each is what the worst few of HAM10000's validation images only just pass
-(`core.serving.fitting`), so "blurred" means more blurred than nearly all of those. Models read such pictures as well as
-others: 85.5% of the 173 validation images that get advice were named rightly by student-int8, 82.8% of the others.
-A picture that is worse than all of them is another matter, since nothing is known of those. Of 120 malignant validation
-images student-int8 found 95% suspicious; blurred by a Gaussian of 2 and 4 pixels of 224 only 77 and 35%, darkened to
-three tenths 63%, a fifth of the width overexposed 68%. 95% and more of these were worse than every original, and
-so were 5 of the 2,012 test images. Lost contrast is caught less well: at three tenths of it 44% were found suspicious,
-and 43% were worse than every original.
+(`core.serving.fitting`), so "blurred" means more blurred than nearly all of those. A picture that is worse than all of
+them is another matter, since nothing is known of those. Of 120 malignant validation images an earlier student-int8
+found 95% suspicious; blurred by a Gaussian of 2 and 4 pixels of 224 only 77 and 35%, darkened to three tenths 63%, a
+fifth of the width overexposed 68%. 95% and more of these were worse than every original, and so were 5 of the 2,012
+test images. Lost contrast is caught less well: at three tenths of it 44% were found suspicious, and 43% were worse than
+every original.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from core.artifacts import load_manifest, update_model
 from core.data.ham10000 import Dataset
 from core.data.pixels import PixelStore
 from core.data.splits import assign
+from core.errors import UserError
+from core.evaluation.contestants import read_predictions
 from core.evaluation.origin import check_origin
 from core.evaluation.predictions import Predictions
 from core.evaluation.refresh import split_of
@@ -66,7 +68,7 @@ def answers(classifier: Classifier, store: PixelStore, rows: Iterable[int]) -> t
 def survey_missing(
     folder: Path, dataset: Dataset, names: Sequence[str] | None = None, again: bool = False
 ) -> list[str]:
-    """Ask the models that have a LiteRT file but no predictions, and record what they say.
+    """Ask the models that have a LiteRT file but no predictions, or damaged ones, and record what they say.
 
     Args:
         folder: of the manifest.
@@ -85,7 +87,7 @@ def survey_missing(
     asked = []
     for name in list(manifest.models) if names is None else names:
         entry = manifest.model(name)
-        if "litert" not in entry.files or ("predictions" in entry.files and not again):
+        if "litert" not in entry.files or (not again and _has_answered(manifest, name)):
             continue
         check_origin(manifest, name, dataset)
         records = dataset.records
@@ -95,6 +97,17 @@ def survey_missing(
         record_predictions(manifest, predictions)
         asked.append(name)
     return asked
+
+
+def _has_answered(manifest: Manifest, name: str) -> bool:
+    """Whether a model's predictions are there and sound."""
+    if "predictions" not in manifest.model(name).files:
+        return False
+    try:
+        read_predictions(manifest, name)
+    except UserError:
+        return False
+    return True
 
 
 def record_predictions(manifest: Manifest, predictions: Predictions) -> Manifest:

@@ -63,9 +63,15 @@ def test_summary_writes_json(small_folder, tmp_path, capsys):
     assert "split report" in text
 
 
-def test_summary_to_a_folder_that_is_not_there(small_folder, tmp_path, capsys):
-    assert main(["data", "summary", str(small_folder), "--json", str(tmp_path / "no" / "counts.json")]) == 2
-    assert "counts.json (No such file or directory)" in capsys.readouterr().err
+def test_summary_to_a_folder_that_is_not_there_yet(small_folder, tmp_path):
+    target = tmp_path / "new" / "folder" / "counts.json"
+    assert main(["data", "summary", str(small_folder), "--json", str(target)]) == 0
+    assert json.loads(target.read_text())["images"] == 84
+
+
+def test_summary_to_where_no_file_can_be(small_folder, capsys):
+    assert main(["data", "summary", str(small_folder), "--json", "/dev/null/counts.json"]) == 2
+    assert "expected to write /dev/null/counts.json, found: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

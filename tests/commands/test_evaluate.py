@@ -1,6 +1,7 @@
 """`python -m core evaluate`, from arguments to exit status."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,6 +111,19 @@ def test_without_a_malignant_validation_image_the_line_says_so(artifacts, capsys
     assert evaluate("--model", "student") == 0
     assert "no operating point" in capsys.readouterr().out
     assert load_manifest(artifacts).model("student").operating_point is None
+
+
+def test_an_ensemble_that_is_asked_again_has_its_members_asked(artifacts, monkeypatch):
+    asked = []
+    monkeypatch.setattr("core.commands.evaluate._dataset", lambda *_: (SimpleNamespace(records=None), ""))
+    monkeypatch.setattr(
+        "core.serving.survey.survey_missing", lambda *about, again: asked.append(about[2]) or []
+    )
+    entry = {"title": "E", "role": "ensemble", "members": ["student", "baseline"]}
+    update_model(artifacts, "ensemble", entry)
+    for again in ([], ["--again"]):
+        evaluate("--model", "ensemble", "--model", "student", *again)
+    assert asked == [["student"], ["student", "baseline"]]
 
 
 def test_a_damaged_file_is_named_and_the_other_model_goes_on(artifacts, capsys):

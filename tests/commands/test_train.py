@@ -104,20 +104,33 @@ def test_a_file_in_tensorboard_s_place_is_one_line(place, capsys):
     assert "expected a folder" in error_line(capsys)
 
 
-def test_the_mean_of_two_trainings_is_published_with_what_it_is_made_of(place, capsys):
+def test_the_mean_of_trainings_is_published_with_what_it_is_made_of(place, capsys, monkeypatch):
     train = ["train", "--network", "resnet50", *QUICK, "--no-publish"]
-    assert main([*train, "--name", "first"]) == 0
-    assert main([*train, "--name", "second"]) == 0
+    for seed, name in enumerate(("first", "second", "third"), start=1):
+        assert main([*train, "--name", name, "--seed", str(seed)]) == 0
     first = place / "runs" / "first" / "best.npz"
     capsys.readouterr()
     assert main(["soup", "second", str(first), "--name", "resnet50", "--limit", "8"]) == 0
     assert not (place / "artifacts").exists(), "a trial"
     assert "not published: --limit is for a trial" in capsys.readouterr().out
-    assert main(["soup", "second", str(first), "first", "--name", "resnet50"]) == 0
+    same = {"val_accuracy": 0.5, "val_balanced_accuracy": 0.5}
+    monkeypatch.setattr("core.training.soup.validation_figures", lambda logits, labels: same)
+    assert main(["soup", "second", str(first), "third", "--name", "resnet50"]) == 0
     assert capsys.readouterr().out.count("accuracy") > 3
     entry = load_manifest(place / "artifacts").model("resnet50")
-    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "first/best.npz", "first"]
+    assert [part["name"] for part in entry.provenance["mean_of"]] == ["second", "first/best.npz", "third"]
     assert entry.role == "teacher"
+
+
+def test_one_training_under_two_names_is_no_mean_of_two(place, capsys):
+    assert main(["train", "--network", "resnet50", *QUICK, "--no-publish", "--name", "one"]) == 0
+    file = place / "runs" / "one" / "best.npz"
+    capsys.readouterr()
+    assert main(["soup", "one", str(file), "--name", "resnet50"]) == 2
+    assert "found the same weights as one and as one/best.npz" in error_line(capsys)
+    assert main(["soup", "one", "one", "--name", "resnet50"]) == 2
+    assert "expected at least two trainings, found one alone" in error_line(capsys)
+    assert not (place / "artifacts").exists()
 
 
 def test_the_mean_of_the_weights_is_what_is_published(place, monkeypatch):
@@ -196,7 +209,7 @@ def test_a_run_does_not_go_on_where_two_labels_have_changed(place, small_set, tm
 def test_a_mean_judged_by_drawn_lesions_takes_no_place_of_photographs(place, capsys, monkeypatch):
     train = ["train", "--network", "resnet50", *QUICK]
     assert main([*train, "--name", "first"]) == 0
-    assert main([*train, "--name", "second", "--no-publish"]) == 0
+    assert main([*train, "--name", "second", "--seed", "2", "--no-publish"]) == 0
     drawn = make_dataset(place / "drawn", total=70, size=(64, 48), workers=1)
     monkeypatch.setenv("DERMDISTILL_DATA", str(drawn))
     before = (place / "artifacts" / "manifest.json").read_bytes()

@@ -309,6 +309,12 @@ def decimal_commas(small, folder):
     return folder
 
 
+def one_column_twice(small, folder):
+    small.write_flat(folder)
+    (folder / "HAM10000_metadata.csv").write_text(small.csv().replace("localization", " Sex", 1))
+    return folder
+
+
 def two_datasets(small, folder):
     small.write_flat(folder / "one")
     small.write_flat(folder / "two")
@@ -341,6 +347,7 @@ def nested_zip(small, folder):
         (ragged_table, "which is none"),
         (long_quotation, "which is none"),
         (decimal_commas, "found 8 in line 2: 'HAM_0000000,ISIC_0000000,akiec,histo,0,0,male,back'"),
+        (one_column_twice, "expected one column sex in "),
         (two_datasets, "found 2 that differ"),
         (nested_zip, "unpack the outer one once"),
     ],

@@ -27,13 +27,19 @@ def curves(*points, **changes):
     return replace(Curves("student", "abc", 1573, "a machine", points), **changes)
 
 
+def there(*points, hardware="a machine"):
+    """Points as they are stored, each with its machine."""
+    return tuple(replace(point, hardware=hardware) for point in points)
+
+
 def test_points_gather_from_run_to_run(tmp_path):
     add_points(tmp_path, curves(WHOLE_POINT, SPARSE))
-    add_points(tmp_path, curves(WHOLE_POINT, replace(HALF, share=0.7), hardware="another"))
+    add_points(tmp_path, curves(WHOLE_POINT, replace(HALF, share=0.7)))
     add_points(tmp_path, curves(WHOLE_POINT, HALF))
     found = read_curves(load_manifest(tmp_path))
-    assert found == curves(WHOLE_POINT, HALF, replace(HALF, share=0.7), SPARSE)
-    assert found.whole == WHOLE_POINT
+    assert found == curves(*there(WHOLE_POINT, HALF, replace(HALF, share=0.7), SPARSE))
+    assert found.whole == there(WHOLE_POINT)[0]
+    assert found.elsewhere == ()
     assert [point.share for point in found.of(CHANNELS)] == [0.5, 0.7]
     assert found.table()["method"].tolist() == ["Not pruned", *["Whole channels"] * 2, "Single weights"]
 
@@ -41,24 +47,47 @@ def test_points_gather_from_run_to_run(tmp_path):
 def test_times_of_other_days_are_told_in_the_milliseconds_of_the_last(tmp_path):
     add_points(tmp_path, curves(WHOLE_POINT, SPARSE))
     slower = replace(WHOLE_POINT, milliseconds=9.0)
-    add_points(tmp_path, curves(slower, replace(HALF, milliseconds=4.95), hardware="another"))
+    add_points(tmp_path, curves(slower, replace(HALF, milliseconds=4.95)))
     found = read_curves(load_manifest(tmp_path))
     assert [point.milliseconds for point in found.points] == pytest.approx([9.0, 4.95, 9.0])
-    assert found.hardware == "another"
+
+
+def test_a_time_stays_with_the_machine_that_it_is_of(tmp_path):
+    """What 8-bit numbers gain differs between processors: no ratio of one is told in another's milliseconds."""
+    add_points(tmp_path, curves(WHOLE_POINT, SPARSE, hardware="first"))
+    slower = replace(WHOLE_POINT, milliseconds=9.0)
+    add_points(tmp_path, curves(slower, replace(HALF, milliseconds=4.95), hardware="second"))
+    found = read_curves(load_manifest(tmp_path))
+    assert [point.milliseconds for point in found.points] == pytest.approx([9.0, 4.95, 4.0])
+    assert found.hardware == "second"
+    assert [point.method for point in found.elsewhere] == [MAGNITUDE]
+    assert found.table()["hardware"].tolist() == ["second", "second", "first"]
+
+
+def test_points_that_name_no_machine_are_of_the_curves_own(tmp_path):
+    path = add_points(tmp_path, curves(WHOLE_POINT, HALF, hardware="first"))
+    old = json.loads(path.read_text())
+    for point in old["points"]:
+        del point["hardware"]
+    path.write_text(json.dumps(old))
+    update_shared(tmp_path, {"compression": FILE})
+    add_points(tmp_path, curves(WHOLE_POINT, SPARSE, hardware="second"))
+    found = read_curves(load_manifest(tmp_path))
+    assert [found.machine(point) for point in found.points] == ["second", "first", "second"]
 
 
 def test_a_point_measured_again_takes_the_old_one_s_place(tmp_path):
     add_points(tmp_path, curves(WHOLE_POINT, HALF))
     again = replace(HALF, accuracy=0.81)
     add_points(tmp_path, curves(WHOLE_POINT, again))
-    assert read_curves(load_manifest(tmp_path)).points == (WHOLE_POINT, again)
+    assert read_curves(load_manifest(tmp_path)).points == there(WHOLE_POINT, again)
 
 
 @pytest.mark.parametrize("change", [{"parent_sha256": "new"}, {"parent": "baseline"}, {"images": 20}])
 def test_points_of_another_network_go(tmp_path, change):
     add_points(tmp_path, curves(WHOLE_POINT, SPARSE))
     add_points(tmp_path, curves(WHOLE_POINT, HALF, **change))
-    assert read_curves(load_manifest(tmp_path)).points == (WHOLE_POINT, HALF)
+    assert read_curves(load_manifest(tmp_path)).points == there(WHOLE_POINT, HALF)
 
 
 def test_nothing_pruned_is_no_error(tmp_path):
@@ -75,6 +104,7 @@ def test_nothing_pruned_is_no_error(tmp_path):
         {"points": [{**vars(HALF), "method": "magic"}]},
         {"points": [{**vars(HALF), "accuracy": None}]},
         {"points": [{**vars(HALF), "bytes": 0}]},
+        {"points": [{**vars(HALF), "hardware": 3}]},
     ],
 )
 def test_files_that_hold_no_curves_are_refused_and_replaced(tmp_path, change):
@@ -84,4 +114,4 @@ def test_files_that_hold_no_curves_are_refused_and_replaced(tmp_path, change):
     with pytest.raises(CurveError, match="expected compression curves"):
         read_curves(load_manifest(tmp_path))
     add_points(tmp_path, curves(WHOLE_POINT))
-    assert read_curves(load_manifest(tmp_path)).points == (WHOLE_POINT,)
+    assert read_curves(load_manifest(tmp_path)).points == there(WHOLE_POINT)

@@ -36,7 +36,7 @@ def test_each_part_is_compared_on_its_own(folder, simulate):
             for name, skill in (("student", 3.5), ("baseline", 2.0))
         ]
         assert one.differences["accuracy"] == compare(*models, {}, resamples=50).differences["accuracy"]
-    assert gain_sentence(found).endswith(f"Distillation paid on both. {ONE_RUN}")
+    assert gain_sentence(found).endswith(f"By balanced accuracy distillation paid on both. {ONE_RUN}")
 
 
 def test_the_student_is_asked_in_the_form_that_the_baseline_has(folder, simulate):
@@ -71,11 +71,11 @@ def test_without_one_of_the_two_nothing_is_said(folder):
 @pytest.mark.parametrize(
     ("test", "validation", "verdict"),
     [
-        ((0.01, 0.05), (0.01, 0.03), "Distillation paid on both."),
+        ((0.01, 0.05), (0.01, 0.03), "By balanced accuracy distillation paid on both."),
         ((0.01, 0.07), (-0.04, 0.03), "not beyond doubt"),
         ((-0.01, 0.07), (0.01, 0.03), "not beyond doubt"),
         ((-0.02, 0.01), (-0.04, 0.03), "That it paid is not shown."),
-        ((-0.05, -0.01), (-0.04, -0.03), "That it paid is not shown."),
+        ((-0.05, -0.01), (-0.04, -0.03), "By balanced accuracy the baseline is the better one on both."),
     ],
 )
 def test_the_verdict_follows_from_the_intervals_of_balanced_accuracy(test, validation, verdict):
@@ -83,6 +83,16 @@ def test_the_verdict_follows_from_the_intervals_of_balanced_accuracy(test, valid
     assert verdict in said
     assert f"({100 * test[0]:+.1f} to {100 * test[1]:+.1f})" in said
     assert "1,000 validation images, by which epochs and means of runs were chosen" in said
+
+
+def test_a_loss_of_accuracy_is_said_beside_the_gain():
+    gained, lost = Interval(0.03, 0.01, 0.05), Interval(-0.05, -0.07, -0.03)
+    costly = replace(pair(0, 0), differences={"accuracy": lost, "balanced_accuracy": gained})
+    said = gain_sentence({"test": costly, "validation": costly})
+    assert "paid on both. It cost accuracy on test images and validation images." in said
+    free = replace(costly, differences=dict.fromkeys(("accuracy", "balanced_accuracy"), gained))
+    assert "It cost accuracy on test images." in gain_sentence({"test": costly, "validation": free})
+    assert "It cost" not in gain_sentence(dict.fromkeys(("test", "validation"), free))
 
 
 def test_where_nothing_differs_nothing_is_shown():

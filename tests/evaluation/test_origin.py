@@ -73,6 +73,20 @@ def test_a_dataset_that_is_divided_otherwise_is_refused_for_what_was_evaluated(
             check_origin(manifest, name, some)
 
 
+def test_damaged_answers_keep_nobody_from_making_them_again(manifest, small_folder) -> None:
+    """The images are then known from what was made of the same weights, or not at all."""
+    dataset, folder = open_dataset(small_folder), manifest.folder
+    (folder / "real.parquet").write_bytes(b"answers")
+    update_model(folder, "real", {"recipe": {"split": "lesion"}}, {"predictions": "real.parquet"})
+    check_origin(load_manifest(folder), "real", dataset)
+    few = Predictions("real-int8", ["ISIC_0000001"], ["HAM_1"], [0], np.zeros((1, 7)), ["test"])
+    few.save(folder / "real-int8.parquet")
+    entry = {"title": "real", "role": "variant", "parent": "real"}
+    manifest = update_model(folder, "real-int8", entry, {"predictions": "real-int8.parquet"})
+    with pytest.raises(UserError, match="real: expected the dataset that it was evaluated on, with 0 images"):
+        check_origin(manifest, "real", dataset)
+
+
 @pytest.mark.parametrize("command", ["fit", "report"])
 def test_gates_are_of_the_lesion_split_alone(manifest, small_folder, monkeypatch, capsys, command) -> None:
     update_model(manifest.folder, "real", {"recipe": {"split": "report"}})
@@ -142,6 +156,13 @@ def test_tables_say_which_models_are_of_drawn_lesions(manifest, monkeypatch, cap
     said = f"Made from and measured on {SYNTHETIC_NOTE}: drawn."
     assert drawn_sentence(manifest) == said
     assert drawn_sentence(dataclasses.replace(manifest, models={"real": manifest.models["real"]})) == ""
+    of_photographs = f"Made from {SYNTHETIC_NOTE}, measured on photographs: drawn."
+    for image_id, expected in (("SYN_0000001", said), ("ISIC_0000001", of_photographs)):
+        asked = Predictions("drawn", [image_id], ["1"], [0], np.zeros((1, 7)), ["test"])
+        asked.save(manifest.folder / "drawn.parquet")
+        files = {"predictions": "drawn.parquet"}
+        assert drawn_sentence(update_model(manifest.folder, "drawn", {}, files)) == expected
+    update_model(manifest.folder, "drawn", {}, {"predictions": None})
     monkeypatch.setenv("DERMDISTILL_ARTIFACTS", str(manifest.folder))
     monkeypatch.setenv(
         "DERMDISTILL_DATA", str(manifest.folder / "none")

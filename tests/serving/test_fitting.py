@@ -7,6 +7,7 @@ import pytest
 
 from core.__main__ import main
 from core.artifacts import load_manifest, update_model
+from core.commands.gate import _store_fitted
 from core.data.foreign import DRAWN, PAINTERS, PHOTOGRAPH, Foreign, as_png, drawn, photographs
 from core.data.ham10000 import open_dataset
 from core.data.pixels import PixelStore, turn
@@ -108,6 +109,10 @@ def test_fit_then_report(data, capsys):
     assert stored["drawn"]["images"] == len(PAINTERS)
     assert stored["foreign"]["sklearn"]["images"] == 2
     assert set(manifest.shared) == {KEY, SEEN, "gate-student", "similar-student", "refusals-student"}
+    assert main(["gate", "fit", "--again"]) == 0
+    assert "refusals-student" in load_manifest(folder).shared, "the very gate that was measured"
+    _store_fitted(folder, "student", b"another gate", b"another index")
+    assert "refusals-student" not in load_manifest(folder).shared, "what was measured is of another gate"
 
 
 def test_another_file_of_the_model_is_fitted_anew(data, tiny, capsys):

@@ -25,6 +25,8 @@ def test_a_model_answers_the_images_that_its_own_split_kept_from_it(
     assert survey_missing(folder, dataset) == ["student"]
     assert survey_missing(folder, dataset) == [], "it has answered"
     assert survey_missing(folder, dataset, [], again=True) == [], "none is none, and not all"
+    (folder / "predictions/student.parquet").write_bytes(b"damaged")
+    assert survey_missing(folder, dataset) == ["student"], "what is damaged is made again"
     found = Predictions.load(folder / "predictions/student.parquet")
 
     records, parts = dataset.records, assign(dataset.records, split)
