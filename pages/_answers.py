@@ -29,7 +29,7 @@ from core.lesions import BY_CODE, CODES, INDEX
 from core.numbers import without_minus_zero
 from core.serving.tables import to_csv
 from core.text import counted
-from pages import _links, _shared
+from pages import _downloads, _links, _shared
 from pages._bring import Guest
 from pages._figures import bars, mark, pick_figure, rows_of_figure
 from pages._pays import say_whether_distillation_pays
@@ -230,9 +230,9 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         "First minus second. McNemar's p counts images as independent and so is a little too small: read it beside the "
         "interval. The download has all figures."
     )
-    st.download_button(
+    _downloads.offer(
         "Table as CSV", partial(_all_differences, found, guest, titles), "differences.csv", "text/csv",
-        key="csv-differences.csv", icon=":material/download:", on_click="ignore",
+        key="csv-differences.csv", icon=":material/download:",
     )  # fmt: skip
 
 
@@ -281,6 +281,11 @@ def _compare_guest(
     key: tuple, temperatures: tuple, figures: tuple[str, ...], _found: list[Predictions]
 ) -> list[Comparison]:
     return compare_all(_found, dict(temperatures), figures=figures)
+
+
+def forget() -> None:
+    """Let go of this visit's comparisons with a guest."""
+    _compare_guest.clear()
 
 
 def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -18,7 +19,7 @@ from core.evaluation.evaluate import measure
 from core.evaluation.predictions import Predictions
 from core.serving.tables import neutralise
 from core.settings import MAX_UPLOAD_BYTES
-from pages import _data, _shared
+from pages import _data, _downloads, _memory, _shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,9 @@ def bring(models: list[Contestant]) -> Guest | None:
             f"With the {counts['validation']:,} validation images in it, too, it is "
             "calibrated as ours are. It stays in this session's memory; leaving this page removes it."
         )
-        st.download_button(
-            "Template with all image ids", template(reference), "template.csv", "text/csv",
-            icon=":material/download:", on_click="ignore", key="template",
+        _downloads.offer(
+            "Template with all image ids", partial(template, reference), "template.csv", "text/csv",
+            icon=":material/download:", key="template",
         )  # fmt: skip
         file = st.file_uploader(
             "Probabilities of your model", ["csv", "tsv", "txt"], key="brought",
@@ -64,7 +65,9 @@ def bring(models: list[Contestant]) -> Guest | None:
             "Its size in MB (0: unknown)", 0.0, 100_000.0, 0.0, 1.0, key="brought-size", width=240
         )
         if file is None:
+            _memory.forget_brought()
             return None
+        _memory.keep_until_it_is_gone()
         data = file.getvalue()
         sha256 = hashlib.sha256(data).hexdigest()
         try:
@@ -124,6 +127,12 @@ def _cohorts(sha256: str, reference: str, at_hand: str, _brought: Brought) -> li
     except UserError:  # a part of HAM10000 lacks some of the images
         return []
     return [cohort.to_dict() for cohort in measured]
+
+
+def forget() -> None:
+    """Let go of what was read and measured of this visit's file."""
+    for made in (_read, _measure, _cohorts):
+        made.clear()
 
 
 def show_errors(error: BroughtError) -> None:

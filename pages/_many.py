@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.serving.overview import legend, models_of, most_suspicious_first, overview, overview_csv, thumbnail
 from core.serving.panel import Reading
 from core.serving.report import BATCH_FILE, batch_report
 from core.serving.tables import neutralise
-from pages import _shared
+from pages import _downloads, _shared
 from pages._images import Item
 
 COLUMNS = ["picture", "image", "suspicious", "diagnosis", "confidence", "malignancy", "verdict", "reason"]
@@ -52,14 +54,14 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
     titles = {model: _shared.title(model) for models in models_of(readings) for model in models}
     st.caption(f"{legend(readings, titles)} Click a column's name to sort by it, a row to open it below.")
     with st.container(horizontal=True):
-        st.download_button(
-            "Table as CSV", overview_csv(readings), "predictions.csv", "text/csv", icon=":material/download:",
-            on_click="ignore", key="csv-many",
+        _downloads.offer(
+            "Table as CSV", partial(overview_csv, readings), "predictions.csv", "text/csv", icon=":material/download:",
+            key="csv-many",
         )  # fmt: skip
         registry = _shared.registry()
-        st.download_button(
+        _downloads.offer(
             "Report on all as HTML", lambda: batch_report(registry, readings), BATCH_FILE, "text/html",
-            icon=":material/print:", on_click="ignore", key="report-many",
+            icon=":material/print:", key="report-many",
         )  # fmt: skip
     rows = event.selection.rows
     return rows[0] if rows else worst

@@ -25,7 +25,7 @@ from core.data.summary import Counts
 from core.figures.counts import value_bars
 from core.serving.tables import to_csv
 from core.text import counted
-from pages import _links, _set, _shared
+from pages import _downloads, _links, _set, _shared
 from pages._set import Shown
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def show_images(images: Shown) -> None:
     show_facets(table, selection)
     columns = ["image_id", "lesion_id", "dx", "dx_type", "age", "sex", "localization"]
     parts = [f"part_{name}" for name in SPLITS]
-    st.download_button(
+    _downloads.offer(
         "Records of these images as CSV", lambda: to_csv(found[[*columns, *parts]]), "images.csv", "text/csv",
-        key="csv-images", icon=":material/download:", on_click="ignore",
+        key="csv-images", icon=":material/download:",
     )  # fmt: skip
 
 

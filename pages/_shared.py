@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -23,7 +24,7 @@ from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
 from core.settings import ROOT
 from core.text import escape
-from pages import _memory
+from pages import _downloads, _memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ def run(main: Callable[[], None], *, has_images: bool = False, uploader: str = "
         if not has_images:  # a visitor's own: whoever leaves that page lets go of them
             _memory.forget_removed(set(), uploader)
         main()
+        _downloads.forget_made()
     else:
         runpy.run_path(str(ROOT / "app.py"))
 
@@ -85,10 +87,14 @@ def draw(figure: go.Figure, **options: Any) -> None:
 
 def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -> None:
     """A button that gives a table away, its cells safe for spreadsheets."""
-    st.download_button(
-        label, to_csv(frame), file_name, "text/csv", key=f"csv-{file_name}", icon=":material/download:",
-        on_click="ignore",
-    )  # fmt: skip
+    _downloads.offer(
+        label,
+        partial(to_csv, frame),
+        file_name,
+        "text/csv",
+        key=f"csv-{file_name}",
+        icon=":material/download:",
+    )
 
 
 PERCENT = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f%%"}

@@ -12,7 +12,7 @@ from core.evaluation.cards import Section, make_card, to_markdown, to_markdown_t
 from core.evaluation.trials import read_trials
 from core.export.eligible import refusal
 from core.serving.registry import ModelState
-from pages import _links, _shared
+from pages import _downloads, _links, _shared
 
 ONE_DIGIT = ("worst, %", "best, %", "gap, points")
 TWO_DIGITS = ("mean change, points", "largest change, points")
@@ -61,14 +61,15 @@ def show_card(state: ModelState) -> None:
         st.error(_shared.plain_text(str(error)))
         return
     with st.container(horizontal=True):
-        st.download_button(
-            "Card as Markdown", to_markdown(card), f"{state.name}-card.md", "text/markdown", icon=":material/download:",
-            on_click="ignore", key="card-markdown",
+        _downloads.offer(
+            "Card as Markdown", partial(to_markdown, card), f"{state.name}-card.md", "text/markdown",
+            icon=":material/download:",
+            key="card-markdown",
         )  # fmt: skip
         if state.reason is None and refusal(state.entry) is None:
-            st.download_button(
+            _downloads.offer(
                 "Model for Python, web, Android", partial(_packed, state.name), f"{state.name}.zip", "application/zip",
-                icon=":material/deployed_code:", on_click="ignore", key="card-model",
+                icon=":material/deployed_code:", key="card-model",
                 help="One zip file: the network, its preprocessing and calibration in words and numbers, examples, "
                 "checksums, this card, the licences. As `python -m core export` writes it.",
             )  # fmt: skip

@@ -13,7 +13,7 @@ from core.serving.quality import WORSE
 from core.serving.registry import ModelState
 from core.serving.report import CASE_FILE, case_report
 from core.serving.wording import UNRELIABLE, accepted_sentence, as_sentence, say
-from pages import _data, _links, _memory, _research, _shared, _similar, _turned
+from pages import _data, _downloads, _links, _memory, _research, _shared, _similar, _turned
 from pages._images import SAMPLE, SOURCES, Item, gather
 from pages._many import pick
 from pages._maps import show_maps
@@ -111,9 +111,9 @@ def show_checks(reading: Reading) -> None:
 def offer_report(item: Item, reading: Reading, similar: tuple[_similar.SimilarLesion, ...]) -> None:
     """The case as one file to print; made when it is asked for."""
     registry = _shared.registry()
-    st.download_button(
+    _downloads.offer(
         "Case report", lambda: case_report(registry, reading, similar, item.notice), CASE_FILE, "text/html",
-        key="case-report", icon=":material/print:", on_click="ignore",
+        key="case-report", icon=":material/print:",
         help="One HTML file to keep or print: image, probabilities, maps, checks, similar lesions, versions and hashes "
         "of the models. It holds no file name and fetches nothing.",
     )  # fmt: skip

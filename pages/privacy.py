@@ -19,7 +19,7 @@ FOR_VISITORS = f"""
 - **What may be uploaded.** JPEG, PNG, WebP, BMP, TIFF and DICOM, up to
   {settings.MAX_UPLOAD_BYTES // 2**20} MB, told apart by their content, though the page takes a file only if its
   name has an ending that fits one of them. Only decoded pixels go on; whatever else is in a file is dropped.
-- **Reports and tables** are made when you ask for them and leave with your download.
+- **Reports and tables** are made when you ask for them, and go with the next change on the page, or with your visit.
 - **Cookies.** One against forged requests, and, where sign-in is set up, one that says that you signed in.
   No statistics are collected.
 """

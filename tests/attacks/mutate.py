@@ -100,9 +100,24 @@ MUTANTS = (
     ),
     Mutant(
         "uploads: forgotten when their visitor has left", "pages/_memory.py",
-        '    loop.call_later(grace_seconds(), _forget, session_id)',
-        "    del loop",
+        "        loop.call_later(grace_seconds(), _forget, session_id, grace_seconds())",
+        "        del loop",
         "attacks/test_visits.py::test_a_page_that_was_left_is_forgotten",
+    ),
+    Mutant(
+        "uploads: forgotten when a visit that came back has left", "pages/_memory.py",
+        "        asyncio.get_running_loop().call_later(look, _forget, session_id, away + look)\n", "",
+        "attacks/test_visits.py::test_a_page_that_came_back_for_a_moment_is_forgotten_too",
+    ),
+    Mutant(
+        "downloads: gone with the visit", "pages/_memory.py",
+        "    _downloads.sweep()\n", "",
+        "attacks/test_visits.py::test_what_was_downloaded_is_gone_with_the_visit",
+    ),
+    Mutant(
+        "downloads: whole until they are fetched", "pages/_downloads.py",
+        "    thread.start()\n    thread.join()\n", "",
+        "attacks/test_visits.py::test_a_report_waits_for_its_visitor_while_others_click",
     ),
     Mutant(
         "memory: a server's heap stays small", "pages/_memory.py",

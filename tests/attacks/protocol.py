@@ -120,13 +120,18 @@ class Visitor:
         connection = connect(
             address,
             origin=self.url,
-            subprotocols=["streamlit", self.token],
+            subprotocols=["streamlit", self.token, *([self.session_id] if self.session_id else [])],
             additional_headers={"Cookie": f"{XSRF_COOKIE}={self.token}"},
             max_size=None,
             open_timeout=PATIENCE,
             proxy=None,
         )
         return self._stack.enter_context(connection)
+
+    def reconnect(self) -> None:
+        """Lose the connection and take the visit up again, as a browser does without having a page run."""
+        self._stack.close()
+        self._socket = self._connect()
 
     def __enter__(self) -> Visitor:
         if self._run:

@@ -116,6 +116,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "attacks/test_visits.py::test_tabs_closed_in_the_middle_leave_nothing_behind",
         "attacks/test_visits.py::test_rapid_clicking_ends_in_the_last_choice",
         "attacks/test_visits.py::test_a_page_that_was_left_is_forgotten",
+        "attacks/test_visits.py::test_a_page_that_came_back_for_a_moment_is_forgotten_too",
         "attacks/test_visits.py::test_a_page_that_stays_open_keeps_its_upload",
     ),
     "dataset missing, moved, partly deleted, read-only; disk full": (
@@ -190,6 +191,9 @@ ROWS: dict[str, tuple[str, ...]] = {
         "pages/test_privacy.py::test_the_page_says_whether_there_is_a_sign_in",
         "attacks/test_uploads.py::test_no_upload_touches_the_disk",
         "attacks/test_visits.py::test_a_page_that_was_left_is_forgotten",
+        "attacks/test_visits.py::test_what_was_downloaded_is_gone_with_the_visit",
+        "attacks/test_visits.py::test_what_was_downloaded_goes_with_the_image_that_it_was_made_of",
+        "attacks/test_visits.py::test_a_report_waits_for_its_visitor_while_others_click",
     ),
     "supply chain; no network at run time": (
         "test_requirements.py::test_everything_locked_has_hashes",

@@ -74,6 +74,54 @@ def test_a_page_that_was_left_is_forgotten(dashboard, protocol) -> None:
     assert until(lambda: not visitor.fetch(picture).ok), "its pictures are gone, too"
 
 
+def test_what_was_downloaded_is_gone_with_the_visit(dashboard, protocol) -> None:
+    """A report has the patient's picture in it, a table the files' names."""
+    visitor = protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]})
+    visitor.rerun()
+    page = visitor.upload("Jane Doe.jpg", synthetic_sample("nv", 4).data)
+    addresses = [visitor.download(button).url for button in page.of("download_button")]
+    assert addresses
+    addresses = [address.removeprefix(dashboard.url) for address in addresses]
+    assert all(visitor.fetch(address).ok for address in addresses)
+    visitor.close()
+    assert until(lambda: not any(visitor.fetch(address).ok for address in addresses))
+
+
+def test_what_was_downloaded_goes_with_the_image_that_it_was_made_of(dashboard, protocol) -> None:
+    with protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]}) as visitor:
+        page = visitor.upload("a.jpg", synthetic_sample("nv", 4).data)
+        (report,) = [visitor.download(button).url for button in page.of("download_button")]
+        visitor.choose()
+        assert not visitor.rerun().of("download_button")
+        assert not visitor.fetch(report.removeprefix(dashboard.url)).ok
+
+
+def test_a_report_waits_for_its_visitor_while_others_click(dashboard, protocol) -> None:
+    """Over a slow line others' pages run several times before a browser has asked for what was made."""
+    query = {"models": ["Student, int8"]}
+    with protocol.Visitor(dashboard.url, "prediction", query) as visitor:
+        page = visitor.upload("a.jpg", synthetic_sample("nv", 4).data)
+        (report,) = [visitor.download(button).url for button in page.of("download_button")]
+        with protocol.Visitor(dashboard.url, "privacy") as other:
+            for _ in range(3):
+                other.rerun()
+        assert visitor.fetch(report.removeprefix(dashboard.url)).ok
+
+
+def test_a_page_that_came_back_for_a_moment_is_forgotten_too(dashboard, protocol) -> None:
+    """After a short loss of the network nothing runs, so that of the visit's real end nobody is told."""
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0)
+    visitor = protocol.Visitor(dashboard.url, "prediction", {"models": ["Student, int8"]})
+    visitor.rerun()
+    (picture,) = visitor.upload("a.jpg", synthetic_sample("nv", 4).data).answer().images[:1]
+    visitor.reconnect()
+    time.sleep(6)  # longer than a visit that is away is waited for
+    assert visitor.fetch(picture).ok, "it has come back"
+    visitor.close()
+    assert until(lambda: protocol.held_uploads(dashboard.url) == 0, 30)
+    assert until(lambda: not visitor.fetch(picture).ok)
+
+
 def test_who_goes_to_another_page_takes_the_upload_along(dashboard, protocol) -> None:
     """The tab stays open, and its browser takes back only what is removed within the field."""
     assert until(lambda: protocol.held_uploads(dashboard.url) == 0)

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.runtime.caching.cache_data_api import _data_caches
 from streamlit.testing.v1 import AppTest
 
 from core.artifacts import ModelEntry, load_manifest, update_model, update_shared
@@ -424,6 +425,34 @@ def test_a_csv_stands_beside_ours(finished: Path, use, open_page, view: str) -> 
         assert "need HAM10000" in texts(app.caption)
     else:
         assert "Your model" in json.dumps(charts(app)[0])
+
+
+@pytest.mark.parametrize("leave", ["file", "page"])
+def test_what_was_made_of_a_csv_goes_with_it(finished: Path, use, open_page, leave: str) -> None:
+    use(finished)
+    app = open_page("comparison", view="Differences")
+    data = template(simulate("student", 1)).encode()
+    app.file_uploader[0].set_value([("mine.csv", data, "text/csv")]).run()
+    sound(app)
+    held = {"_read", "_measure", "_cohorts", "_compare_guest"}
+    assert held <= remembered()
+    if leave == "file":
+        app.file_uploader[0].set_value([]).run()
+    else:
+        app.switch_page("pages/privacy.py").run()
+    sound(app)
+    assert not held & remembered()
+
+
+def remembered() -> set[str]:
+    """The functions of which a session's cache holds a result."""
+    return {
+        cache.display_name.rpartition(".")[2]
+        for session, found in _data_caches._function_caches.items()
+        if session
+        for cache in found.values()
+        if cache.storage._mem_cache
+    }
 
 
 def test_a_brought_model_with_a_size_is_in_the_tradeoff(finished: Path, use, open_page) -> None:
