@@ -59,6 +59,34 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def alone(lock: Path, place: Path, refused: type[UserError]) -> Iterator[None]:
+    """Keep other processes from a place while this one writes there; the lock of a killed process is free.
+
+    Args:
+        lock: a file beside it or in it, removed in the end.
+        place: what errors name.
+        refused: what is raised.
+
+    Raises:
+        UserError: `refused`, since another process holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise refused(
+            f"{place}: expected no other process to write there, found one; wait for it, or choose another output"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
+
+
 def check_json_target(path: Path, kept: Iterable[Path]) -> None:
     """Refuse to write JSON where something else lies, before the work is done whose result it is.
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 REJECTED_STATUS = 3
 """Exit status when some files were rejected."""
-
-_PLAN = ".overlays.part"
-"""In the folder of overlays while a run draws them: their names, one a line, ahead of the index."""
 
 _SHOWN = 20  # rejections that are told on the terminal; all are in the table
 
@@ -90,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
     from core.serving.batch import find_files
     from core.serving.heap import keep_freed
     from core.serving.output import RowWriter, check_ending
+    from core.serving.overlay_folder import clear
     from core.serving.registry import Registry
     from core.serving.runtime import cores
     from core.serving.tables import valid_text
@@ -107,11 +104,15 @@ def run(options: argparse.Namespace) -> int:
         print(f"note: {diagnoser.note}", file=sys.stderr)
     linked: list[str] = []
     files = find_files(_paths(options), skip=_own_files(options), linked=linked)
-    overlays = _prepare(options, files)
 
     made_with, wanted = _made_with(registry, diagnoser, options), map(valid_text, files)
-    with RowWriter(options.output, options.model, made_with, resume=options.resume, wanted=wanted) as writer:
+    with (
+        _overlays(options, files) as overlays,  # before an earlier table gives way
+        RowWriter(options.output, options.model, made_with, resume=options.resume, wanted=wanted) as writer,
+    ):
         kept = writer.counts.copy()
+        if overlays is not None and not options.resume:
+            clear(overlays.folder, files)
         _classify(diagnoser, files, writer, overlays, workers)
     if overlays is not None:
         _tell_overlays(overlays, writer.counts - kept, kept.total())
@@ -133,16 +134,13 @@ def _classify(
     from core.serving.tables import valid_text
 
     todo = [file for file in files if valid_text(file) not in writer.done]
-    with (
-        _plan(overlays, todo),
-        tqdm(
-            total=len(files),
-            initial=len(files) - len(todo),
-            desc=f"classifying with {diagnoser.model.name}",
-            unit="image",
-            mininterval=0.2 if sys.stderr.isatty() else 10,
-        ) as bar,
-    ):
+    with tqdm(
+        total=len(files),
+        initial=len(files) - len(todo),
+        desc=f"classifying with {diagnoser.model.name}",
+        unit="image",
+        mininterval=0.2 if sys.stderr.isatty() else 10,
+    ) as bar:
         shown = 0
         for row in rows(diagnoser, todo, workers=workers, overlays=overlays):
             writer.write(row)
@@ -204,89 +202,35 @@ def _own_files(options: argparse.Namespace) -> list[Path]:
     Of a folder of overlays that is itself to be searched, as a shell's `*` has it, what an earlier run left there.
     """
     from core.serving.output import own_files
+    from core.serving.overlay_folder import left_in
 
     own, folder = own_files(options.output), options.explain
-    return [*own, folder, *(folder / name for name in _left(folder))] if folder else own
-
-
-def _left(folder: Path) -> set[str]:
-    """Names of what earlier runs wrote into a folder of overlays, also of what a killed one had not indexed yet.
-
-    Raises:
-        OverlayError: another file has the index's name, or it cannot be read.
-    """
-    from core.serving.batch import OVERLAY_INDEX, OverlayError, read_index
-
-    plan = folder / _PLAN
-    try:
-        planned = plan.read_text(encoding="utf-8", errors="replace").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        planned = []
-    except OSError as error:
-        raise OverlayError(f"{plan}: expected names of overlays, found: {error.strerror or error}") from error
-    return {OVERLAY_INDEX, *read_index(folder).values(), *planned}
+    return [*own, folder, *(folder / name for name in left_in(folder))] if folder else own
 
 
 @contextmanager
-def _plan(overlays: Overlays | None, todo: list[str]) -> Iterator[None]:
-    """Leaves the names of overlays behind where a run does not end, since workers draw some ahead of the index.
-
-    Args:
-        overlays: of this run.
-        todo: the images that may get one.
-
-    Raises:
-        OverlayError: they cannot be written.
-    """
-    from core.files import replacing
-    from core.serving.batch import OverlayError
-
-    if overlays is None or not todo:
-        yield
-        return
-    plan = overlays.folder / _PLAN
-    names = _left(overlays.folder).union(overlays.names[file] for file in todo)
-    try:
-        with replacing(plan) as stream:
-            stream.writelines(f"{name}\n".encode() for name in sorted(names))
-    except OSError as error:
-        raise OverlayError(f"{plan}: expected to write there, found: {error.strerror or error}") from error
-    yield
-    plan.unlink(missing_ok=True)
-
-
-def _prepare(options: argparse.Namespace, files: list[str]) -> Overlays | None:
-    """The overlays that are asked for, once it is sure that no output takes the place of an input."""
+def _overlays(options: argparse.Namespace, files: list[str]) -> Iterator[Overlays | None]:
+    """The overlays that are asked for, once it is sure that no output takes the place of an input; their folder is
+    this process's until the end."""
     from core.serving.batch import OVERLAY_INDEX, Overlays, keep_apart, overlay_names, read_index
     from core.serving.output import own_files
+    from core.serving.overlay_folder import alone_in, left_in, planned
 
     keep_apart(files, own_files(options.output), "--output")
     folder = options.explain
     if folder is None:
-        return None
+        yield None
+        return
     keep_apart(own_files(options.output), [folder / OVERLAY_INDEX], "--explain")
-    indexed = read_index(folder)
-    overlays = Overlays(
-        folder,
-        overlay_names(files, indexed if options.resume else {}),
-        indexed if options.resume else {},
-    )
-    outputs = [folder / name for name in (OVERLAY_INDEX, *overlays.names.values())]
+    known = read_index(folder) if options.resume else {}
+    outputs = [folder / name for name in (OVERLAY_INDEX, *overlay_names(files, known).values())]
     keep_apart(files, outputs, "--explain")
-    _make_folder(folder)
-    others = {path.name for path in folder.iterdir()} - _left(folder)
-    return replace(overlays, names=overlay_names(files, overlays.indexed, others))
-
-
-def _make_folder(folder: Path) -> None:
-    from core.serving.batch import OverlayError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OverlayError(
-            f"{folder}: expected to make this folder, found: {error.strerror or error}"
-        ) from error
+    with alone_in(folder):
+        known = read_index(folder) if options.resume else {}
+        others = {path.name for path in folder.iterdir()} - left_in(folder)
+        overlays = Overlays(folder, overlay_names(files, known, others), known)
+        with planned(overlays):
+            yield overlays
 
 
 def _tell_overlays(overlays: Overlays, made: Counter[str], kept: int) -> None:

@@ -161,9 +161,9 @@ def keep_apart(inputs: Iterable[str | Path], outputs: Iterable[Path], option: st
     Raises:
         OverwriteError: an output is an input.
     """
-    read = {_identity(path): path for path in inputs}
+    read = {identity(path): path for path in inputs}
     for path in outputs:
-        found = read.get(_identity(path))
+        found = read.get(identity(path))
         if found is not None:
             raise OverwriteError(
                 f"expected {option} to write over no input, found that {printable(str(path))} would take the place "
@@ -171,8 +171,8 @@ def keep_apart(inputs: Iterable[str | Path], outputs: Iterable[Path], option: st
             )
 
 
-def _identity(path: str | Path) -> object:
-    """The same for all names and links of one file."""
+def identity(path: str | Path) -> object:
+    """Of a file: the same for all names and links of one file."""
     try:
         status = Path(path).stat()
     except OSError:

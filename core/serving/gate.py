@@ -8,8 +8,9 @@ Two distances decide, either alone refuses:
   lesions. It refuses what has a lesion's colours and is none, a recoloured cat for example.
 
 An embedding changes somewhat as the picture turns. So one within `margin` of the limit is looked at in all eight
-orientations and judged by their mean: then turning or mirroring a picture does not change what becomes of it, and few
-pictures cost more than one look. `core.serving.fitting` chooses limits and margin on validation images.
+orientations and judged by their mean: then turning or mirroring a picture all but never changes what becomes of it
+(`gate report` counts how often), and few pictures cost more than one look. `core.serving.fitting` chooses limits and
+margin on validation images.
 """
 
 from __future__ import annotations

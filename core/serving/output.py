@@ -6,13 +6,14 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from core.errors import UserError
+from core.files import alone
 from core.lesions import CODES
 from core.serving.tables import csv_line, restore
 
@@ -73,10 +74,10 @@ class RowWriter:
         self._parquet = path.suffix.lower() == ".parquet"
         self._rows = path.with_name(f"{path.name}.part") if self._parquet else path
         self._making = making_of(path)
-        with ExitStack() as alone:
+        with ExitStack() as held:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                alone.enter_context(_alone(path))
+                held.enter_context(alone(_lock_of(path), path, OutputError))
                 if not (resume and self._recover(model, made_with, wanted)):
                     for standing in {path, self._rows}:
                         _check_own(standing)
@@ -87,7 +88,7 @@ class RowWriter:
                 raise OutputError(
                     f"{path}: expected to write there, found: {error.strerror or error}"
                 ) from error
-            self._alone = alone.pop_all()  # until the table is closed
+            self._alone = held.pop_all()  # until the table is closed
 
     def write(self, row: Sequence[object]) -> None:
         """Append one row of `COLUMNS`; it is in the file when this returns."""
@@ -197,25 +198,6 @@ def own_files(path: Path) -> list[Path]:
 
 def _lock_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep other processes from a table, whose rows would come to lie among ours; the lock of a killed one is free."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(_lock_of(path))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise OutputError(
-            f"{path}: expected no other process to write there, found one; wait for it, or choose another output"
-        ) from error
-    try:
-        yield
-    finally:
-        _lock_of(path).unlink(missing_ok=True)
-        lock.release()
 
 
 def is_table(path: Path) -> bool:

@@ -22,6 +22,7 @@ from core.serving import answer as answer_module
 from core.serving.gate import Verdict, gate_key
 from core.serving.output import COLUMNS
 from core.serving.overlay import encode_png
+from core.serving.overlay_folder import alone_in, clear
 from core.serving.registry import Registry
 from core.settings import ROOT
 
@@ -438,6 +439,51 @@ def test_overlays_that_a_killed_run_did_not_index_are_drawn_anew(folder, tmp_pat
     assert {path.name for path in maps.iterdir()} == {"overlays.csv", "lesion_4.png", *index.values()}
     assert index[str(folder / "part_0/lesion_4.png")] == "lesion_4.2.png"
     assert (maps / "lesion_4.png").read_bytes() == b"mine"
+
+
+def test_two_at_once_do_not_draw_into_one_folder(folder, tmp_path, capsys):
+    """Names are numbered by each run for itself: maps of one would lie under the names of the other's images."""
+    maps = tmp_path / "maps"
+    command = ["predict", str(folder), "--output", str(tmp_path / "out.csv"), "--explain", str(maps)]
+    with alone_in(maps):
+        assert main(command) == 2
+        assert f"{maps}: expected no other process to write there, found one" in capsys.readouterr().err
+        assert not (tmp_path / "out.csv").exists()
+    assert main(command) == 0
+    assert {path.suffix for path in maps.iterdir()} == {".png", ".csv"}, "no lock is left"
+
+
+def test_a_map_of_what_is_refused_now_goes(folder, tmp_path, monkeypatch):
+    maps = tmp_path / "maps"
+    command = ["predict", str(folder), "--output", str(tmp_path / "out.csv"), "--explain", str(maps)]
+    (maps / "sub").mkdir(parents=True)
+    (maps / "mine.png").write_bytes(b"mine")
+    assert main([*command, "--no-gate"]) == 0
+    assert len(read(maps / "overlays.csv")) == 5
+    monkeypatch.setattr(answer_module, "load_gate", lambda registry, model: RefusesAll())
+    assert main(command) == 0
+    assert {path.name for path in maps.iterdir()} == {"sub", "mine.png"}, "what another has put there stays"
+
+
+def test_a_map_that_is_an_image_of_the_next_run_is_not_removed(folder, tmp_path):
+    maps = tmp_path / "maps"
+    assert main(["predict", str(folder), "--output", str(tmp_path / "out.csv"), "--explain", str(maps)]) == 0
+    clear(maps, [f"{maps}/../maps/lesion_3.png"])
+    assert [path.name for path in maps.iterdir()] == ["lesion_3.png"]
+
+
+def test_a_table_gives_way_only_to_a_run_that_can_draw(folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(folder), "--output", str(out)]) == 0
+    before = out.read_bytes()
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("core.serving.overlay_folder.replacing", full)
+    assert main(["predict", str(folder), "--output", str(out), "--explain", str(tmp_path / "maps")]) == 2
+    assert "expected to write there, found: No space left" in capsys.readouterr().err
+    assert out.read_bytes() == before
 
 
 def refused(arguments, root, capsys):
