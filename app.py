@@ -39,6 +39,7 @@ page = st.navigation(
     ],
     position="top",
 )
+st.set_page_config(page_title=f"{page.title} · DermDistill")  # tabs and screen readers tell pages apart by it
 st.caption(
     ":material/warning: **Not a medical device.** For teaching and research only: "
     "nothing here may be used to diagnose or to treat anyone."

@@ -79,5 +79,7 @@ MAX_DISPLAY_SIDE = 1024
 """Longest side of the copy of an upload that pages show."""
 MAX_NAME_LENGTH = 60
 """Characters of an upload's file name that are shown."""
+WHOLE_NAME_LENGTH = 255
+"""Characters of it in tables, whose rows it tells apart; file systems have no longer ones."""
 MAX_FILES = 100
 """How many uploads a page reads at once."""

@@ -213,21 +213,21 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         name: st.column_config.NumberColumn(f"{title}, points" if in_points else title, format=signed),
         ends[0]: st.column_config.NumberColumn("Low", format=signed),
         ends[1]: st.column_config.NumberColumn("High", format=signed),
-        "first": st.column_config.TextColumn("First", width=160),
-        "second": st.column_config.TextColumn("Second", width=160),
+        "pair": st.column_config.TextColumn("First minus second", width=190),
         "only_first_right": "Only the first right",
         "only_second_right": "Only the second right",
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),
     }
     shown = _shared.in_percent(table, [name, *ends]) if in_points else table
-    shown = shown.assign(**{column: without_minus_zero(shown[column], digits) for column in (name, *ends)})
+    rounded = {column: without_minus_zero(shown[column], digits) for column in (name, *ends)}
+    shown = shown.assign(pair=shown["first"] + " − " + shown["second"], **rounded)
     st.dataframe(
         shown, hide_index=True, column_config=config, key="difference-table", height="content",
-        column_order=["first", "second", name, *ends, "only_first_right", "only_second_right", "mcnemar_p"],
+        column_order=["pair", name, *ends, "only_first_right", "only_second_right", "mcnemar_p"],
         alt="Differences between every two models with McNemar's test",
     )  # fmt: skip
     st.caption(
-        "First minus second. McNemar's p counts images as independent and so is a little too small: read it beside the "
+        "McNemar's p counts images as independent and so is a little too small: read it beside the "
         "interval. The download has all figures."
     )
     _downloads.offer(
@@ -323,7 +323,7 @@ def show_cohorts(models: list[Contestant], guest: Guest | None) -> None:
         "n_images": "Images",
         "n_lesions": "Lesions",
         "n_melanomas": "Melanomas",
-        "too_few_for": st.column_config.TextColumn("Too few for", width=200),
+        "too_few_for": st.column_config.TextColumn("Too few for", width=330),
     }
     config |= {"model": "Model", "group": DIMENSIONS[dimension]}
     order = ["model", "group", "n_images", "n_lesions", "n_melanomas", "too_few_for", *COHORT_FIGURES]

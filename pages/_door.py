@@ -9,8 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 SECRETS = ".streamlit/secrets.toml"
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-"""Headers by which a reverse proxy says for whom it asks."""
+_FORWARDED = ("forwarded", "x-real-ip", "via", "cf-connecting-ip", "true-client-ip")
+_PREFIX = "x-forwarded-"
+"""Headers by which a reverse proxy says that it is one; of one that sends none of them nothing is known."""
 
 
 def admitted() -> bool:
@@ -68,7 +69,7 @@ def _open_to_others(address: str | None, headers: Mapping[str, str]) -> str:
     if not _is_loopback(address or ""):
         return f"the server listens on {address or 'every address of this machine'}"
     sent = {name.lower(): value for name, value in headers.items()}
-    if any(name in sent for name in _FORWARDED):
+    if any(name in _FORWARDED or name.startswith(_PREFIX) for name in sent):
         return "the request came through a proxy"
     return ""
 

@@ -82,10 +82,10 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
             list(names),
             0,
             lambda n: " and ".join(_shared.title(t) for t in names[n]),
-            key="by",
+            key="taught-by",
             width=280,
         )
-        figure = _links.selectbox("Figure", list(FIGURES), 0, FIGURES.get, key="figure", width=220)
+        figure = _links.selectbox("Figure", list(FIGURES), 0, FIGURES.get, key="lab-figure", width=220)
         against = st.toggle(
             "Difference from no teacher", True, key="difference-from-none", bind="query-params"
         )

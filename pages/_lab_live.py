@@ -120,16 +120,10 @@ def _choose(teachers: list[str], busy: bool) -> Order:
     left, right = st.columns(2, gap="medium")
     with left:
         temperature = temperature_slider(4.0, key="live-t", disabled=busy)
-    alpha = right.slider(
-        "Weight alpha of the soft term",
-        0.0,
-        1.0,
-        0.7,
-        0.05,
-        key="live-alpha",
-        bind="query-params",
-        disabled=busy,
-    )
+    with right:
+        alpha = _links.slider(
+            "Weight alpha of the soft term", 0.0, 1.0, 0.7, 0.05, key="live-alpha", disabled=busy
+        )
     return Order(source, teacher, int(size or SIZES[0]), temperature, float(alpha), int(epochs))
 
 

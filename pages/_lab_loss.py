@@ -48,9 +48,8 @@ def show(chosen: Chosen) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         temperature = temperature_slider(4.0, key="loss-t")
-    alpha = right.slider(
-        "Weight alpha of the soft term", 0.0, 1.0, REPORT_ALPHA, 0.05, key="alpha", bind="query-params"
-    )
+    with right:
+        alpha = _links.slider("Weight alpha of the soft term", 0.0, 1.0, REPORT_ALPHA, 0.05, key="alpha")
     logits, student = chosen.answers[teacher], states[state]
     loss = take_apart(logits, student, chosen.label, temperature, alpha)
     _show_terms(loss, temperature)

@@ -96,7 +96,15 @@ def choose() -> Chosen | None:
     codes = [code for i, code in enumerate(CODES) if (first.label == i).any()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         start = codes.index("mel") if "mel" in codes else 0
-        code = _links.selectbox("True class", codes, start, lambda c: BY_CODE[c].name, key="class", width=290)
+        code = _links.selectbox(
+            "True class",
+            codes,
+            start,
+            lambda c: BY_CODE[c].name,
+            key="lab-class",
+            width=290,
+            on_change=_start_anew,
+        )
         rows = np.flatnonzero(first.label == CODES.index(code))
         rows = rows[telling_first(first.logits[rows], CODES.index(code))]
         number = _links.number_input(
@@ -107,6 +115,11 @@ def choose() -> Chosen | None:
     row = int(rows[number - 1])
     answers = {name: found.logits[row].astype(np.float64) for name, found in predictions.items()}
     return Chosen(str(first.image_id[row]), int(first.label[row]), teachers, answers, predictions)
+
+
+def _start_anew() -> None:
+    """Another class has other images; a widget's callback."""
+    st.session_state.image = 1
 
 
 def show(chosen: Chosen) -> None:

@@ -29,6 +29,7 @@ def selectbox(
 ) -> Option:
     """`st.selectbox` bound to the address, where an option stands by its words or by its code."""
     _say_in_words(key, options, format_func)
+    _drop_strangers(key, options)
     return st.selectbox(label, options, index, format_func, key=key, bind="query-params", **more)
 
 
@@ -37,6 +38,7 @@ def multiselect(
 ) -> list[Option]:
     """`st.multiselect`, likewise."""
     _say_in_words(key, options, format_func)
+    _drop_strangers(key, options)
     return st.multiselect(label, options, format_func=format_func, key=key, bind="query-params", **more)
 
 
@@ -60,6 +62,7 @@ def _one_of_a_row(
         del st.query_params[key]  # of which Streamlit would make no choice at all, whatever is required
         st.rerun()
     _say_in_words(key, options, format_func)
+    _drop_strangers(key, options)
     chosen = widget(
         label, options, default=options[0], required=True, format_func=format_func, key=key, bind="query-params",
         **more,
@@ -71,18 +74,41 @@ def number_input(
     label: str, low: Number, high: Number, start: Number, *more: Any, key: str, **others: Any
 ) -> Number:
     """`st.number_input` bound to the address, which has no answer of its own to `?number=1e999`."""
-    asked = st.query_params.get(key)
-    if key not in st.session_state and asked and not _is_finite(asked):
+    asked = _say_what_is_out_of_range(key, low, high)
+    if asked is not None and not math.isfinite(asked):
         del st.query_params[key]
         st.rerun()
+    if key in st.session_state and not low <= st.session_state[key] <= high:
+        del st.session_state[key]
     return st.number_input(label, low, high, start, *more, key=key, bind="query-params", **others)
 
 
-def _is_finite(text: str) -> bool:
+def slider(
+    label: str, low: Number, high: Number, start: Number, *more: Any, key: str, **others: Any
+) -> Number:
+    """`st.slider` of one number, likewise."""
+    _say_what_is_out_of_range(key, low, high)
+    return st.slider(label, low, high, start, *more, key=key, bind="query-params", **others)
+
+
+def _say_what_is_out_of_range(key: str, low: float, high: float) -> float | None:
+    """The number that the address asks for, which is said to be no choice where it is none; NaN for no number at all.
+
+    Whoever is sent a link would otherwise take what is shown for what was meant.
+    """
+    asked = st.query_params.get(key)
+    if key in st.session_state or not asked:
+        return None
     try:
-        return math.isfinite(float(text))
+        number = float(asked)
     except ValueError:
-        return False
+        number = math.nan
+    if not low <= number <= high:
+        st.toast(
+            f"The address asks for “{plain(asked)}”, where {low:g} to {high:g} can be chosen.",
+            icon=":material/link_off:",
+        )
+    return number
 
 
 def plain(junk: str) -> str:
@@ -108,3 +134,13 @@ def _say_in_words(key: str, options: Sequence[Any], format_func: Callable[[Any],
     if key not in st.session_state and words != asked:
         st.query_params[key] = words if len(words) > 1 else words[0]
         st.rerun()
+
+
+def _drop_strangers(key: str, options: Sequence[Any]) -> None:
+    """Let go of choices that are none any more: Streamlit would go on giving them back while it shows another."""
+    chosen = st.session_state.get(key)
+    if isinstance(chosen, list):
+        if any(one not in options for one in chosen):
+            st.session_state[key] = [one for one in chosen if one in options]
+    elif chosen is not None and chosen not in options:
+        del st.session_state[key]

@@ -32,7 +32,7 @@ def show_maps(reading: Reading) -> None:
             "Model", [d.model for d in reading.diagnoses], 0, _shared.title, key="model", width=200
         )
         code = _links.selectbox("Map of", [LEADING, *CODES], 0, class_name, key="map", width=290)
-        opacity = st.slider("Opacity", 0, 100, 60, 5, "%d%%", key="opacity", bind="query-params", width=220)
+        opacity = _links.slider("Opacity", 0, 100, 60, 5, "%d%%", key="opacity", width=220)
         colours = _links.selectbox("Colours", list(COLOUR_MAPS), key="colours", width=140)
     diagnosis = reading.of(model) or reading.diagnoses[0]
     chosen = diagnosis.label if code == LEADING else code

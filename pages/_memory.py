@@ -20,6 +20,9 @@ IMAGES_HERE = "images-here"
 UPLOADER_HERE = "uploader-here"
 """The same of the field that takes files."""
 
+OPENED_HERE = "opened-here"
+"""The hash of the image that was opened among several."""
+
 BROUGHT_HERE = "brought-here"
 """The same of answers that a visitor brought."""
 
@@ -59,6 +62,8 @@ def forget_removed(here: set[tuple[str, str]], uploader: str = "") -> None:
         context.uploaded_file_mgr.remove_session_files(context.session_id)
         forget_brought()
     st.session_state[UPLOADER_HERE] = uploader
+    if st.session_state.get(OPENED_HERE) not in {sha256 for _, sha256 in here}:
+        st.session_state.pop(OPENED_HERE, None)
     if st.session_state.get(IMAGES_HERE, set()) - here:
         from pages import _data, _research, _similar  # what pages without images never need
 

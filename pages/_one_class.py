@@ -80,8 +80,8 @@ def _choose_threshold(found: list[tuple[Contestant, Predictions]], target: str) 
         key = f"malignancy-threshold-{name}"
     # Never up: above the operating point fewer are found than it stands for.
     start = math.floor(1000 * (point or 0.5)) / 1000
-    threshold = st.slider(
-        "Threshold", 0.0, 1.0, start, 0.005, "%.3f", key=key, bind="query-params", width=520,
+    threshold = _links.slider(
+        "Threshold", 0.0, 1.0, start, 0.005, "%.3f", key=key, width=520,
         help="Lower finds more of the class and raises more false alarms. For the malignancy score it starts at the "
         "operating point of the first model, or at the slider's step just below it.",
     )  # fmt: skip

@@ -34,6 +34,9 @@ def choose() -> tuple[tuple[str, ...], int]:
             key="models",
             default=choose_models(usable),
         )
+        if not chosen:
+            asked = ", ".join(_shared.title(name) for name in choose_models(usable))
+            st.caption(f":material/info: None is chosen, so the usual ones are asked: {asked}.")
         for state in states.values():
             if not state.usable:
                 what = "not here" if state.absent else "refused"

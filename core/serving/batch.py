@@ -17,6 +17,7 @@ from core.lesions import BY_CODE, INDEX
 from core.serving.answer import OK, REJECTED, Answer, Diagnoser
 from core.serving.classifier import ModelOutputError
 from core.serving.overlay import draw_overlay, encode_png
+from core.serving.runtime import RuntimeModelError
 from core.serving.tables import csv_line, printable, restore, valid_text
 
 In = TypeVar("In")
@@ -244,7 +245,7 @@ def rows(
     def row(file: str) -> tuple[tuple[object, ...], str | None]:
         try:
             answer = diagnoser.answer_file(Path(file))
-        except ModelOutputError as error:
+        except (ModelOutputError, RuntimeModelError) as error:
             answer = Answer(REJECTED, str(error))
         drawn = overlays is not None and _explain(answer, file, overlays)
         return as_row(file, diagnoser.model.name, answer), file if drawn else None

@@ -113,9 +113,9 @@ def overview(readings: Sequence[Reading]) -> pd.DataFrame:
     """The table of several readings, in their order.
 
     Returns:
-        Columns `image` (text), `verdict`, `diagnosis`, `confidence`, `malignancy` (0 to 1), `suspicious`, one
-        `p_CODE` for each class, `reason`: why it was not judged, which leaves diagnosis and numbers empty, or what
-        else `said_of` has to say.
+        Columns `image` (text), `model` that leads, `verdict`, `diagnosis`, `confidence`, `malignancy` (0 to 1),
+        `suspicious`, one `p_CODE` for each class, `reason`: why it was not judged, which leaves model, diagnosis and
+        numbers empty, or what else `said_of` has to say.
     """
     return pd.DataFrame([_row(reading) for reading in readings], columns=_COLUMNS)
 
@@ -135,7 +135,7 @@ def thumbnail(display: np.ndarray | None) -> str | None:
 
 
 _COLUMNS = [
-    *("image", "verdict", "diagnosis", "confidence", "malignancy", "suspicious"),
+    *("image", "model", "verdict", "diagnosis", "confidence", "malignancy", "suspicious"),
     *(f"p_{code}" for code in CODES),
     "reason",
 ]
@@ -143,7 +143,7 @@ _COLUMNS = [
 
 def _row(reading: Reading) -> dict[str, object]:
     row: dict[str, object] = {
-        "image": reading.name,
+        "image": reading.whole_name or reading.name,
         "verdict": verdict_of(reading),
         "reason": " ".join(said_of(reading, {name: known.title for name, known in KNOWN.items()})),
     }
@@ -151,6 +151,7 @@ def _row(reading: Reading) -> dict[str, object]:
     if lead is None:
         return row
     return row | {
+        "model": lead.model,
         "diagnosis": BY_CODE[lead.label].name,
         "confidence": lead.confidence,
         "malignancy": lead.malignancy,

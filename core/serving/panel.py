@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,15 +18,19 @@ from core.serving.intake import Upload, display_name
 from core.serving.overlay import encode_png
 from core.serving.quality import GOOD, Quality
 from core.serving.registry import ModelUnavailable, Registry
-from core.serving.runtime import cores
+from core.serving.runtime import RuntimeModelError, cores
 from core.serving.similar import load_index
-from core.settings import INPUT_SIZE
+from core.settings import INPUT_SIZE, WHOLE_NAME_LENGTH
 
 PREFERRED = ("student", "resnet50", "densenet169")
 """Asked unless somebody chooses others: the student leads, its teachers stand beside it."""
 
 FAILED = "failed"
 """The status of a readable image that no model could answer for, beside those of `core.serving.answer`."""
+
+
+NO_ANSWER = (ModelUnavailable, ModelOutputError, RuntimeModelError)
+"""What a model raises that cannot be used, answers with no numbers, or for which the machine has no room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,7 @@ class Reading:
         verdict: what the gate measured; None where the image was rejected or there is no gate.
         memory: that the models were made from this very picture, in a sentence; empty for any other.
         gate: the model that the gate was fitted on; empty without one.
+        whole_name: the name, made safe to show and not shortened: what tells this row of a table from others.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Reading:
     verdict: Verdict | None = None
     memory: str = ""
     gate: str = ""
+    whole_name: str = ""
 
     @property
     def lead(self) -> Diagnosis | None:
@@ -123,13 +129,20 @@ def ask(
         name: its name.
         orientations: see `Classifier.classify`; more than one is said in the notes.
     """
+    reading = _ask(registry, models, data, name, orientations)
+    return replace(reading, whole_name=display_name(name, WHOLE_NAME_LENGTH))
+
+
+def _ask(
+    registry: Registry, models: Sequence[str], data: bytes, name: str | None, orientations: int
+) -> Reading:
     failures: dict[str, str] = {}
     upload: Upload | None = None
     for position, lead in enumerate(models):
         try:
             diagnoser = Diagnoser.open(registry, lead, orientations=orientations, advice=True)
             answer = diagnoser.answer(data, name)
-        except (ModelUnavailable, ModelOutputError) as error:
+        except NO_ANSWER as error:
             failures[lead] = str(error)
             continue
         upload = answer.upload
@@ -178,7 +191,7 @@ def _ask_others(
     def look(name: str) -> Diagnosis | str:
         try:
             return lead.of(name) or registry.get(name).classify(upload.input, orientations=orientations)
-        except (ModelUnavailable, ModelOutputError) as error:
+        except NO_ANSWER as error:
             return str(error)
 
     if not models:

@@ -282,7 +282,7 @@ def _row(registry: Registry, reading: Reading, titles: Mapping[str, str]) -> dic
     lead = reading.lead
     return {
         "picture": thumbnail(reading.display),
-        "name": reading.name,
+        "name": reading.whole_name or reading.name,
         "verdict": verdict_of(reading),
         "judged": not reading.reason,
         "poor": reading.quality.poor,

@@ -68,8 +68,9 @@ def _parameters(page) -> list[str]:
 
 def test_the_pages_have_parameters(parts) -> None:
     found = {key for page in PAGES for _, keys in parts(page) for key in keys}
-    known = {"class", "number", "models", "true", "named", "threshold", "split", "dx", "order", "augmentation", "draw",
-             "view-number", "effect", "figure", "gain", "loss-t", "alpha", "card", "cost"}  # fmt: skip
+    known = {"class", "lab-class", "taught-by", "number", "models", "true", "named", "threshold", "split", "dx",
+             "order", "augmentation", "draw", "view-number", "effect", "figure", "gain", "loss-t", "alpha", "card",
+             "cost"}  # fmt: skip
     assert known <= found
     sections = {value for page in PAGES for choice, _ in parts(page) for value in choice.values()}
     assert {"Images", "Balancing", "Cohorts", "Worst errors", "Sample"} <= sections

@@ -69,6 +69,7 @@ def test_the_overview_has_three_doors(dashboard, visit, door: str, title: str) -
     page = on_page(visit(dashboard.url), "DermDistill")
     page.get_by_role("link", name=door).click()
     on_page(page, title)
+    page.wait_for_function("wanted => document.title === wanted", arg=f"{title} · DermDistill")
 
 
 def test_on_a_phone_the_models_names_stay_beside_their_figures(dashboard, visit, manifest) -> None:

@@ -27,7 +27,18 @@ def test_an_address_that_others_reach(address: str | None) -> None:
     assert "listens on" in open_to_others(address, {})
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-forwarded-for", "Forwarded", "X-Real-IP"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Forwarded-For",
+        "x-forwarded-for",
+        "X-Forwarded-Proto",
+        "Forwarded",
+        "X-Real-IP",
+        "Via",
+        "CF-Connecting-IP",
+    ],
+)
 def test_a_request_through_a_proxy(name: str) -> None:
     assert "proxy" in open_to_others("localhost", {name: "203.0.113.7"})
 

@@ -361,7 +361,7 @@ def test_a_gain_that_class_weights_explain_is_no_success(models: Path, use, open
     assert "balanced accuracy" not in texts(app.success)
     assert "square-root class weights" in texts(app.info)
     assert "nothing can be said yet: these runs" in texts(app.info)
-    others = sound(open_page("lab", by="densenet169"))
+    others = sound(open_page("lab", **{"taught-by": "densenet169"}))
     assert "was tried with ResNet50 alone" in texts(others.info), "no run of that kind will ever come"
     use(models, [*plain, *(replace(v, balance="sqrt") for v in plain)])
     said = texts(sound(open_page("lab")).success)
@@ -447,10 +447,10 @@ def test_a_damaged_table_is_named_and_the_rest_goes_on(models: Path, tmp_path: P
         ({"knowledge-t": "nan"}, ("select_slider", "knowledge-t"), 2.0),
         ({"t": "-1e9"}, ("select_slider", "t"), 2.0),
         ({"t": ["4", "8"]}, ("select_slider", "t"), 2.0),
-        ({"class": "bcc"}, ("selectbox", "class"), "bcc"),
+        ({"lab-class": "bcc"}, ("selectbox", "lab-class"), "bcc"),
         ({"alpha": "0.8", "loss-t": "50"}, ("slider", "alpha"), 0.8),
-        ({"by": "densenet169"}, ("selectbox", "by"), "densenet169"),
-        ({"figure": "accuracy"}, ("selectbox", "figure"), "accuracy"),
+        ({"taught-by": "densenet169"}, ("selectbox", "taught-by"), "densenet169"),
+        ({"lab-figure": "accuracy"}, ("selectbox", "lab-figure"), "accuracy"),
     ],
     ids=str,
 )
@@ -458,6 +458,15 @@ def test_deep_links(models: Path, use, open_page, query: dict, key: tuple[str, s
     use(models, plan("collapse"))
     app = sound(open_page("lab", **query))
     assert getattr(app, key[0])(key=key[1]).value == value
+
+
+def test_another_class_begins_with_its_first_image(models: Path, use, open_page) -> None:
+    use(models)
+    app = sound(open_page("lab", image="2"))
+    assert app.number_input(key="image").value == 2
+    app.selectbox(key="lab-class").select("nv").run()
+    assert sound(app).number_input(key="image").value == 1
+    assert app.session_state["image"] == 1
 
 
 def test_a_temperature_that_is_none_is_spoken_of_and_one_that_is_no_choice_is_rounded(

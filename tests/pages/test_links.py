@@ -107,23 +107,84 @@ def test_one_of_a_row_is_chosen_by_the_functions_that_know_of_empty_addresses() 
     assert direct == []
 
 
-def bound_widgets(source: str) -> list[tuple[str, str]]:
-    """The key and the kind of every widget of a page's source that stands in the address, where the key is plain."""
-    found = []
+def bound_keys(source: str) -> set[str]:
+    """The keys of a page's widgets that stand in the address, where they are plain."""
+    found = set()
     for call in ast.walk(ast.parse(source)):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            words = {word.arg: ast.unparse(word.value) for word in call.keywords}
-            bound = "bind" in words or ast.unparse(call.func.value) == "_links"
-            if bound and words.get("key", "").startswith("'"):
-                found.append((words["key"], call.func.attr))
+        if not isinstance(call, ast.Call):
+            continue
+        words = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        named = ast.unparse(call.func)
+        if named == "pick_figure":
+            words["key"] = ast.unparse(call.args[0])
+        bound = "bind" in words or named.startswith("_links.") or named == "pick_figure"
+        if bound and words.get("key", "").startswith("'"):
+            found.add(words["key"].strip("'"))
     return found
 
 
-def test_a_key_in_the_address_is_of_one_kind_of_widget() -> None:
+def test_a_key_in_the_address_is_of_one_widget() -> None:
     """Streamlit keeps its value when the page is left, and hands it to whichever widget has the key on the next one."""
-    kinds: dict[str, set[str]] = defaultdict(set)
-    for path in (ROOT / "pages").glob("*.py"):
-        for key, kind in bound_widgets(path.read_text(encoding="utf-8")):
-            kinds[key].add(kind)
-    assert len(kinds) > 30, "the pages' widgets were found"
-    assert {key: found for key, found in kinds.items() if len(found) > 1} == {}
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "pages").glob("*.py")):
+        for key in bound_keys(path.read_text(encoding="utf-8")):
+            places[key].append(path.name)
+    assert len(places) > 40, "the pages' widgets were found"
+    assert {key: found for key, found in places.items() if len(found) > 1} == {}
+
+
+def changing() -> None:
+    import streamlit as st
+
+    from pages import _links
+
+    options = st.session_state.get("there", ["mel", "bcc", "nv"])
+    one = _links.selectbox("One", options, key="one")
+    many = _links.multiselect("Many", options, key="many")
+    row = _links.segmented_control("Row", options, key="row")
+    number = _links.number_input("Number", 1, len(options), 1, key="number")
+    st.text(f"{one} {','.join(many)} {row} {number}")
+
+
+def test_a_choice_that_is_none_any_more_is_let_go() -> None:
+    """Streamlit would give it back, and show another one in its place."""
+    app = AppTest.from_function(changing, default_timeout=60)
+    for key, value in {"one": "nv", "many": ["mel", "nv"], "row": "nv", "number": "3"}.items():
+        app.query_params[key] = value
+    app.run()
+    assert app.text[0].value == "nv mel,nv nv 3"
+    app.session_state["there"] = ["mel", "bcc"]
+    app.run()
+    assert not app.exception
+    assert app.text[0].value == "mel mel mel 1"
+
+
+def numbers() -> None:
+    import streamlit as st
+
+    from pages import _links
+
+    number = _links.number_input("Number", 1, 9, 2, key="number")
+    part = _links.slider("Part", 0.0, 1.0, 0.5, 0.1, key="part")
+    st.text(f"{number} {part:.1f}")
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "said"),
+    [
+        ({"number": "7", "part": "0.8"}, "7 0.8", []),
+        ({"number": "5000"}, "2 0.5", ["“5000”, where 1 to 9 can"]),
+        ({"part": "-3"}, "2 0.5", ["“-3”, where 0 to 1 can"]),
+        ({"part": "much"}, "2 0.5", ["“much”, where 0 to 1 can"]),
+    ],
+)
+def test_a_number_that_cannot_be_chosen_is_spoken_of(query: dict, shown: str, said: list[str]) -> None:
+    """Whoever is sent a link would take what is shown for what was meant."""
+    app = AppTest.from_function(numbers, default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert app.text[0].value == shown
+    assert len(app.toast) == len(said)
+    assert all(one in toast.value for one, toast in zip(said, app.toast, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 from collections.abc import Callable
@@ -195,6 +196,34 @@ def test_many_images_become_a_table_that_opens_the_most_suspicious(page: AppTest
     assert table["picture"].isna().tolist() == [False, True, False, False]
     assert texts(page.text).startswith("c.png")
     assert "Melanoma" in texts(page.subheader)
+
+
+def test_the_image_that_was_opened_stays_open_when_one_is_added(page: AppTest, picture: Callable) -> None:
+    files = [("a.png", picture("nv")), ("c.png", picture("mel")), ("d.png", picture("df"))]
+    upload(page, *files)
+    assert texts(page.text).startswith("c.png")
+    page.session_state["opened-here"] = hashlib.sha256(files[2][1]).hexdigest()  # as a click leaves it
+    upload(page, ("0.png", picture("vasc")), *files)
+    assert texts(page.text).startswith("d.png")
+    upload(page, *files[:2])
+    assert texts(page.text).startswith("c.png")
+    assert "opened-here" not in page.session_state
+
+
+def test_names_that_begin_and_end_alike_are_told_apart(page: AppTest, picture: Callable) -> None:
+    names = [
+        f"2026-03-14_clinic-Vienna_subject-0001_visit-02_lesion-0{number}_dermoscopy.png"
+        for number in (17, 18)
+    ]
+    upload(page, *((name, picture(code)) for name, code in zip(names, ("nv", "mel"), strict=True)))
+    assert list(page.dataframe[0].value["image"]) == names
+
+
+def test_it_is_said_who_is_asked_when_nobody_is_chosen(page: AppTest) -> None:
+    said = "None is chosen, so the usual ones are asked: Student, ResNet50, DenseNet169."
+    assert said not in texts(page.caption)
+    page.multiselect(key="models").set_value([]).run()
+    assert said in texts(page.caption)
 
 
 def test_the_table_of_many_tells_no_certainty(page: AppTest, picture: Callable, monkeypatch) -> None:

@@ -251,6 +251,23 @@ def test_a_transparent_palette_colour_becomes_white():
     np.testing.assert_array_equal(upload.pixels[other], np.asarray(image.convert("RGB"))[other])
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_transparent_grey_of_few_bits_becomes_white(depth):
+    """Pixels are spread over 0..255 when they are read, the transparent grey has to be, too."""
+    top = (1 << depth) - 1
+    row = bytes(
+        [0, *[int("".join(f"{k % (top + 1):0{depth}b}" for k in range(8 // depth)), 2)] * (8 * depth)]
+    )
+    header = struct.pack(">IIBBBBB", 64, 64, depth, 0, 0, 0, 0)
+    for grey in (0, top):
+        data = png(header, zlib.compress(row * 64), (b"tRNS", grey.to_bytes(2)))
+        upload = accept(data)
+        values = np.arange(64) % (8 // depth) % (top + 1)
+        expected = np.where(values == grey, 255, values * 255 // top)
+        np.testing.assert_array_equal(upload.pixels[0, :, 0], expected)
+        assert any("Transparent" in note for note in upload.notes)
+
+
 def test_cmyk_is_inverted_only_with_adobes_mark():
     image = photo().convert("CMYK")
     marked = encode(image, "JPEG", quality=95)

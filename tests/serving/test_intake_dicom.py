@@ -240,6 +240,19 @@ def test_jpeg_baseline():
     np.testing.assert_array_equal(accept(data).pixels, expected)
 
 
+def test_a_palette_s_indices_in_a_jpeg_are_refused():
+    """A JPEG changes numbers a little, and the next index is any colour at all."""
+    stream = jpeg(photo()[..., 0], quality=95)
+    more = {"PhotometricInterpretation": "PALETTE COLOR", "SamplesPerPixel": 1}
+    refuse(dicom(encapsulate([stream]), syntax=JPEGBaseline8Bit, **more), "unsupported")
+
+
+def test_two_frames_in_a_file_that_says_it_has_one():
+    frames = [jpeg(photo(), quality=95), jpeg(photo()[::-1], quality=95)]
+    more = {"PhotometricInterpretation": "YBR_FULL_422"}
+    refuse(dicom(encapsulate(frames), syntax=JPEGBaseline8Bit, **more), "multi_frame")
+
+
 def test_a_jpeg_that_ends_early():
     stream = jpeg(photo(), quality=95)
     half = stream[: len(stream) // 4 * 2] + b"\xff\xd9"

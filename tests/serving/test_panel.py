@@ -11,11 +11,13 @@ import pytest
 
 from core.artifacts import update_model
 from core.serving.answer import OK, OUT_OF_DISTRIBUTION, REJECTED
+from core.serving.classifier import Classifier, Diagnosis
 from core.serving.gate import Verdict
 from core.serving.overview import overview, overview_csv, thumbnail
 from core.serving.panel import FAILED, ask, choose_models, fingerprint, make_ready
 from core.serving.quality import WORSE, Quality
 from core.serving.registry import ModelUnavailable, Registry
+from core.serving.runtime import RuntimeModelError
 from core.serving.wording import NOT_CHECKED, UNRELIABLE
 
 
@@ -87,6 +89,25 @@ def test_a_model_that_fails_is_named_and_the_next_leads(make_artifacts: Callable
     assert "finite" in reading.failures["nan"]
 
 
+def test_a_model_for_which_there_is_no_room_gives_way_to_the_next(
+    make_artifacts: Callable, images: np.ndarray, monkeypatch
+) -> None:
+    """Interpreters are made as they are needed, which can fail when a machine is full."""
+    registry = Registry.open(make_artifacts("student", "resnet50"))
+    classify = Classifier.classify
+
+    def full(self: Classifier, pixels: np.ndarray, **more: int) -> Diagnosis:
+        if self.name == "student":
+            raise RuntimeModelError("model student: expected a LiteRT model, found: no memory")
+        return classify(self, pixels, **more)
+
+    monkeypatch.setattr(Classifier, "classify", full)
+    for models in (("student", "resnet50"), ("resnet50", "student")):
+        reading = ask(registry, models, png(images[0]))
+        assert [found.model for found in reading.diagnoses] == ["resnet50"]
+        assert "no memory" in reading.failures["student"]
+
+
 @pytest.mark.parametrize("models", [("nan",), ()])
 def test_without_any_answer_the_reading_has_failed(make_artifacts: Callable, images, models) -> None:
     reading = ask(Registry.open(make_artifacts("nan")), models, png(images[0]))
@@ -143,7 +164,8 @@ def test_the_overview_has_a_row_for_everything_and_numbers_for_what_was_read(
     lead = readings[0].diagnoses[0]
     assert table["malignancy"][0] == lead.malignancy
     assert table.filter(like="p_").loc[0].sum() == pytest.approx(1)
-    assert table.loc[1, ["diagnosis", "confidence", "malignancy", "p_mel"]].isna().all()
+    assert table["model"][0] == "student", "whose numbers they are"
+    assert table.loc[1, ["model", "diagnosis", "confidence", "malignancy", "p_mel"]].isna().all()
     assert table["reason"][1] == readings[1].reason
     poor = overview(
         [dataclasses.replace(readings[0], quality=Quality(("It is blurred.", "It is dark."), True))]

@@ -133,6 +133,8 @@ def _from_jpeg(elements: dict[int, bytes], width: int, height: int) -> Raster:
     from pydicom.encaps import generate_fragments
 
     model = _colour_model(elements)
+    if model == "PALETTE COLOR":  # whose indices a JPEG changes, so that any other colour may come of them
+        raise unsupported("The colours in this DICOM file are stored in a way that is not read", _EXPORT)
     _, *fragments = generate_fragments(elements[_PIXELS])  # the first is the table of offsets
     stream = b"".join(fragments)
     if not stream.startswith(b"\xff\xd8"):
@@ -141,6 +143,8 @@ def _from_jpeg(elements: dict[int, bytes], width: int, height: int) -> Raster:
     if (header.width, header.height) != (width, height):
         raise damaged(KIND)
     scans = jpeg.find_scans(stream, header)
+    if stream.startswith(b"\xff\xd8", scans.end + scans.end % 2):  # fragments are padded to even lengths
+        raise several_pictures(KIND, "several frames")
     jpeg.check_work(header, scans.count)
     raster = jpeg.decode_scans(stream, header, scans, transform=0 if model == "RGB" else 1)
     if model == "MONOCHROME1":

@@ -26,7 +26,8 @@ _MAGIC = b"\x89PNG\r\n\x1a\n"
 _FRAME = 12
 """Bytes of a chunk around its content: length, name, checksum."""
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_GREY = 0
+_CHANNELS = {_GREY: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4),
                (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # fmt: skip
 _WHOLE = ((0, 0, 1, 1),)
@@ -50,6 +51,8 @@ def read(data: bytes) -> Raster:
         # Pillow keeps the upper byte of a 16-bit channel, with which a 16-bit colour can no longer be compared.
         del chunks[b"tRNS"]
         notes.append("One colour that the file calls transparent was left as it is.")
+    if b"tRNS" in chunks and colour == _GREY and depth < 8:
+        chunks[b"tRNS"] = [_scaled(chunks[b"tRNS"][0], depth)]
     if end < len(data):
         notes.append("Data behind the end of the picture was left out.")
     bits = depth * _CHANNELS.get(colour, 1)
@@ -58,6 +61,13 @@ def read(data: bytes) -> Raster:
     wanted = (chunk for name in _NEEDED for chunk in chunks.get(name, [])[: None if name == b"IDAT" else 1])
     image = decode(b"".join([_MAGIC, *wanted]), KIND, (width, height), KIND)
     return Raster(image, orientation, _profile(chunks, notes), tuple(notes))
+
+
+def _scaled(chunk: memoryview, depth: int) -> memoryview:
+    """A transparent grey of few bits as one of 8: Pillow spreads the pixels over 0..255 and leaves this as it is."""
+    grey = int.from_bytes(_content(chunk)[:2]) * 255 // ((1 << depth) - 1)
+    named = b"tRNS" + min(grey, 255).to_bytes(2)
+    return memoryview(struct.pack(">I", 2) + named + struct.pack(">I", zlib.crc32(named)))
 
 
 def _content(chunk: memoryview) -> bytes:

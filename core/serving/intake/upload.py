@@ -60,8 +60,8 @@ class Rejection:
     """`display_name` of the file's name."""
 
 
-def display_name(name: str | None) -> str:
-    """A file's name for showing: no path, no control or direction characters, no markup, at most 60 characters.
+def display_name(name: str | None, longest: int = settings.MAX_NAME_LENGTH) -> str:
+    """A file's name for showing: no path, no control or direction characters, no markup, at most `longest` characters.
 
     What is cut out of a long name is its middle, so that the ending stays. It is text: a page that puts it into
     HTML escapes it all the same.
@@ -78,7 +78,7 @@ def display_name(name: str | None) -> str:
     clean = " ".join(unicodedata.normalize("NFC", "".join(kept)).translate(_MARKUP).split())
     if clean.strip(". ") == "":
         return UNNAMED
-    if len(clean) > settings.MAX_NAME_LENGTH:
-        head = settings.MAX_NAME_LENGTH - _KEPT_ENDING - 1
+    if len(clean) > longest:
+        head = longest - _KEPT_ENDING - 1
         clean = f"{clean[:head]}…{clean[-_KEPT_ENDING:]}"
     return clean
