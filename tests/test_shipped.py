@@ -12,8 +12,10 @@ from core.__main__ import main
 from core.artifacts import load_manifest
 from core.data.splits import SPLITS
 from core.evaluation.calibration import fit_temperature
+from core.evaluation.compressed import read_curves
 from core.evaluation.contestants import read_predictions
 from core.evaluation.ensemble import MEMBERS, combine
+from core.evaluation.latency import read_benchmark
 from core.evaluation.leak_file import read_pairs
 from core.evaluation.metrics import confusion
 from core.settings import ROOT
@@ -114,6 +116,16 @@ def test_the_readme_has_the_figures_of_the_manifest(capsys, monkeypatch):
     assert "Times on " in table
     assert table in readme
     assert f"On the {MANIFEST.model('student').figures['test']['n_images']:,} test images" in readme
+
+
+def test_two_files_that_hold_times_of_one_machine_tell_the_same():
+    """Under one machine's name the curves once had another's times."""
+    curves, benchmark = read_curves(MANIFEST), read_benchmark(MANIFEST)
+    runs = [run for run in (benchmark, *benchmark.elsewhere) if run.hardware == curves.hardware]
+    assert runs, "the machine of the curves has a benchmark, too"
+    for run in runs:
+        measured = run.milliseconds("student-int8")
+        assert curves.whole.milliseconds == pytest.approx(measured, rel=0.5)
 
 
 def test_every_file_is_whole():
