@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from core.evaluation.contestants import to_interval
 from core.evaluation.latency import COMMAND, KEY, BenchmarkError, outdated, runs_elsewhere
 from core.manifest import Manifest
 
+_LOST = re.compile(r"([\w-]+): (accuracy|balanced accuracy) lost on test beside ([\w-]+)")
 _ALL_DIGITS = 17
 """That tell any two numbers apart."""
 
@@ -103,11 +106,33 @@ def read_bars(manifest: Manifest) -> list[Bar]:
     return [_noted(bar, others) for bar in bars]
 
 
+def lost_on_test(manifest: Manifest, name: str, beside: str, figure: str) -> float | None:
+    """Points of 100 that a model loses of a figure beside another, both as they were evaluated; None where one was
+    not."""
+    found = [_test(manifest, model).get(figure) for model in (beside, name)]
+    whole, left = (to_interval(one).value for one in found)
+    return 100 * (whole - left) if math.isfinite(whole) and math.isfinite(left) else None
+
+
+def _test(manifest: Manifest, name: str) -> Mapping[str, Any]:
+    entry = manifest.models.get(name)
+    found = entry.figures.get("test") if entry else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _of_now(manifest: Manifest, bar: Bar) -> Bar:
+    """A demand on accuracy by the figures as they are: they are evaluated without the benchmark being run again."""
+    found = _LOST.fullmatch(bar.what)
+    if found is None:
+        return bar
+    return replace(bar, measured=lost_on_test(manifest, found[1], found[3], found[2].replace(" ", "_")))
+
+
 def _bars_of(manifest: Manifest, run: Mapping[str, Any]) -> list[Bar]:
     """One run's, of files that are still shipped."""
     old = outdated(manifest, dict(run.get("models", {})))
     bars = [Bar(**{f.name: one[f.name] for f in fields(Bar)}) for one in run.get("bars", [])]
-    return [bar for bar in bars if old.isdisjoint(re.findall(r"[\w-]+", bar.what))]
+    return [_of_now(manifest, bar) for bar in bars if old.isdisjoint(re.findall(r"[\w-]+", bar.what))]
 
 
 def _noted(bar: Bar, others: Sequence[tuple[str, Sequence[Bar]]]) -> Bar:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.benchmark import counting, flat
-from core.benchmark.bars import Bar
+from core.benchmark.bars import Bar, lost_on_test
 from core.benchmark.hardware import Hardware, this_machine
 from core.benchmark.latency import (
     BATCH,
@@ -27,7 +27,7 @@ from core.benchmark.memory import ChildFailed, peak_bytes
 from core.benchmark.rounds import Progress, Subject, Timing, measure, ratio
 from core.benchmark.runner import images, litert_file
 from core.benchmark.store import stamp
-from core.evaluation.contestants import to_interval
+from core.errors import UserError
 from core.manifest import Manifest
 from core.reported import BY_COUNTERPART
 from core.serving.registry import Registry
@@ -93,8 +93,8 @@ def measure_models(
     chosen, left_out = choose(registry, names)
     manifest = registry.manifest
     assert manifest is not None  # `choose` found models in it
-    networks = keras_networks(manifest, chosen) if with_keras else []
     notes = [f"{name} is left out: {reason}" for name, reason in left_out.items()]
+    networks = keras_networks(manifest, chosen, notes) if with_keras else []
     rows = {name: _costs(manifest, name) for name in chosen}
     for name in chosen:
         rows[name]["peak_memory_bytes"] = _peak(manifest, name, "litert", notes)
@@ -116,13 +116,22 @@ def measure_models(
     return ModelCosts(this_machine(), rounds, rows, _ratios(timings), bars(manifest, rows, timings), notes)
 
 
-def keras_networks(manifest: Manifest, names: Sequence[str]) -> list[str]:
-    """The models that are rebuilt in Keras: one of each network, with weights, the student before the baseline."""
+def keras_networks(manifest: Manifest, names: Sequence[str], notes: list[str]) -> list[str]:
+    """The models that are rebuilt in Keras: one of each network, with weights, the student before the baseline.
+
+    Serving needs no weights, so that a folder may lack some: `notes` get a sentence for those that cannot be read.
+    """
     first: dict[str, str] = {}
     for name in names:
         entry = manifest.models[name]
-        if "weights" in entry.files and entry.role != "variant":
-            first.setdefault(entry.network, name)
+        if "weights" not in entry.files or entry.role == "variant" or entry.network in first:
+            continue
+        try:
+            manifest.read(entry.files["weights"])
+        except UserError as error:
+            notes.append(f"{name} is not rebuilt in Keras: {error}")
+            continue
+        first[entry.network] = name
     return list(first.values())
 
 
@@ -158,8 +167,7 @@ def bars(
         return ratio(timings[one], timings[other]) if one in timings and other in timings else None
 
     def lost(name: str, figure: str) -> float | None:
-        found = [to_interval(_test(manifest, model).get(figure)).value for model in (REFERENCE, name)]
-        return 100 * (found[0] - found[1]) if np.isfinite(found).all() else None
+        return lost_on_test(manifest, name, REFERENCE, figure)
 
     reported = BY_COUNTERPART["student"].megabytes * 1e6
     int8_bytes = size(int8)
@@ -179,12 +187,6 @@ def bars(
         Bar(f"{REFERENCE}: times faster than resnet50 in Keras predict",
             times(Key("resnet50", PREDICT, 0), Key(REFERENCE)), 10.0, at_most=False),
     ]  # fmt: skip
-
-
-def _test(manifest: Manifest, name: str) -> Mapping[str, Any]:
-    entry = manifest.models.get(name)
-    found = entry.figures.get("test") if entry else None
-    return found if isinstance(found, Mapping) else {}
 
 
 def _costs(manifest: Manifest, name: str) -> dict[str, Any]:

@@ -99,6 +99,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError(f"expected --images with the subject batch, found it with {options.subject}")
     if options.model and options.subject == "app":
         raise UserError("expected no --model with the subject app, which asks the dashboard's own choice")
+    if options.no_keras and options.subject == "app":
+        raise UserError("expected no --no-keras with the subject app, which runs without Keras")
     if len(options.model) > 1 and options.subject == "batch":
         raise UserError(f"expected one --model with the subject batch, found {len(options.model)}")
     if options.save and (options.model or options.no_keras) and options.subject in ("models", "serving"):

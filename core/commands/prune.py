@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.training.recipes import Recipe
     from core.training.teachers import Teacher
 
+NAME, SCORE = "student-pruned", "taylor"
 CALIBRATION, CHECK = 30, 256
 """Images of each class, and validation images, as `compress` takes them."""
 
@@ -40,12 +41,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
                         help="set this share of the weights to zero, repeatable")  # fmt: skip
     parser.add_argument("--ship", type=float, metavar="SHARE",
                         help="publish the network with this share of the multiply-adds, in int8")  # fmt: skip
-    parser.add_argument("--name", default="student-pruned", help="of what is shipped (default: %(default)s)")
+    parser.add_argument("--name", help=f"of what is shipped (default: {NAME})")
     parser.add_argument("--size", type=float, metavar="SHARE",
                         help="share of the int8 weights that may be left (default: the same share)")  # fmt: skip
-    parser.add_argument(
-        "--score", default="taylor", help="how channels are judged: taylor or scale (default: %(default)s)"
-    )
+    parser.add_argument("--score", help=f"how channels are judged: taylor or scale (default: {SCORE})")
     parser.add_argument("--images", type=whole_number(1), default=64, metavar="N",
                         help="training images of each class to judge by (default: %(default)s)")  # fmt: skip
     parser.add_argument("--further", action="store_true",
@@ -113,6 +112,8 @@ def _targets(options: argparse.Namespace) -> list[Target]:
     from core.errors import UserError
 
     shares = [*options.multiply_adds, *([] if options.ship is None else [options.ship])]
+    if shares or options.sparsity:
+        _check_options(options, channels=bool(shares))
     channels = [
         Target(
             "channels", share, share if options.size is None else options.size, options.score, options.images
@@ -125,6 +126,24 @@ def _targets(options: argparse.Namespace) -> list[Target]:
         # Each has zeros of its own, of which the mean of several has few.
         raise UserError(f"--alpha: expected one with --sparsity, found {len(options.alpha)}")
     return channels + [Target("magnitude", share) for share in dict.fromkeys(options.sparsity)]
+
+
+def _check_options(options: argparse.Namespace, *, channels: bool) -> None:
+    """Refuse options that what is asked for has no use for, before hours of training go by without them.
+
+    Raises:
+        UserError: there is one.
+    """
+    from core.errors import UserError
+
+    of_channels = {"--size": options.size, "--score": options.score}
+    given = [name for name, value in of_channels.items() if value is not None]
+    if given and not channels:
+        raise UserError(f"{given[0]}: expected it with --multiply-adds or --ship, found single weights alone")
+    if options.name is not None and options.ship is None:
+        raise UserError("--name: expected it with --ship, found nothing to publish under it")
+    options.score = options.score or SCORE
+    options.name = options.name or NAME
 
 
 def _check_origins(manifest: Manifest, options: argparse.Namespace, dataset: Dataset) -> None:

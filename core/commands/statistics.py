@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from core.data.ham10000 import open_dataset
     from core.errors import UserError
     from core.evaluation.origin import check_origin
-    from core.networks.trained import load_trained
+    from core.networks.trained import load_trained, weights_of
     from core.settings import INPUT_SIZE
     from core.training.launch import load_training_data
     from core.training.publish import replace_weights
@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     dataset = open_dataset()
     names = list(dict.fromkeys(options.model))
     networks = {name: load_trained(manifest, name) for name in names}
+    began = {name: manifest.files[weights_of(manifest, name)].sha256 for name in names}
     for name in names:
         check_origin(manifest, name, dataset)
     for name, network in networks.items():
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         after = validate()
         images = len(data.train) // BATCH * BATCH
         note = f"of {images:,} training images as they are served, each in one of eight orientations"
-        replace_weights(manifest.folder, name, network, {"statistics": note})
+        replace_weights(manifest.folder, name, network, {"statistics": note}, made_from=began[name])
         print(f"{name}: statistics {note}; on validation {_text(before)} -> {_text(after)}", flush=True)
     print("next: python -m core compress, then python -m core evaluate")
     return 0

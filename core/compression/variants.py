@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from core.artifacts import Manifest, ModelEntry, update_model, write_atomically
+from core.artifacts import Manifest, ModelEntry, load_manifest, update_model, write_atomically
 from core.compression.agreement import LayerError, layer_errors, litert_answers, to_csv
 from core.compression.litert import KINDS, convert
 from core.data.ham10000 import Dataset
@@ -19,9 +19,10 @@ from core.data.pixels import decode, to_input
 from core.data.splits import assign
 from core.errors import UserError
 from core.evaluation.agreement import LAYERS, Agreement, agreement
+from core.evaluation.stale import UNMEASURED, drop_comparisons, drop_ensembles
 from core.lesions import CODES
 from core.networks.explaining import explaining_graph
-from core.networks.trained import load_trained
+from core.networks.trained import check_weights, load_trained, weights_of
 
 SUFFIXES = {"float32": "fp32", "float16": "fp16", "dynamic": "dynamic", "int8": "int8"}
 """Ends of the names of variants: `student-int8`."""
@@ -156,8 +157,8 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
     """Convert one model and enter it in the manifest.
 
     Raises:
-        UserError: int8 without images, a model without weights, or a file without images that would take the place
-            of one that was evaluated.
+        UserError: int8 without images, a model without weights or with others by the end, or a file without images
+            that would take the place of one that was evaluated.
     """
     if images is None:
         check_calibrated(job)
@@ -173,11 +174,13 @@ def make(manifest: Manifest, job: Job, images: Images | None) -> Made:
         errors = None
         if kind == "int8" and images is not None:
             errors = layer_errors(graph, new, *_layer_images(images))
+        now = load_manifest(manifest.folder)
+        check_weights(now, job.source, manifest.files[weights_of(manifest, job.source)].sha256)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
     layers = None if errors is None else _write_layers(manifest, job, errors)
-    _publish(manifest, job, kind, images, measured, layers)
+    _publish(now, job, kind, images, measured, layers)
     return Made(job, kind, path, path.stat().st_size, measured)
 
 
@@ -265,15 +268,12 @@ def _publish(
         changes |= _as_variant(entry, kind)
     if is_other:
         # What was measured belonged to it.
-        changes |= {"figures": {}, "calibration": {}, "operating_point": None}
+        changes |= UNMEASURED
         files["predictions"] = None
-    update_model(
-        manifest.folder,
-        job.target,
-        changes,
-        files,
-        formats={"litert": f"litert-{kind}", LAYERS: "layer-error-csv"},
-    )
+    formats = {"litert": f"litert-{kind}", LAYERS: "layer-error-csv"}
+    manifest = update_model(manifest.folder, job.target, changes, files, formats=formats)
+    if is_other:
+        drop_comparisons(drop_ensembles(manifest, job.target), job.target)
 
 
 def _as_variant(entry: ModelEntry, kind: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ KEY = "compression"
 FILE = "compression.json"
 COMMAND = "python -m core prune"
 VERSION = 1
+_PROCESSOR = re.compile(r".*?, \d+ cores?\b")
 WHOLE, CHANNELS, MAGNITUDE = "whole", "channels", "magnitude"
 METHODS: dict[str, str] = {
     WHOLE: "Not pruned",
@@ -114,7 +116,7 @@ class Curves:
     @property
     def elsewhere(self) -> tuple[Point, ...]:
         """Points timed on another machine than the whole network: their times are no comparison with the others'."""
-        return tuple(point for point in self.points if self.machine(point) != self.hardware)
+        return tuple(point for point in self.points if not is_one_machine(self.machine(point), self.hardware))
 
     def table(self) -> pd.DataFrame:
         """One row for each point."""
@@ -123,6 +125,12 @@ class Curves:
             for point in self.points
         ]
         return pd.DataFrame(rows, columns=[field.name for field in fields(Point)])
+
+
+def is_one_machine(one: str, other: str) -> bool:
+    """Whether two lines of `Hardware.text` name the same processor and cores; versions of programs do not count."""
+    first, second = (_PROCESSOR.match(text) for text in (one, other))
+    return one == other or bool(first and second and first[0] == second[0])
 
 
 def read_curves(manifest: Manifest) -> Curves | None:
@@ -176,9 +184,9 @@ def add_points(folder: Path, found: Curves) -> Path:
 
 def _in_new_milliseconds(point: Point, found: Curves) -> Point:
     point = replace(point, hardware=point.hardware or found.hardware)
-    if found.whole is None or point.hardware != found.hardware:
+    if found.whole is None or not is_one_machine(point.hardware, found.hardware):
         return point
-    return replace(point, milliseconds=point.times * found.whole.milliseconds)
+    return replace(point, hardware=found.hardware, milliseconds=point.times * found.whole.milliseconds)
 
 
 def _stored(folder: Path) -> Curves | None:

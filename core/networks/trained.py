@@ -30,6 +30,23 @@ def load_trained(manifest: Manifest, name: str, *, size: int | None = INPUT_SIZE
     return network
 
 
+def check_weights(manifest: Manifest, name: str, sha256: str) -> None:
+    """Refuse to enter what was made of weights that are no longer the model's.
+
+    Args:
+        manifest: as it is now.
+        name: of the model.
+        sha256: of the weights that it was made of.
+
+    Raises:
+        UserError: the model has others by now.
+    """
+    if manifest.files[weights_of(manifest, name)].sha256 != sha256:
+        raise UserError(
+            f"{name}: expected the weights that this was made of, found others, published meanwhile; run it again"
+        )
+
+
 def weights_of(manifest: Manifest, name: str) -> str:
     """Where a model's Keras weights lie, relative to the artifacts folder; the file is not looked at.
 

@@ -16,8 +16,10 @@ import keras
 from core.artifacts import load_manifest, update_model, write_atomically
 from core.errors import UserError
 from core.evaluation.origin import DATA_NOTE, ELSEWHERE, SYNTHETIC_NOTE, is_of_photographs
+from core.evaluation.stale import UNMEASURED, drop_comparisons, drop_ensembles
 from core.manifest import Manifest, ManifestMissing, ModelEntry
 from core.networks.classifiers import NETWORKS, STUDENT_NETWORK
+from core.networks.trained import check_weights
 from core.networks.weights import save_weights
 from core.settings import ROOT, artifacts_dir
 from core.training.checkpoint import CHECKPOINT
@@ -151,7 +153,14 @@ def publish(
     return manifest
 
 
-def replace_weights(folder: Path, name: str, network: keras.Model, provenance: Mapping[str, Any]) -> Manifest:
+def replace_weights(
+    folder: Path,
+    name: str,
+    network: keras.Model,
+    provenance: Mapping[str, Any],
+    *,
+    made_from: str | None = None,
+) -> Manifest:
     """Give a published model weights that were made of its own; its training stays what it was.
 
     What was made from or measured on the older ones is dropped, as `publish` does.
@@ -161,16 +170,22 @@ def replace_weights(folder: Path, name: str, network: keras.Model, provenance: M
         name: of the model.
         network: with the new weights.
         provenance: what to add to the model's.
+        made_from: SHA-256 of the weights that the new ones were made of; None does not ask.
+
+    Raises:
+        UserError: the model has others by now.
     """
     manifest = load_manifest(folder)
     entry = manifest.model(name)
+    if made_from is not None:
+        check_weights(manifest, name, made_from)
     place = folder / entry.files["weights"]
     older = place.read_bytes()
     save_weights(network, place, entry.network)
     kept = ("weights", "history")
     changes = {
         "provenance": {key: value for key, value in entry.provenance.items() if key != "compression"} | provenance,
-        "figures": {}, "calibration": {}, "operating_point": None,
+        **UNMEASURED,
     }  # fmt: skip
     files: dict[str, str | None] = {key: None for key in entry.files if key not in kept}
     try:
@@ -198,7 +213,8 @@ _OF_VARIANTS = ("litert", "layers", "weights", "history")
 
 
 def _drop_what_follows(manifest: Manifest, name: str, *, pruned: bool = True) -> Manifest:
-    """Variants of a model that was replaced have no file until they are made again, ensembles no figures.
+    """Variants of a model that was replaced have no file until they are made again, ensembles no figures, and nothing
+    is compared with it.
 
     Args:
         manifest: with the new model.
@@ -206,17 +222,12 @@ def _drop_what_follows(manifest: Manifest, name: str, *, pruned: bool = True) ->
         pruned: whether variants with weights of their own go, too.
     """
     for other, entry in manifest.models.items():
-        if entry.parent != name and name not in entry.members:
-            continue
-        if not pruned and entry.parent == name and "weights" in entry.files:
-            continue
         # A variant with weights of its own was pruned from those that are gone, and no variant of the new ones.
-        gone = ["predictions", *(_OF_VARIANTS if entry.parent == name else ())]
-        unmeasured = {"figures": {}, "calibration": {}, "operating_point": None}
-        manifest = update_model(
-            manifest.folder, other, unmeasured, dict.fromkeys(key for key in gone if key in entry.files)
-        )
-    return manifest
+        if entry.parent != name or (not pruned and "weights" in entry.files):
+            continue
+        gone = dict.fromkeys(key for key in ("predictions", *_OF_VARIANTS) if key in entry.files)
+        manifest = update_model(manifest.folder, other, UNMEASURED, gone)
+    return drop_comparisons(drop_ensembles(manifest, name), name)
 
 
 def _teachers(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.artifacts import load_manifest, store_json
+from core.artifacts import load_manifest, store_json, update_model
 from core.benchmark.bars import Bar, read_bars, table
 from core.evaluation.latency import BenchmarkError
 
@@ -58,6 +58,19 @@ def test_stored_bars_are_read_as_they_were_measured(tmp_path) -> None:
     bars = [Bar("student: size", 4.1, 4.2, unit=" MB"), Bar("pruned: time", None, 0.65, note="not here")]
     store_json(tmp_path, "benchmark", "benchmark.json", {"bars": [bar.to_dict() for bar in bars]})
     assert read_bars(load_manifest(tmp_path)) == bars
+
+
+def test_accuracy_is_asked_of_the_figures_as_they_are(tmp_path) -> None:
+    """They may be evaluated after the benchmark was run."""
+    what = "student-int8: balanced accuracy lost on test beside student"
+    store_json(tmp_path, "benchmark", "benchmark.json", {"bars": [Bar(what, None, 1.0).to_dict()]})
+    assert read_bars(load_manifest(tmp_path))[0].measured is None
+    for name, value in (("student", 0.75), ("student-int8", 0.72)):
+        figure = {"balanced_accuracy": {"value": value, "low": 0.7, "high": 0.8}}
+        update_model(tmp_path, name, {"title": name, "role": "student", "figures": {"test": figure}})
+    (bar,) = read_bars(load_manifest(tmp_path))
+    assert bar.measured == pytest.approx(3.0)
+    assert bar.met is False
 
 
 def test_a_bar_says_what_another_machine_measured_where_that_is_something_else(tmp_path) -> None:

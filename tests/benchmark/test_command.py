@@ -179,6 +179,7 @@ def test_what_a_browser_measured_is_not_lost_for_want_of_one(make_artifacts, mon
         (["batch", "--images", "0"], "error: expected at least 1 image, found 0"),
         (["--images", "5"], "error: expected --images with the subject batch, found it with models"),
         (["app", "--model", "student"], "error: expected no --model with the subject app"),
+        (["app", "--no-keras"], "error: expected no --no-keras with the subject app"),
         (["batch", "--model", "student", "--model", "baseline"], "error: expected one --model"),
         (["--model", "student", "--save"], "error: expected --save with all that there is to measure"),
         (["serving", "--no-keras", "--save"], "error: expected --save with all that there is to measure"),

@@ -83,8 +83,20 @@ def test_one_network_is_rebuilt_once(make_artifacts) -> None:
         network = "resnet50" if name == "resnet50" else "mobilenetv2"
         update_model(folder, name, {"role": "teacher", "network": network}, {"weights": "w.npz"})
     manifest = load_manifest(folder)
-    assert keras_networks(manifest, ["resnet50", "student", "baseline"]) == ["resnet50", "student"]
-    assert keras_networks(manifest, ["baseline"]) == ["baseline"]
+    assert keras_networks(manifest, ["resnet50", "student", "baseline"], []) == ["resnet50", "student"]
+    assert keras_networks(manifest, ["baseline"], []) == ["baseline"]
+
+
+def test_weights_that_are_not_there_keep_nothing_else_from_being_measured(make_artifacts) -> None:
+    """Serving needs none."""
+    folder = make_artifacts("student", "baseline")
+    for name in ("student", "baseline"):
+        (folder / f"{name}.npz").write_bytes(b"weights")
+        update_model(folder, name, {"role": "teacher", "network": "mobilenetv2"}, {"weights": f"{name}.npz"})
+    (folder / "student.npz").unlink()
+    notes: list[str] = []
+    assert keras_networks(load_manifest(folder), ["student", "baseline"], notes) == ["baseline"]
+    assert notes[0].startswith("student is not rebuilt in Keras: ")
 
 
 def timings(**milliseconds: float) -> dict[Key, Timing]:

@@ -329,6 +329,18 @@ def test_further_and_further(shipped, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--sparsity", "0.8", "--size", "0.5"], "--size: expected it with --multiply-adds or --ship"),
+        (["--sparsity", "0.8", "--score", "scale"], "--score: expected it with --multiply-adds or --ship"),
+        (["--multiply-adds", "0.5", "--name", "mine"], "--name: expected it with --ship"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(place, capsys, arguments, message):
+    refused(place, capsys, arguments, message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["--ship", "0.5"], "expected one that was pruned from student to"),
         (["--ship", "0.6", "--score", "scale"], "expected one that was pruned from student to"),
         (["--ship", "0.6", "--name", "nobody"], "nobody"),

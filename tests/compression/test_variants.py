@@ -149,6 +149,46 @@ def test_another_file_of_a_kind_drops_what_was_measured(artifacts, network, imag
     assert load_manifest(artifacts).model("student-int8").temperature == 1.0
 
 
+def test_another_file_leaves_nothing_that_was_measured_with_the_old_one(artifacts, network, images):
+    """Neither an ensemble that it is a member of nor what others were compared with stays as it was."""
+    measured = {"figures": {"test": {}}, "calibration": {"temperature": 1.5}}
+    pairs = [{"second": "baseline"}, {"second": "resnet50"}]
+    compared = {"figures": {"test": {}, "agreement": {}, "comparisons": pairs}}
+    update_model(
+        artifacts,
+        "ensemble",
+        {"title": "E", "role": "ensemble", "members": ["student", "baseline"], **measured},
+    )
+    update_model(artifacts, "student", compared)
+    update_model(artifacts, "thin", {"title": "V", "role": "variant", "parent": "baseline", **compared})
+    make(load_manifest(artifacts), Job("baseline", "float16", "baseline"), None)
+    manifest = load_manifest(artifacts)
+    assert (manifest.model("ensemble").figures, manifest.model("ensemble").temperature) == ({}, 1.0)
+    assert manifest.model("student").figures == {"test": {}, "agreement": {}, "comparisons": pairs[1:]}
+    assert manifest.model("thin").figures == {"test": {}, "comparisons": pairs[1:]}
+    update_model(artifacts, "ensemble", measured)
+    make(load_manifest(artifacts), Job("baseline", "float16", "baseline"), None)
+    assert load_manifest(artifacts).model("ensemble").temperature == 1.5, "the same file, made again"
+
+
+def test_weights_that_were_published_meanwhile_get_no_file_of_the_old_ones(
+    artifacts, network, images, monkeypatch
+):
+    weights = artifacts / load_manifest(artifacts).model("baseline").files["weights"]
+    convert = variants._convert
+
+    def slow(*arguments):
+        weights.write_bytes(b"new")
+        update_model(artifacts, "baseline", {}, {"weights": weights.relative_to(artifacts).as_posix()})
+        return convert(*arguments)
+
+    monkeypatch.setattr(variants, "_convert", slow)
+    with pytest.raises(UserError, match="baseline: expected the weights that this was made of, found others"):
+        make(load_manifest(artifacts), Job("baseline", "float16", "baseline"), None)
+    assert "litert" not in load_manifest(artifacts).model("baseline").files
+    assert not list((artifacts / "models").glob("*"))
+
+
 def test_the_models_own_file_keeps_what_was_measured_until_it_changes(artifacts, network, images):
     job = Job("baseline", "float16", "baseline")
     make(load_manifest(artifacts), job, None)

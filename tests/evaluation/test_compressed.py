@@ -64,6 +64,19 @@ def test_a_time_stays_with_the_machine_that_it_is_of(tmp_path):
     assert found.table()["hardware"].tolist() == ["second", "second", "first"]
 
 
+def test_a_machine_with_newer_programs_is_the_same_machine(tmp_path):
+    before, after = (
+        f"AMD EPYC (AVX2), 2 cores, 25 GB, Debian, Python 3.11.{k}, LiteRT 2.3.0" for k in (7, 9)
+    )
+    add_points(tmp_path, curves(WHOLE_POINT, SPARSE, hardware=before))
+    add_points(tmp_path, curves(replace(WHOLE_POINT, milliseconds=5.0), hardware=after))
+    found = read_curves(load_manifest(tmp_path))
+    assert found.elsewhere == ()
+    assert [point.milliseconds for point in found.points] == [5.0, 5.0]
+    add_points(tmp_path, curves(WHOLE_POINT, hardware=after.replace("AVX2", "AVX-512 VNNI")))
+    assert [point.method for point in read_curves(load_manifest(tmp_path)).elsewhere] == [MAGNITUDE]
+
+
 def test_points_that_name_no_machine_are_of_the_curves_own(tmp_path):
     path = add_points(tmp_path, curves(WHOLE_POINT, HALF, hardware="first"))
     old = json.loads(path.read_text())

@@ -301,6 +301,14 @@ def test_new_weights_of_the_same_training_keep_it_and_drop_what_was_made_of_the_
     assert manifest.model("student-int8").files == {}
     assert manifest.model("student-pruned") == before["student-pruned"]
     assert manifest.model("ensemble").figures == {}
+    told = {"test": {}, "agreement": {}, "comparisons": [{"second": "student"}]}
+    update_model(artifacts, "student-pruned", {"figures": told})
+    manifest = replace_weights(artifacts, "student", None, {})
+    assert manifest.model("student-pruned").figures == {"test": {}, "comparisons": []}, (
+        "of weights that are gone"
+    )
+    with pytest.raises(UserError, match="student: expected the weights that this was made of, found others"):
+        replace_weights(artifacts, "student", None, {}, made_from="0" * 64)
 
 
 def test_weights_that_the_manifest_could_not_list_are_not_kept(artifacts, run, monkeypatch):

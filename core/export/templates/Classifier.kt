@@ -7,6 +7,7 @@ import android.graphics.ImageDecoder
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import kotlin.math.exp
+import kotlin.math.floor
 import kotlin.math.max
 import kotlin.math.min
 import kotlin.math.round
@@ -73,6 +74,7 @@ fun decode(source: ImageDecoder.Source): Bitmap = ImageDecoder.decodeBitmap(sour
  */
 fun averageByArea(argb: IntArray, width: Int, height: Int, size: Int): ByteArray {
     val rgb = ByteArray(size * size * 3)
+    val halvesUp = width == 2 * size && height == 2 * size // otherwise to even, as OpenCV and `round` do
     for (row in 0 until size) for (column in 0 until size) {
         val top = row * height / size.toDouble()
         val bottom = (row + 1) * height / size.toDouble()
@@ -89,7 +91,10 @@ fun averageByArea(argb: IntArray, width: Int, height: Int, size: Int): ByteArray
             }
         }
         val area = (bottom - top) * (right - left)
-        for (c in 0..2) rgb[(row * size + column) * 3 + c] = round(sum[c] / area).toInt().toByte()
+        for (c in 0..2) {
+            val mean = sum[c] / area
+            rgb[(row * size + column) * 3 + c] = (if (halvesUp) floor(mean + 0.5) else round(mean)).toInt().toByte()
+        }
     }
     return rgb
 }

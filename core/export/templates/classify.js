@@ -18,10 +18,11 @@ export async function load(folder) {
 }
 
 /** Label, calibrated probabilities, malignancy score, and whether it reaches the operating point (null: there is none)
- * of what a canvas can draw, such as an ImageBitmap: the browser has turned it upright and converted it to sRGB. */
+ * of what createImageBitmap takes: the browser has turned it upright and converted it to sRGB. */
 export async function classify({ facts, network }, image) {
   const size = facts.input.size;
-  const { data, width, height } = pixelsOf(image);
+  // An <img> has the width at which it is shown, a bitmap that of the picture.
+  const { data, width, height } = pixelsOf(image instanceof ImageBitmap ? image : await createImageBitmap(image));
   if (Math.min(width, height) < size) throw new RangeError(`expected at least ${size} x ${size} pixels`);
   const input = new Tensor(averageByArea(data, width, height, size), [1, size, size, 3]);
   const outputs = await network.run({ [facts.input.name]: input });
@@ -49,6 +50,7 @@ function pixelsOf(image) {
  * resizes in another way, which changes the answers. */
 export function averageByArea(rgba, width, height, size) {
   const rgb = new Uint8Array(size * size * 3);
+  const halvesUp = width === 2 * size && height === 2 * size; // otherwise to even, as OpenCV rounds
   for (let row = 0; row < size; row++) {
     const top = (row * height) / size, bottom = ((row + 1) * height) / size;
     for (let column = 0; column < size; column++) {
@@ -62,8 +64,13 @@ export function averageByArea(rgba, width, height, size) {
         }
       }
       const area = (bottom - top) * (right - left);
-      for (let c = 0; c < 3; c++) rgb[(row * size + column) * 3 + c] = Math.round(sum[c] / area);
+      for (let c = 0; c < 3; c++) rgb[(row * size + column) * 3 + c] = rounded(sum[c] / area, halvesUp);
     }
   }
   return rgb;
+}
+
+function rounded(value, halvesUp) {
+  const low = Math.floor(value), rest = value - low;
+  return rest > 0.5 || (rest === 0.5 && (halvesUp || low % 2 === 1)) ? low + 1 : low;
 }
