@@ -213,7 +213,7 @@ def show_differences(models: list[Contestant], guest: Guest | None) -> None:
         name: st.column_config.NumberColumn(f"{title}, points" if in_points else title, format=signed),
         ends[0]: st.column_config.NumberColumn("Low", format=signed),
         ends[1]: st.column_config.NumberColumn("High", format=signed),
-        "pair": st.column_config.TextColumn("First minus second", width=190),
+        "pair": st.column_config.TextColumn("First minus second", width=280),
         "only_first_right": "Only the first right",
         "only_second_right": "Only the second right",
         "mcnemar_p": st.column_config.NumberColumn("McNemar p", format="%.2g"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -19,7 +18,7 @@ from core.evaluation.evaluate import measure
 from core.evaluation.predictions import Predictions
 from core.serving.tables import neutralise
 from core.settings import MAX_UPLOAD_BYTES
-from pages import _data, _downloads, _memory, _shared
+from pages import _data, _memory, _shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +52,9 @@ def bring(models: list[Contestant]) -> Guest | None:
             f"With the {counts['validation']:,} validation images in it, too, it is "
             "calibrated as ours are. It stays in this session's memory; leaving this page removes it."
         )
-        _downloads.offer(
-            "Template with all image ids", partial(template, reference), "template.csv", "text/csv",
-            icon=":material/download:", key="template",
+        st.download_button(
+            "Template with all image ids", template(reference), "template.csv", "text/csv",
+            icon=":material/download:", on_click="ignore", key="template",
         )  # fmt: skip
         file = st.file_uploader(
             "Probabilities of your model", ["csv", "tsv", "txt"], key="brought",

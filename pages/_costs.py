@@ -137,7 +137,10 @@ def show_this_machine(names: Sequence[str]) -> None:
                 title = _shared.title(state.name)
                 st.caption(f":material/block: {title} is not measured: {_shared.plain_text(state.reason)}")
         if "measured-here" in st.session_state:
-            show_measured(st.session_state["measured-here"])
+            found = st.session_state["measured-here"]
+            show_measured({name: times for name, times in found.items() if name in names})
+            if lacking := [_shared.title(name) for name in usable if name not in found]:
+                st.caption(f":material/info: Not measured yet: {_shared.plain_text(', '.join(lacking))}.")
 
 
 def show_measured(found: dict[str, dict[str, dict[str, float]]]) -> None:

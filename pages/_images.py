@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import streamlit as st
 
@@ -79,7 +80,7 @@ def gather_pasted() -> list[Item]:
             key="paste",
         )
     if sent and sent.files:
-        st.session_state[PASTED] = [Item(file.name, file.getvalue()) for file in sent.files]
+        _take_pasted([file.getvalue() for file in sent.files], [file.name for file in sent.files])
     elif sent:
         st.info("Only text came: copy the image itself, not its address.")
     items = st.session_state.get(PASTED, [])
@@ -87,6 +88,14 @@ def gather_pasted() -> list[Item]:
         del st.session_state[PASTED]
         st.rerun()
     return _limited(items, len(items))
+
+
+def _take_pasted(pasted: list[bytes], names: list[str]) -> None:
+    """Put pictures beside those that were pasted before. Clipboards call each of them image.png."""
+    items = st.session_state.setdefault(PASTED, [])
+    for data, name in zip(pasted, names, strict=True):
+        if data not in [item.data for item in items]:
+            items.append(Item(f"pasted-{len(items) + 1}{Path(name).suffix}", data))
 
 
 def _start_anew() -> None:

@@ -33,7 +33,7 @@ from core.lab.views import (
     plane,
 )
 from pages import _links, _shared
-from pages._lab_table import NO_RUNS, say_missing, say_trained_since, version
+from pages._lab_table import NO_RUNS, say_missing, say_trained_since
 
 LINE_COLOURS = (
     MODEL_COLOURS["baseline"],
@@ -45,9 +45,12 @@ LINE_COLOURS = (
 TAUGHT, ALONE = taught(*CHOSEN), Variant()
 
 
-def show(cells: Cells, test: TestPart | None) -> None:
-    """Both chapters."""
-    _show_gain(cells, test)
+def show(cells: Cells, test: TestPart | None, table: str) -> None:
+    """Both chapters, of the runs of a table whose version is this: what is remembered is remembered under it.
+
+    A fragment runs again with the arguments that it was given first, though the table may be another by then.
+    """
+    _show_gain(cells, test, table)
     _show_data(cells)
 
 
@@ -73,7 +76,7 @@ def _compared(
 
 
 @st.fragment
-def _show_gain(cells: Cells, test: TestPart | None) -> None:
+def _show_gain(cells: Cells, test: TestPart | None, table: str) -> None:
     st.header("6 · What distillation gives", anchor="gain")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = {"+".join(teachers): teachers for teachers in TEACHERS}
@@ -91,7 +94,7 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         )
     teachers, title = names[key], " and ".join(_shared.title(t) for t in names[key])
     some = of_cell(cells, TAUGHT) or of_cell(cells, ALONE)
-    _show_verdict(cells, teachers, title, figure, test)
+    _show_verdict(cells, teachers, title, figure, test, table)
     if not cells:  # figures of nothing would have axes of nothing
         say_missing(cells, "grid", "hints", "weights")
         return
@@ -100,7 +103,7 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
             f":material/science: MobileNetV2, {budget(some[0])}. This T and alpha were fixed before any run was made."
         )
         say_trained_since([run for runs in cells.values() for run in runs])
-    _show_plane(cells, teachers, figure, test, against)
+    _show_plane(cells, teachers, figure, test, against, table)
     best = best_by_validation(cells, teachers, figure)
     if best is not None:
         reached, name = mean_of(of_cell(cells, best), figure).value, FIGURES[figure].lower()
@@ -110,18 +113,18 @@ def _show_gain(cells: Cells, test: TestPart | None) -> None:
         )
     left, right = st.columns(2, gap="medium")
     with left:
-        _show_comparisons(cells, figure, test)
+        _show_comparisons(cells, figure, test, table)
     with right:
         _show_epochs(cells, figure)
     say_missing(cells, "grid", "hints", "weights")
 
 
 def _show_verdict(
-    cells: Cells, teachers: tuple[str, ...], title: str, figure: str, test: TestPart | None
+    cells: Cells, teachers: tuple[str, ...], title: str, figure: str, test: TestPart | None, table: str
 ) -> None:
     """What the teachers give to a student without class weights, and to one that has them as its teachers had."""
     plain, weighted = (
-        _verdict(version(), teachers, figure, balance, cells, test) for balance in ("none", "sqrt")
+        _verdict(table, teachers, figure, balance, cells, test) for balance in ("none", "sqrt")
     )
     what = f"distillation from {title} (T = {CHOSEN[0]:g}, alpha = {CHOSEN[1]:g})"
     gains = all(e.seeds > 1 and e.is_clear and e.value > 0 for e in (plain, weighted))
@@ -148,9 +151,9 @@ def _seeds(count: int) -> str:
 
 
 def _show_plane(
-    cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None, against: bool
+    cells: Cells, teachers: tuple[str, ...], figure: str, test: TestPart | None, against: bool, table: str
 ) -> None:
-    found = _plane(version(), teachers, figure, against, cells, test)
+    found = _plane(table, teachers, figure, against, cells, test)
     if not found.seeds.any():
         st.info(NO_RUNS)
         return
@@ -173,15 +176,16 @@ def _show_plane(
         reading=f"{what}, mean over the seeds, beneath it half of the 95% interval of the seeds"
         + (_and_lesions(test) if against else "") + "; without one: a single seed. Empty: no runs yet.",
     )  # fmt: skip
+    column = f"{figure}_minus_no_teacher" if against else figure
     frame = pd.DataFrame(
         [
-            {"temperature": t, "alpha": a, "value": found.value[r, c], "half_interval": found.half[r, c],
+            {"temperature": t, "alpha": a, column: found.value[r, c], "half_interval": found.half[r, c],
              "seeds": found.seeds[r, c]}
             for r, a in enumerate(found.alphas)
             for c, t in enumerate(TEMPERATURES)
         ]
     )  # fmt: skip
-    _shared.download(frame, f"grid-{'+'.join(teachers)}-{figure}.csv")
+    _shared.download(frame, f"grid-{'+'.join(teachers)}-{column}.csv")
 
 
 def _and_lesions(test: TestPart | None) -> str:
@@ -189,9 +193,9 @@ def _and_lesions(test: TestPart | None) -> str:
     return " and the test lesions" if test is not None else ""
 
 
-def _show_comparisons(cells: Cells, figure: str, test: TestPart | None) -> None:
+def _show_comparisons(cells: Cells, figure: str, test: TestPart | None, table: str) -> None:
     st.markdown("**Teachers, hints, the start, and class weights**")
-    compared = _compared(version(), figure, cells, test)
+    compared = _compared(table, figure, cells, test)
     if not any(e.seeds for _, e in compared):
         st.info(NO_RUNS)
         return

@@ -18,6 +18,7 @@ from core.lab.soft_labels import (
     entropy,
     entropy_curve,
     likeness,
+    likeness_without_errors,
     ranking,
     softened,
     telling_first,
@@ -236,8 +237,8 @@ def _show_knowledge(chosen: Chosen) -> None:
         _shared.chart(
             knowledge_map(knowledge, of="mean soft label", ink=_shared.ink()), key="knowledge",
             alt=f"Mean soft label of {_shared.title(name)} for each true class at T = {temperature:g}, in per cent",
-            reading="Per cent; a row is what the student is told about a class on average. Colours end at the largest "
-            "cell off the diagonal.",
+            reading="Per cent; a row is what a student would be told about a class on average, judged by test images. "
+            "Colours end at the largest cell off the diagonal.",
         )  # fmt: skip
     with right:
         st.markdown("**What the teacher takes for what**")
@@ -246,16 +247,20 @@ def _show_knowledge(chosen: Chosen) -> None:
             alt=f"Confusion matrix of {_shared.title(name)}, shares of the true class in per cent",
             reading="Per cent of a true class (row) that the teacher names as the column, on the same test images.",
         )  # fmt: skip
-    alike = likeness(knowledge, matrix)
+    alike, without_errors = (
+        likeness(knowledge, matrix),
+        likeness_without_errors(predictions.logits, predictions.label, matrix, temperature),
+    )
     if np.isfinite(alike):
         told = (
-            "the soft labels tell the student which classes resemble each other, on every image, and not only where "
-            "the teacher errs"
-            if alike >= ALIKE
-            else "what the soft labels hold besides the truth is not what the teacher mistakes on these images"
+            "the soft labels tell which classes resemble each other also where the teacher does not err"
+            if without_errors >= ALIKE
+            else "where the teacher does not err, its soft labels tell little of which classes resemble each other"
         )
+        number = f"it is **{without_errors:.2f}**" if np.isfinite(without_errors) else "there is none"
         st.markdown(
-            f"Off the diagonal the two maps agree with a rank correlation of **{alike:.2f}**: {told}."
+            f"Off the diagonal the two maps agree with a rank correlation of **{alike:.2f}**. Its errors are in both; "
+            f"with the soft labels of rightly named images alone {number}: {told}."
         )
     _shared.download(_map_table(knowledge, row_shares(matrix)), f"dark-knowledge-{name}.csv")
 

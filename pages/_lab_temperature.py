@@ -17,13 +17,10 @@ def temperature_slider(start: float, *, key: str, **more: Any) -> float:
     if key not in st.session_state and asked and asked not in map(_written, CHOICES):
         wanted = _number(asked)
         if wanted is None:
-            st.toast(
-                f"The address asks for T = “{_links.plain(asked)}”, which is no temperature.",
-                icon=":material/link_off:",
-            )
+            _links.say(f"The address asks for T = “{_links.plain(asked)}”, which is no temperature.")
         else:  # as Streamlit does not take an option that is only near
             st.query_params[key] = _written(nearest_choice(wanted))
-            st.rerun()
+            _links.again()
     return st.select_slider("Temperature T", CHOICES, start, _written, key=key, bind="query-params", **more)
 
 

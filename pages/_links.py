@@ -14,6 +14,9 @@ import streamlit as st
 
 from core.text import escape
 
+SAID, AGAIN = "address-said", "address-again"
+"""Keys of the session's state: what was said of the address in this run, and whether it runs once more."""
+
 Option = TypeVar("Option")
 Number = TypeVar("Number", int, float)
 
@@ -60,7 +63,7 @@ def _one_of_a_row(
 ) -> Option:  # fmt: skip
     if key not in st.session_state and st.query_params.get(key) == "":
         del st.query_params[key]  # of which Streamlit would make no choice at all, whatever is required
-        st.rerun()
+        again()
     _say_in_words(key, options, format_func)
     _drop_strangers(key, options)
     chosen = widget(
@@ -74,10 +77,10 @@ def number_input(
     label: str, low: Number, high: Number, start: Number, *more: Any, key: str, **others: Any
 ) -> Number:
     """`st.number_input` bound to the address, which has no answer of its own to `?number=1e999`."""
-    asked = _say_what_is_out_of_range(key, low, high)
+    asked = say_what_is_out_of_range(key, low, high)
     if asked is not None and not math.isfinite(asked):
         del st.query_params[key]
-        st.rerun()
+        again()
     if key in st.session_state and not low <= st.session_state[key] <= high:
         del st.session_state[key]
     return st.number_input(label, low, high, start, *more, key=key, bind="query-params", **others)
@@ -87,11 +90,31 @@ def slider(
     label: str, low: Number, high: Number, start: Number, *more: Any, key: str, **others: Any
 ) -> Number:
     """`st.slider` of one number, likewise."""
-    _say_what_is_out_of_range(key, low, high)
+    say_what_is_out_of_range(key, low, high)
     return st.slider(label, low, high, start, *more, key=key, bind="query-params", **others)
 
 
-def _say_what_is_out_of_range(key: str, low: float, high: float) -> float | None:
+def say(text: str) -> None:
+    """What the address asks for and cannot get."""
+    st.session_state.setdefault(SAID, []).append(text)
+    st.toast(text, icon=":material/link_off:")
+
+
+def again() -> None:
+    """Have the page run from its beginning, since its address was put right; what was said is said once more."""
+    st.session_state[AGAIN] = True
+    st.rerun()
+
+
+def begin() -> None:
+    """Called when a page begins to run."""
+    said = st.session_state.pop(SAID, [])
+    if st.session_state.pop(AGAIN, False):
+        for text in said:
+            say(text)
+
+
+def say_what_is_out_of_range(key: str, low: float, high: float) -> float | None:
     """The number that the address asks for, which is said to be no choice where it is none; NaN for no number at all.
 
     Whoever is sent a link would otherwise take what is shown for what was meant.
@@ -104,10 +127,7 @@ def _say_what_is_out_of_range(key: str, low: float, high: float) -> float | None
     except ValueError:
         number = math.nan
     if not low <= number <= high:
-        st.toast(
-            f"The address asks for “{plain(asked)}”, where {low:g} to {high:g} can be chosen.",
-            icon=":material/link_off:",
-        )
+        say(f"The address asks for “{plain(asked)}”, where {low:g} to {high:g} can be chosen.")
     return number
 
 
@@ -127,13 +147,10 @@ def _say_in_words(key: str, options: Sequence[Any], format_func: Callable[[Any],
     if key not in st.session_state and (
         unknown := [one for one in words if one and one not in by_code.values()]
     ):
-        st.toast(
-            f"The address asks for “{plain(unknown[0])}”, which is no choice here.",
-            icon=":material/link_off:",
-        )
+        say(f"The address asks for “{plain(unknown[0])}”, which is no choice here.")
     if key not in st.session_state and words != asked:
         st.query_params[key] = words if len(words) > 1 else words[0]
-        st.rerun()
+        again()
 
 
 def _drop_strangers(key: str, options: Sequence[Any]) -> None:

@@ -63,7 +63,7 @@ def pick(items: list[Item], readings: list[Reading]) -> int:
     leads = list(dict.fromkeys(titles[reading.lead.model] for reading in readings if reading.lead))
     said = f"What {' or '.join(leads)} says of each. " if leads else ""
     st.caption(
-        f"{said}{legend(readings, titles)} Click a column's name to sort by it, a row to open it below."
+        f"{said}{legend(readings, titles)} Click a column's name to sort by it; tick a row's box to open it below."
     )
     with st.container(horizontal=True):
         _downloads.offer(

@@ -23,7 +23,9 @@ from pages import _gallery, _links, _shared
 
 COUNTS, ROWS, COLUMNS = SHOWN = ("Counts", "Shares of the true class", "Shares of what is named")
 NO_CELL = "none"
-TRUE, NAMED, CLICKED = "true", "named", "clicked"
+TRUE, NAMED, WHOSE = "true", "named", "whose"
+MATRIX = "matrix-"
+DIFFERENCE = f"{MATRIX}difference"
 CLICK = "Click a cell to see its images, or choose its two classes."
 
 
@@ -46,7 +48,7 @@ def show_matrices(found: list[tuple[Contestant, Predictions]]) -> None:
                     matrix, shares[model.title], as_counts=shown == COUNTS, share_of=of, chosen=chosen,
                     ink=_shared.ink(),
                 ),
-                f"matrix-{model.name}",
+                f"{MATRIX}{model.name}",
                 f"{model.title}: {int(np.trace(matrix)):,} of {int(matrix.sum()):,} images named rightly",
             )  # fmt: skip
     unit = "images" if shown == COUNTS else f"per cent of {of}"
@@ -73,7 +75,7 @@ def _show_difference(
         confusion_difference(
             difference, as_counts=as_counts, titles=titles, chosen=chosen, ink=_shared.ink()
         ),
-        "matrix-difference",
+        DIFFERENCE,
         f"Difference of the two matrices, {titles[0]} minus {titles[1]}",
     )
     unit = "images" if as_counts else "points of 100"
@@ -98,6 +100,8 @@ def take_click(key: str) -> None:
     points = st.session_state[key].selection.points
     if points and points[0]["y"] in CODES and points[0]["x"] in CODES:
         st.session_state[TRUE], st.session_state[NAMED] = points[0]["y"], points[0]["x"]
+        if key != DIFFERENCE:  # which is of both, and leaves whose images are listed as it is
+            st.session_state[WHOSE] = key.removeprefix(MATRIX)
 
 
 def chosen_cell() -> tuple[str, str] | None:
@@ -131,9 +135,7 @@ def show_cell(found: list[tuple[Contestant, Predictions]]) -> None:
     model, predictions = found[0]
     if len(found) > 1:
         by_name = {m.name: (m, p) for m, p in found}
-        name = _links.segmented_control(
-            "Whose cell", list(by_name), lambda n: by_name[n][0].title, key="whose"
-        )
+        name = _links.segmented_control("Whose cell", list(by_name), lambda n: by_name[n][0].title, key=WHOSE)
         model, predictions = by_name[name]
     rows, title = cell_rows(predictions, true, named), _shared.plain_text(model.title)
     if not len(rows):

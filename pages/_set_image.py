@@ -113,10 +113,12 @@ def show_ways_on(images: Shown, image_id: str, record: pd.Series) -> None:
     lesion = BY_CODE[record["dx"]]
     same = images.table["image_id"][images.table["dx"] == lesion.code]
     number = int(same.searchsorted(image_id)) + 1
-    st.page_link(
-        "pages/dataset.py", label="Its augmentations", icon=":material/auto_awesome_motion:",
-        query_params={"section": "Augmentation", CLASS: lesion.name, NUMBER: str(number)},
-    )  # fmt: skip
+    # A link to the page that one is on would leave the address as it is.
+    if st.button(
+        "Its augmentations", on_click=_to_augmentations, args=(lesion.code, number), key="its-augmentations",
+        icon=":material/auto_awesome_motion:", type="tertiary",
+    ):  # fmt: skip
+        st.rerun()
     test = _data.test_image_ids().get(lesion.code, ())
     if images.live and image_id in test:
         place = str(test.index(image_id) + 1)
@@ -124,6 +126,16 @@ def show_ways_on(images: Shown, image_id: str, record: pd.Series) -> None:
             "pages/prediction.py", label="Prediction, with maps", icon=":material/search:",
             query_params={"source": SAMPLE, "kind": TEST, "class": lesion.name, "number": place},
         )  # fmt: skip
+
+
+def _to_augmentations(code: str, number: int) -> None:
+    """Close the image and go to the view of its augmentations; a button's callback."""
+    st.session_state["section"], st.session_state[CLASS], st.session_state[NUMBER] = (
+        "Augmentation",
+        code,
+        number,
+    )
+    st.query_params.pop(_set.IMAGE, None)
 
 
 def show_answers(images: Shown, image_id: str, record: pd.Series | None) -> None:

@@ -120,6 +120,7 @@ def show_gallery(images: Shown, found: pd.DataFrame) -> None:
         )  # fmt: skip
     pages = -(-len(found) // many)
     with st.container(horizontal=True, vertical_alignment="center"):
+        _links.say_what_is_out_of_range(PAGE, 1, pages)
         page = st.pagination(pages, key=PAGE, bind="query-params")
         st.caption(f"Page {page:,} of {pages:,}")
     ordered = in_order(found, order)

@@ -24,7 +24,7 @@ from core.serving.registry import KNOWN, Registry, shared_registry
 from core.serving.tables import to_csv
 from core.settings import ROOT
 from core.text import escape
-from pages import _downloads, _memory
+from pages import _downloads, _links, _memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,7 @@ def run(main: Callable[[], None], *, has_images: bool = False, uploader: str = "
     router runs it, and the router runs the page.
     """
     if ROUTED in st.session_state:
+        _links.begin()
         if not has_images:  # a visitor's own: whoever leaves that page lets go of them
             _memory.forget_removed(set(), uploader)
         main()
@@ -87,14 +88,11 @@ def draw(figure: go.Figure, **options: Any) -> None:
 
 def download(frame: pd.DataFrame, file_name: str, label: str = "Table as CSV") -> None:
     """A button that gives a table away, its cells safe for spreadsheets."""
-    _downloads.offer(
-        label,
-        partial(to_csv, frame),
-        file_name,
-        "text/csv",
-        key=f"csv-{file_name}",
-        icon=":material/download:",
-    )
+    key, icon = f"csv-{file_name}", ":material/download:"
+    if _memory.BROUGHT_HERE in st.session_state:
+        _downloads.offer(label, partial(to_csv, frame), file_name, "text/csv", key=key, icon=icon)
+    else:  # of nobody's, which may stay; a file that is made when it is asked for takes the keyboard's focus away
+        st.download_button(label, to_csv(frame), file_name, "text/csv", key=key, icon=icon, on_click="ignore")
 
 
 PERCENT = {"min_value": 0.0, "max_value": 100.0, "format": "%.1f%%"}

@@ -47,12 +47,13 @@ def main() -> None:
     if chosen is not None:
         _lab_soft.show(chosen)
         _lab_loss.show(chosen)
+    table = _lab_table.version()
     found = _lab_table.outcomes()
     _lab_table.say_drawn(found)
     together = of_one_teaching(found)
     cells = in_cells(together)
     _lab_collapse.show(cells)
-    _lab_gain.show(cells, _lab_table.test_part(together))
+    _lab_gain.show(cells, _lab_table.test_part(together), table)
     _lab_table.show_all(found, left_out=len(found) - len(together))
     _lab_live.show()
 

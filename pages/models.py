@@ -61,8 +61,8 @@ def show_card(state: ModelState) -> None:
         st.error(_shared.plain_text(str(error)))
         return
     with st.container(horizontal=True):
-        _downloads.offer(
-            "Card as Markdown", partial(to_markdown, card), f"{state.name}-card.md", "text/markdown",
+        st.download_button(
+            "Card as Markdown", to_markdown(card), f"{state.name}-card.md", "text/markdown", on_click="ignore",
             icon=":material/download:",
             key="card-markdown",
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -43,7 +44,10 @@ def pooled_features(
     """
     key = hashlib.sha256(
         json.dumps(
-            [identity, request.store.name, request.seed, request.size, request.view, request.rows]
+            [
+                *(identity, request.store.name, request.seed, request.size, request.view, request.rows),
+                dataclasses.asdict(request.augmentation),
+            ]
         ).encode()
     ).hexdigest()[:16]
     path = cache_dir() / f"features-{name}-{key}.npy"

@@ -12,6 +12,9 @@ from core.errors import UserError
 from core.lab.variants import Variant
 from core.training.recipes import Distillation, Recipe, Stage
 
+IMAGENET = "imagenet"
+"""Instead of a file of initial weights: Keras' download."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -94,7 +97,7 @@ def initial_files(texts: list[str]) -> dict[str, str]:
     Raises:
         UserError: another network or form.
     """
-    found = {"mobilenetv2": "imagenet", "resnet50": "imagenet"}
+    found = {"mobilenetv2": IMAGENET, "resnet50": IMAGENET}
     for text in texts:
         network, sign, path = text.partition("=")
         if network not in found or not sign or not path:

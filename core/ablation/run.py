@@ -21,7 +21,7 @@ from core.ablation.answers import (
 )
 from core.ablation.cell import Cell, Trained
 from core.ablation.images import Images, load_images
-from core.ablation.protocol import Protocol, described, fingerprint
+from core.ablation.protocol import IMAGENET, Protocol, described, fingerprint
 from core.ablation.student import Student
 from core.artifacts import load_manifest, update_shared, write_atomically
 from core.errors import UserError
@@ -129,7 +129,14 @@ class Laboratory:
 
     def __init__(self, protocol: Protocol, init: dict[str, str], note: str | None, maker: ViewMaker) -> None:
         self.protocol, self.init, self.place = protocol, init, Place.of(protocol)
-        self.initial_weights = {network: describe_init(path, note) for network, path in init.items()}
+        if note and all(path == IMAGENET for path in init.values()):
+            raise UserError(
+                "--init-note: expected it with a file of initial weights, found none; --init names one"
+            )
+        notes = {network: None if path == IMAGENET else note for network, path in init.items()}
+        self.initial_weights = {
+            network: describe_init(path, notes[network]) for network, path in init.items()
+        }
         self.digests = {network: digest_of_init(path) for network, path in init.items()}
         self.images: Images = load_images(protocol, maker)
         self.teachers = Teachers(self.images, protocol, init, maker)
@@ -246,8 +253,12 @@ def run_all(
         if minutes is not None and spent + slowest > 60 * minutes:
             say(f"{spent / 60:.0f} of {minutes:g} minutes are over; {len(left)} runs are left")
             break
-        started = time.monotonic()
-        outcome = laboratory.train(left.pop(0))
+        started, variant = time.monotonic(), left.pop(0)
+        # Another process may have made it meanwhile.
+        if laboratory.state(variant, {one.variant.name: one for one in laboratory.place.read()}) == DONE:
+            say(f"{variant.name}: made by another process; {len(left)} runs left")
+            continue
+        outcome = laboratory.train(variant)
         slowest = max(slowest, time.monotonic() - started)
         say(told(outcome, len(left)))
     return left

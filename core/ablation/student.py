@@ -72,7 +72,7 @@ class Student:
         for mine, new in zip(state_variables(self.network), state_variables(fresh), strict=True):
             mine.assign(new)
         for variable in self.network.optimizer.variables:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(np.zeros(variable.shape, variable.dtype))  # JAX makes no zeros like a variable
         self.take_loss(variant)
 
     def take_loss(self, variant: Variant) -> None:

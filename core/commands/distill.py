@@ -40,7 +40,10 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help=f"what of the teachers is averaged (default: logits; with --recipe report: {REPORT['average']})",
     )
     parser.add_argument(
-        "--teacher-size", type=int, help="side of the teachers' input in pixels (default: 224)"
+        "--teacher-size",
+        type=int,
+        help="side of the teachers' input in pixels where they answer ahead, of as many views as the recipe has "
+        "(default: 224); where views never repeat, they see what the student sees",
     )
     parser.add_argument(
         "--teacher-statistics",
@@ -54,6 +57,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Distil and publish."""
+    import sys
+
     from core.training.recipes import Distillation, distilled, recipe_for
     from core.training.taught_by import load_teachers
 
@@ -66,6 +71,9 @@ def run(options: argparse.Namespace) -> int:
     distillation = Distillation(teachers=tuple(options.teachers.split(",")), **(defaults | given))
     plain = recipe_for(options.recipe, options.network, taught=True)
     recipe = chosen_recipe(options, distilled(plain, distillation))
+    if recipe.views is None and options.teacher_size is not None:
+        print("note: --teacher-size decides nothing: views never repeat, and teachers see the student's own",
+              file=sys.stderr)  # fmt: skip
     for_trial = bool(options.limit or options.no_publish)
     teachers = load_teachers(distillation.teachers, for_trial=for_trial)
     return train_and_publish(options, options.name, recipe, teachers)

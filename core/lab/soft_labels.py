@@ -87,6 +87,21 @@ def likeness(knowledge: np.ndarray, confusion: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+def likeness_without_errors(
+    logits: np.ndarray, labels: np.ndarray, confusion: np.ndarray, temperature: float
+) -> float:
+    """`likeness` to a confusion matrix of the soft labels of rightly named images alone, which hold no error.
+
+    Args:
+        logits: (N, 7).
+        labels: (N,) int.
+        confusion: (7, 7) counts, rows true.
+        temperature: T.
+    """
+    right = np.argmax(logits, axis=1) == labels
+    return likeness(dark_knowledge(logits[right], labels[right], temperature), confusion)
+
+
 def telling_first(logits: np.ndarray, label: int) -> np.ndarray:
     """(N,) rows of (N, 7) logits of images of one class, those first whose soft label says most besides the truth.
 

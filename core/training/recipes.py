@@ -188,7 +188,7 @@ def _report(network: str) -> Recipe:
     frozen = network != "mobilenetv2"
     return Recipe(
         network=network,
-        stages=(Stage(20, head_only=frozen, learning_rate=1e-4 if frozen else None),),
+        stages=(Stage(20, head_only=frozen),),  # at the recipe's rate, so that --set learning_rate changes it
         learning_rate=1e-4 if frozen else 1e-3,
         final_rate=1.0,
         warmup_epochs=0.0,

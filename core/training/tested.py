@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.evaluation.predictions import Predictions
 from core.lesions import INDEX
 from core.networks.classifiers import build
+from core.settings import INPUT_SIZE
 from core.training.inference import predict_logits
 from core.training.trials import read_finished, read_notes
 
@@ -57,7 +58,7 @@ def answer_test(folder: Path, recipe: dict[str, Any], dataset: Dataset) -> Predi
     rows = np.flatnonzero(assign(records, recipe["split"]) == "test")
     # As in training's own validation, so that test figures stand beside validation's.
     keras.config.set_dtype_policy(recipe["precision"])
-    size = recipe["stages"][-1]["size"]
+    size = INPUT_SIZE if recipe.get("served_statistics") else recipe["stages"][-1]["size"]
     network = build(recipe["network"], init=str(folder / "best.npz"), size=size)
     logits = predict_logits(network, store.pixels, rows, size=size, title=f"{folder.name} answers")
     chosen = records.iloc[rows]

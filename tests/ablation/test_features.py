@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from core.ablation.features import pooled_features, request_for
+from core.ablation.images import AUGMENTATION
+from core.data.augmentation import AUGMENTATIONS
 from core.data.pixels import PixelStore
 from core.training.batches import ViewMaker, make_views
 
@@ -68,3 +70,11 @@ def test_the_network_sees_what_the_views_were_made_into(ask):
     found, expected = ask(**QUESTION, prepare=lambda x: 255 - x)
     assert found == pytest.approx(expected, abs=1e-2)
     assert found != pytest.approx(ask(**QUESTION | {"identity": "as they are"})[0], abs=1e-2)
+
+
+def test_another_augmentation_is_another_question(ask, monkeypatch):
+    ask(**QUESTION)
+    monkeypatch.setitem(AUGMENTATIONS, AUGMENTATION, AUGMENTATIONS["none"])
+    found, expected = ask(**QUESTION)
+    assert found == pytest.approx(expected, abs=1e-2)
+    assert len(ask.networks) == 2

@@ -171,6 +171,34 @@ def test_finished_runs_are_skipped_and_outdated_ones_made_again(laboratory: Labo
     assert states == [OUTDATED, DONE]
 
 
+def test_what_another_command_has_made_meanwhile_is_not_made_again(laboratory: Laboratory):
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 1:  # as a second command would, beside this one
+            run_all(laboratory, [Variant(seed=2)], None, lines.append)
+
+    assert run_all(laboratory, [Variant(), Variant(seed=2)], None, say) == []
+    assert len(lines) == 3
+    assert lines[2] == f"{Variant(seed=2).name}: made by another process; 0 runs left"
+
+
+def test_a_note_is_of_the_weights_that_came_as_a_file(tmp_path, monkeypatch):
+    for name in ("load_images", "Teachers"):
+        monkeypatch.setattr(f"core.ablation.run.{name}", lambda *_: None)
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"weights")
+    init = {"mobilenetv2": str(file), "resnet50": "imagenet"}
+    found = Laboratory(Protocol(), init, "mine", None).initial_weights
+    assert found["mobilenetv2"].endswith(": mine")
+    assert found["resnet50"] == "ImageNet, keras.applications' download"
+    with pytest.raises(
+        UserError, match="--init-note: expected it with a file of initial weights, found none"
+    ):
+        Laboratory(Protocol(), dict.fromkeys(init, "imagenet"), "mine", None)
+
+
 RUNS = {
     "alone": Variant(),
     "taught": TAUGHT,

@@ -115,8 +115,9 @@ def test_what_is_no_choice_is_said(visit) -> None:
     no_links = {"www.evil.example": "www\N{WORD JOINER}.evil", "me@evil.example": "me\N{WORD JOINER}@evil"}
     for junk, shown in {"nobody": "“nobody”", "<b>x</b>": "‹b›x‹/b›", **no_links}.items():
         page = visit("prediction", {"source": "Sample", "class": junk, "number": "-5"})
-        (toast,) = [x.body for x in page.of("toast")]
-        assert shown.rpartition("/")[2] in toast
+        first, number = [x.body for x in page.of("toast")]
+        assert shown.rpartition("/")[2] in first
+        assert "“-5”, where 1 to " in number
         assert page.of("imgs") or page.of("alert"), "the first choice is taken"
 
 

@@ -16,6 +16,7 @@ from core.lab.soft_labels import (
     entropy,
     entropy_curve,
     likeness,
+    likeness_without_errors,
     nearest_choice,
     ranking,
     softened,
@@ -64,6 +65,19 @@ def test_likeness_is_spearman_s_off_the_diagonal():
     shares = confusion / confusion.sum(axis=1, keepdims=True)
     assert likeness(knowledge, confusion) == pytest.approx(spearmanr(knowledge[off], shares[off]).statistic)
     assert np.isnan(likeness(knowledge, np.eye(7, dtype=int)))
+
+
+def test_a_teacher_that_is_certain_of_every_answer_tells_nothing_beside_its_errors():
+    labels = np.arange(70) % 7
+    named = np.where(np.arange(70) < 49, labels, RNG.integers(0, 7, 70))
+    certain = 40.0 * np.eye(7)[named]
+    confusion = np.zeros((7, 7), int)
+    np.add.at(confusion, (labels, named), 1)
+    assert likeness(dark_knowledge(certain, labels, 2.0), confusion) > 0.9
+    assert np.isnan(likeness_without_errors(certain, labels, confusion, 2.0))
+    # One whose second choice is what it mistakes the class for says so also where it does not err.
+    telling = certain + 35.0 * (confusion / confusion.sum(axis=1, keepdims=True))[labels]
+    assert likeness_without_errors(telling, labels, confusion, 2.0) > 0.9
 
 
 def test_telling_images_come_first():

@@ -252,12 +252,16 @@ def test_pictures_without_maps_where_the_model_s_file_is_damaged(make, open_page
 def test_a_click_chooses_the_cell_and_a_second_one_keeps_it(monkeypatch) -> None:
     state: dict = {}
     monkeypatch.setattr(_matrix.st, "session_state", state)
-    state["matrix"] = SimpleNamespace(selection=SimpleNamespace(points=[{"x": "nv", "y": "mel"}]))
-    _matrix.take_click("matrix")
-    assert (state["true"], state["named"]) == ("mel", "nv")
+    state["matrix-resnet50"] = SimpleNamespace(selection=SimpleNamespace(points=[{"x": "nv", "y": "mel"}]))
+    _matrix.take_click("matrix-resnet50")
+    assert (state["true"], state["named"], state["whose"]) == ("mel", "nv", "resnet50")
+    state["matrix-difference"] = SimpleNamespace(selection=SimpleNamespace(points=[{"x": "df", "y": "nv"}]))
+    _matrix.take_click("matrix-difference")
+    assert (state["true"], state["named"], state["whose"]) == ("nv", "df", "resnet50"), "of both"
+    _matrix.take_click("matrix-resnet50")
     for junk in ([], [{"x": "nobody", "y": "mel"}]):
-        state["matrix"] = SimpleNamespace(selection=SimpleNamespace(points=junk))
-        _matrix.take_click("matrix")
+        state["matrix-student"] = SimpleNamespace(selection=SimpleNamespace(points=junk))
+        _matrix.take_click("matrix-student")
         assert (state["true"], state["named"]) == ("mel", "nv")
 
 

@@ -26,7 +26,7 @@ from core.evaluation.predictions import Predictions
 from core.lab.plan import CHOSEN, SHARES, plan, taught
 from core.lab.table import DATA, FILE, KEY, TEACHER_WEIGHTS, Outcome, to_csv
 from core.lab.variants import ALL_MISTAKES, SEEDS, Variant
-from pages import _data, _gallery, _lab_live
+from pages import _data, _gallery, _lab_gain, _lab_live
 
 N = 210
 IDS = np.array([f"ISIC_{i:07d}" for i in range(N)])
@@ -352,6 +352,20 @@ def test_verdict_and_collapse_follow_from_the_runs(models: Path, use, open_page)
     assert f"T = {CHOSEN[0]:g}" in said
     use(models, [taught(*CHOSEN, seed=1), Variant(seed=1)])
     assert "too few runs for a verdict" in texts(sound(open_page("lab")).info)
+
+
+def test_figures_are_remembered_under_the_table_that_they_are_of(monkeypatch) -> None:
+    """A fragment keeps the runs that it was given, though the table may be newer by now."""
+    asked = []
+
+    def remembered(table: str, *_) -> SimpleNamespace:
+        asked.append(table)
+        return SimpleNamespace(seeds=np.zeros(1))
+
+    monkeypatch.setattr(_lab_gain, "_plane", remembered)
+    monkeypatch.setattr("pages._lab_table.version", lambda: "newer")
+    _lab_gain._show_plane({}, ("resnet50",), "accuracy", None, False, "of these runs")
+    assert asked == ["of these runs"]
 
 
 def test_a_gain_that_class_weights_explain_is_no_success(models: Path, use, open_page) -> None:

@@ -188,3 +188,25 @@ def test_a_number_that_cannot_be_chosen_is_spoken_of(query: dict, shown: str, sa
     assert app.text[0].value == shown
     assert len(app.toast) == len(said)
     assert all(one in toast.value for one, toast in zip(said, app.toast, strict=True))
+
+
+def corrected() -> None:
+    import streamlit as st
+
+    from pages import _links
+
+    _links.begin()
+    number = _links.number_input("Number", 1, 9, 2, key="number")
+    code = _links.selectbox("Code", ["mel", "nv"], 0, {"mel": "Melanoma", "nv": "Nevus"}.get, key="code")
+    st.text(f"{number} {code}")
+
+
+def test_what_was_said_is_not_lost_when_the_page_runs_again_for_its_address() -> None:
+    app = AppTest.from_function(corrected, default_timeout=60)
+    app.query_params["number"] = "5000"
+    app.query_params["code"] = "nv"
+    app.run()
+    assert app.text[0].value == "2 nv"
+    assert ["“5000”, where 1 to 9" in toast.value for toast in app.toast] == [True]
+    app.run()
+    assert not app.toast, "once is enough"

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -731,6 +733,24 @@ def test_what_was_pasted_and_never_sent_goes_with_its_field(make_models, open_pa
     app.segmented_control(key="source").set_value("Sample").run()
     assert not app.exception
     assert len(gone) == 1
+
+
+def test_what_is_pasted_stands_beside_what_was_pasted_before(
+    make_models, open_page, picture: Callable
+) -> None:
+    """Clipboards call every picture image.png."""
+    make_models(student=None)
+    app = open_page(source="Paste")
+    first, second = picture("vasc"), picture("nv")
+    for pasted in ([first], [first, second]):
+        sent = SimpleNamespace(
+            files=[SimpleNamespace(name="image.png", getvalue=lambda data=data: data) for data in pasted]
+        )
+        with patch("streamlit.chat_input", return_value=sent):
+            app.run()
+        assert not app.exception
+    app.run()
+    assert list(app.dataframe[0].value["image"]) == ["pasted-1.png", "pasted-2.png"]
 
 
 def test_what_was_made_of_pasted_images_is_forgotten_with_them(

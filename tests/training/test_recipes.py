@@ -33,14 +33,20 @@ def test_every_plain_field_has_a_rule():
     assert set(FIELDS) == plain
 
 
-@pytest.mark.parametrize(
-    ("network", "frozen", "rate"), [("resnet50", True, 1e-4), ("densenet169", True, 1e-4)]
-)
-def test_the_reports_teachers(network, frozen, rate):
+@pytest.mark.parametrize("network", ["resnet50", "densenet169"])
+def test_the_reports_teachers(network):
     recipe = recipe_for("report", network)
-    assert recipe.stages == (Stage(20, 224, head_only=frozen, learning_rate=rate),)
+    assert recipe.stages == (Stage(20, 224, head_only=True),)
+    assert recipe.learning_rate == 1e-4
     assert (recipe.batch_size, recipe.balance, recipe.augmentation) == (32, "oversample", "report")
     assert (recipe.final_rate, recipe.weight_decay, recipe.split) == (1.0, 0.0, "lesion")
+
+
+@pytest.mark.parametrize("network", ["resnet50", "densenet169", "mobilenetv2"])
+@pytest.mark.parametrize("name", ["tuned", "report"])
+def test_the_rate_that_is_asked_for_is_that_of_every_stage(name, network):
+    recipe = customised(recipe_for(name, network), ["learning_rate=0.01"])
+    assert {stage.learning_rate or recipe.learning_rate for stage in recipe.stages} == {0.01}
 
 
 def test_the_reports_student():
