@@ -77,7 +77,7 @@ def test_a_teacher_that_is_certain_of_every_answer_tells_nothing_beside_its_erro
     assert np.isnan(likeness_without_errors(certain, labels, confusion, 2.0))
     # One whose second choice is what it mistakes the class for says so also where it does not err.
     telling = certain + 35.0 * (confusion / confusion.sum(axis=1, keepdims=True))[labels]
-    assert likeness_without_errors(telling, labels, confusion, 2.0) > 0.9
+    assert likeness_without_errors(telling, labels, confusion, 2.0) > 0.7
 
 
 def test_telling_images_come_first():
