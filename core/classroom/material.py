@@ -36,7 +36,6 @@ DRAWN_TRAIN, DRAWN_TEST = 30, 15
 """Drawn lesions of each class."""
 _BLOCK = 3
 """Lesions of each class that are cached together: what a preparation that was cut short leaves behind."""
-_SMALLEST_DRAWN = 64
 _FIRST_SEED = 20_000
 """Of drawn lesions; those that the prediction page offers lie far below."""
 
@@ -112,7 +111,11 @@ def _drawn(order: Order, registry: Registry, say: Say) -> Material:
             say(f"Drawing lesions and asking the teacher, this first time: {numbers[0] / total:.0%} ...")
             return _draw(order, registry, numbers)
 
-        found.append(_cached(["drawn", order.size, _FIRST_SEED, list(numbers), order.teacher, sha256], draw))
+        found.append(
+            _cached(
+                ["drawn at full size", order.size, _FIRST_SEED, list(numbers), order.teacher, sha256], draw
+            )
+        )
     images, logits = (np.concatenate([block[name] for block in found]) for name in ("images", "logits"))
     labels = np.tile(np.arange(len(CODES)), total)
     n = DRAWN_TRAIN * len(CODES)
@@ -132,12 +135,9 @@ def _draw(order: Order, registry: Registry, numbers: range) -> dict[str, np.ndar
     images, logits = [], []
     for number in numbers:
         for code in CODES:
-            if number < DRAWN_TRAIN:
-                image = render(code, _FIRST_SEED + number).image
-                logits.append(model.classify(image).logits)
-            else:
-                image = render(code, _FIRST_SEED + number, max(order.size, _SMALLEST_DRAWN)).image
-                logits.append(np.zeros(len(CODES)))
+            # Drawn small, those to be measured on would be coarser than those to learn from.
+            image = render(code, _FIRST_SEED + number).image
+            logits.append(model.classify(image).logits if number < DRAWN_TRAIN else np.zeros(len(CODES)))
             images.append(to_input(image, order.size))
     return {"images": np.stack(images), "logits": np.stack(logits)}
 

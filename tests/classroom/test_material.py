@@ -19,7 +19,7 @@ from core.data.ham10000 import open_dataset
 from core.data.pixels import decode, to_input
 from core.errors import UserError
 from core.evaluation.predictions import Predictions
-from core.lesions import INDEX
+from core.lesions import CODES, INDEX
 from core.settings import ROOT
 
 
@@ -73,6 +73,8 @@ def test_drawn_lesions_are_drawn_and_asked_about_once(folder: Path, monkeypatch:
     assert np.bincount(first.test_labels).tolist() == [1] * 7, (
         "accuracy is balanced accuracy, as the lab says"
     )
+    whole = [material.render(code, material._FIRST_SEED + 2).image for code in CODES]
+    assert np.array_equal(first.test_images, [to_input(image, 32) for image in whole]), "as the others are"
     assert teacher.asked == 14
     assert notes
     again = material.gather(order, registry(folder, teacher), notes.append)
