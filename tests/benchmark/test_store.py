@@ -96,6 +96,21 @@ def test_what_other_machines_measured_of_the_same_files_stays(make_artifacts) ->
     assert elsewhere.milliseconds("student") == 8.0
 
 
+@pytest.mark.parametrize(
+    ("gain", "elsewhere"), [(0.50, ["a CPU (AVX2)"]), (1.20, ["a CPU ()", "a CPU (AVX2)"])]
+)
+def test_a_run_from_before_instructions_were_noted_gives_way_to_its_own_machine(
+    make_artifacts, gain: float, elsewhere: list[str]
+) -> None:
+    """What int8 gains tells whether it is the same: processors of one name may have other instructions."""
+    folder = make_artifacts("student")
+    manifest = load_manifest(folder)
+    rows = {"student": (manifest.files[manifest.model("student").files["litert"]].sha256, 3.0)}
+    for instructions, ratio in (("AVX2", 1.2), ("", 0.48), ("VNNI", gain)):
+        save(folder, "models", measured_on(instructions, rows) | {"ratios": {"student-int8": ratio}})
+    assert [run.hardware for run in read_benchmark(load_manifest(folder)).elsewhere] == elsewhere
+
+
 def test_what_other_machines_measured_of_replaced_files_alone_goes(make_artifacts) -> None:
     folder = make_artifacts("student")
     save(folder, "models", measured_on("VNNI", {"student": ("before", 3.0)}))
