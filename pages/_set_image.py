@@ -49,8 +49,8 @@ def close() -> None:
 def show_image(images: Shown) -> None:
     """The image that the address names; buttons inside change the address and run this alone again."""
     image_id = asked_for()
-    if image_id is None:
-        return
+    if image_id is None:  # a button inside has led elsewhere: the whole page has to run
+        st.rerun()
     record = images.record(image_id)
     picture, facts = st.columns([5, 6], gap="medium")
     with picture:
@@ -114,11 +114,10 @@ def show_ways_on(images: Shown, image_id: str, record: pd.Series) -> None:
     same = images.table["image_id"][images.table["dx"] == lesion.code]
     number = int(same.searchsorted(image_id)) + 1
     # A link to the page that one is on would leave the address as it is.
-    if st.button(
+    st.button(
         "Its augmentations", on_click=_to_augmentations, args=(lesion.code, number), key="its-augmentations",
         icon=":material/auto_awesome_motion:", type="tertiary",
-    ):  # fmt: skip
-        st.rerun()
+    )  # fmt: skip
     test = _data.test_image_ids().get(lesion.code, ())
     if images.live and image_id in test:
         place = str(test.index(image_id) + 1)
@@ -130,11 +129,10 @@ def show_ways_on(images: Shown, image_id: str, record: pd.Series) -> None:
 
 def _to_augmentations(code: str, number: int) -> None:
     """Close the image and go to the view of its augmentations; a button's callback."""
-    st.session_state["section"], st.session_state[CLASS], st.session_state[NUMBER] = (
-        "Augmentation",
-        code,
-        number,
-    )
+    st.session_state["section"] = "Augmentation"
+    for key, value in {CLASS: BY_CODE[code].name, NUMBER: str(number)}.items():
+        st.session_state.pop(key, None)  # what is not on the page yet reads the address
+        st.query_params[key] = value
     st.query_params.pop(_set.IMAGE, None)
 
 

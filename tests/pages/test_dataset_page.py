@@ -314,6 +314,18 @@ def test_a_click_in_the_gallery_opens_the_image(make, open_page, with_data) -> N
     assert first in texts(app.subheader)
 
 
+def test_its_augmentations_have_an_address_of_their_own(make, open_page) -> None:
+    """Reloaded, the page shows the same image's augmentations, and no dialog over them."""
+    make("student")
+    app = sound(open_page("dataset", section="Images", image="SYN_0000003"))
+    app.button(key="its-augmentations").click().run()
+    asked = {key: app.query_params[key] for key in app.query_params}
+    assert "image" not in asked
+    assert asked["section"] == "Augmentation"
+    again = sound(open_page("dataset", **asked))
+    assert any(caption.value.startswith(":material/info: SYN_0000003") for caption in again.caption)
+
+
 def test_a_training_image_is_asked_about_only_when_one_wants_it(make, open_page, with_data, records) -> None:
     make("student")
     train = str(records["image_id"][assign(records) == "train"].iloc[0])
