@@ -281,7 +281,7 @@ def test_a_model_card_is_chosen_and_taken_home(dashboard, visit, manifest, regis
         ("confusion?aspect=Worst+errors&errors=missed", "Which errors", "Malignant lesions named benign"),
         ("confusion?true=mel&named=nv", "Named by the model", "Melanocytic nevus"),
         ("models?card=student", "Model", "Student"),
-        ("lab?class=bcc", "True class", "Basal cell carcinoma"),
+        ("lab?lab-class=bcc", "True class", "Basal cell carcinoma"),
         ("privacy", None, "For everybody who uploads"),
     ],
 )
