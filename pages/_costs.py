@@ -138,16 +138,18 @@ def show_this_machine(names: Sequence[str]) -> None:
                 st.caption(f":material/block: {title} is not measured: {_shared.plain_text(state.reason)}")
         if "measured-here" in st.session_state:
             found = st.session_state["measured-here"]
-            show_measured({name: times for name, times in found.items() if name in names})
+            if found.keys() & names:
+                show_measured(found, names)
             if lacking := [_shared.title(name) for name in usable if name not in found]:
                 st.caption(f":material/info: Not measured yet: {_shared.plain_text(', '.join(lacking))}.")
 
 
-def show_measured(found: dict[str, dict[str, dict[str, float]]]) -> None:
-    """This machine's latencies beside the shipped ones."""
+def show_measured(found: dict[str, dict[str, dict[str, float]]], names: Sequence[str]) -> None:
+    """This machine's latencies of these models beside the shipped ones; multiples are of the student, chosen or not."""
     shipped = _shared.benchmark()
     table = beside(found, shipped)
-    table["model"] = table["model"].map(_shared.title)
+    table = table[table["model"].isin(names)]
+    table = table.assign(model=table["model"].map(_shared.title))
     time = st.column_config.NumberColumn
     columns = {
         "model": st.column_config.TextColumn("Model"),

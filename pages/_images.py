@@ -94,7 +94,8 @@ def _take_pasted(pasted: list[bytes], names: list[str]) -> None:
     """Put pictures beside those that were pasted before. Clipboards call each of them image.png."""
     items = st.session_state.setdefault(PASTED, [])
     for data, name in zip(pasted, names, strict=True):
-        if data not in [item.data for item in items]:
+        # One more than is read, by which it is seen that there are too many.
+        if len(items) <= MAX_FILES and data not in [item.data for item in items]:
             items.append(Item(f"pasted-{len(items) + 1}{Path(name).suffix}", data))
 
 

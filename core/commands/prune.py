@@ -113,7 +113,7 @@ def _targets(options: argparse.Namespace) -> list[Target]:
 
     shares = [*options.multiply_adds, *([] if options.ship is None else [options.ship])]
     if shares or options.sparsity:
-        _check_options(options, channels=bool(shares))
+        _settle_options(options, channels=bool(shares))
     channels = [
         Target(
             "channels", share, share if options.size is None else options.size, options.score, options.images
@@ -128,8 +128,9 @@ def _targets(options: argparse.Namespace) -> list[Target]:
     return channels + [Target("magnitude", share) for share in dict.fromkeys(options.sparsity)]
 
 
-def _check_options(options: argparse.Namespace, *, channels: bool) -> None:
-    """Refuse options that what is asked for has no use for, before hours of training go by without them.
+def _settle_options(options: argparse.Namespace, *, channels: bool) -> None:
+    """Refuse options that what is asked for has no use for, before hours of training go by without them; the others
+    get their defaults, which is why argparse leaves them open.
 
     Raises:
         UserError: there is one.

@@ -220,9 +220,8 @@ def mean_of(
         load_weights(network, first.folder / BEST, first.recipe.network)
         return first
     folder = keep_mean(name, first.folder, first.recipe, network)
-    load_weights(
-        network, folder / BEST, first.recipe.network
-    )  # as they are kept: what is measured is published
+    # As they are kept, so that what is measured is what is published.
+    load_weights(network, folder / BEST, first.recipe.network)
     _write_plan(folder, {**plans[0], "mean_of": parts_of(ingredients)})
     return dataclasses.replace(first, folder=folder)
 

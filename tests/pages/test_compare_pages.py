@@ -455,6 +455,28 @@ def remembered() -> set[str]:
     }
 
 
+def test_measured_times_are_of_the_chosen_models(finished: Path, use, open_page) -> None:
+    use(finished)
+    app = open_page("comparison", view="Trade-off")
+    app.session_state["measured-here"] = {
+        name: {threads: {"median": ms, "p95": ms} for threads in ("1", "2")}
+        for name, ms in (("student", 5.0), ("resnet50", 20.0))
+    }
+    sound(app.run())
+    assert {"Student", "ResNet50"} == set(table_of_times(app)["model"])
+    app.multiselect(key="compare").set_value(["resnet50", "baseline"]).run()
+    (row,) = table_of_times(sound(app)).to_dict("records")
+    assert (row["model"], row["times_here"]) == ("ResNet50", 4.0), "of the student's time, chosen or not"
+    app.multiselect(key="compare").set_value(["baseline"]).run()
+    assert table_of_times(sound(app)) is None
+
+
+def table_of_times(app: AppTest) -> pd.DataFrame | None:
+    """The table of this machine's times, if there is one."""
+    found = [table.value for table in app.dataframe if "here_1" in table.value]
+    return found[0] if found else None
+
+
 def test_a_brought_model_with_a_size_is_in_the_tradeoff(finished: Path, use, open_page) -> None:
     use(finished)
     app = open_page("comparison", view="Trade-off")

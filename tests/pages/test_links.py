@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -23,8 +24,8 @@ def page() -> None:
     st.text(f"{first} {second} {number}")
 
 
-def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(page, default_timeout=60)
+def opened(shown: Callable[[], None] = page, **query: str | list[str]) -> AppTest:
+    app = AppTest.from_function(shown, default_timeout=60)
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
@@ -81,11 +82,7 @@ def several() -> None:
     ],
 )
 def test_so_are_several_and_one_of_a_row(query: dict[str, str | list[str]], shown: str) -> None:
-    app = AppTest.from_function(several, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception
+    app = opened(several, **query)
     assert app.text[0].value == shown
     assert ("nobody" in repr(query)) == bool(app.toast), "what is no choice is said"
     if query.get("one") == "":
@@ -148,10 +145,7 @@ def changing() -> None:
 
 def test_a_choice_that_is_none_any_more_is_let_go() -> None:
     """Streamlit would give it back, and show another one in its place."""
-    app = AppTest.from_function(changing, default_timeout=60)
-    for key, value in {"one": "nv", "many": ["mel", "nv"], "row": "nv", "number": "3"}.items():
-        app.query_params[key] = value
-    app.run()
+    app = opened(changing, one="nv", many=["mel", "nv"], row="nv", number="3")
     assert app.text[0].value == "nv mel,nv nv 3"
     app.session_state["there"] = ["mel", "bcc"]
     app.run()
@@ -180,11 +174,7 @@ def numbers() -> None:
 )
 def test_a_number_that_cannot_be_chosen_is_spoken_of(query: dict, shown: str, said: list[str]) -> None:
     """Whoever is sent a link would take what is shown for what was meant."""
-    app = AppTest.from_function(numbers, default_timeout=60)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception
+    app = opened(numbers, **query)
     assert app.text[0].value == shown
     assert len(app.toast) == len(said)
     assert all(one in toast.value for one, toast in zip(said, app.toast, strict=True))
@@ -202,10 +192,7 @@ def corrected() -> None:
 
 
 def test_what_was_said_is_not_lost_when_the_page_runs_again_for_its_address() -> None:
-    app = AppTest.from_function(corrected, default_timeout=60)
-    app.query_params["number"] = "5000"
-    app.query_params["code"] = "nv"
-    app.run()
+    app = opened(corrected, number="5000", code="nv")
     assert app.text[0].value == "2 nv"
     assert ["“5000”, where 1 to 9" in toast.value for toast in app.toast] == [True]
     app.run()
