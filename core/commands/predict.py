@@ -57,7 +57,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         type=Path,
         metavar="DIR",
         help="write the map of each top class over its image there, as PNG, and DIR/overlays.csv, which says whose it "
-        "is; images out of distribution or rejected get none",
+        "is; images out of distribution or rejected get none, and what an earlier run drew there gives way unless this "
+        "one resumes it",
     )
     parser.add_argument(
         "--resume",
